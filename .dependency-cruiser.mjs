@@ -1,0 +1,106 @@
+const pure = "^packages/restante/src/(bytes|wire|crypto|e3x|card|box|mesh|mail|peer\\.ts)";
+const restante = "^packages/restante/src/";
+const tests = "\\.test\\.ts$";
+
+/** Folders of the library and the folders that each may import. */
+const down = {
+  bytes: [],
+  wire: ["bytes"],
+  crypto: ["bytes"],
+  e3x: ["bytes", "wire", "crypto"],
+  card: ["bytes", "wire", "crypto"],
+  box: ["bytes", "wire", "crypto", "e3x", "card"],
+  mesh: ["bytes", "wire", "crypto", "e3x", "card"],
+  mail: ["bytes", "wire", "crypto", "e3x", "card"],
+  transport: ["bytes"],
+  store: ["bytes"],
+};
+const layers = Object.entries(down).map(([folder, below]) => ({
+  name: `layer-${folder}`,
+  comment: `${folder} may import only itself${below.map((b) => `, ${b}`).join("")}`,
+  severity: "error",
+  from: { path: `${restante}${folder}/`, pathNot: tests },
+  to: { path: restante, pathNot: [folder, ...below].map((f) => `${restante}${f}/`) },
+}));
+
+export default {
+  forbidden: [
+    ...layers,
+    {
+      name: "no-circular",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "enter-by-index",
+      comment: "other folders of the library are entered through their index.ts",
+      severity: "error",
+      from: { path: `${restante}([^/]+)/`, pathNot: tests },
+      to: { path: `${restante}[^/]+/`, pathNot: [`${restante}$1/`, `${restante}[^/]+/index\\.ts$`] },
+    },
+    {
+      name: "enter-by-index-from-root",
+      severity: "error",
+      from: { path: `${restante}[^/]+\\.ts$`, pathNot: tests },
+      to: { path: `${restante}[^/]+/`, pathNot: `${restante}[^/]+/index\\.ts$` },
+    },
+    {
+      name: "pure-imports",
+      comment: "the pure part imports itself and its allow-list, nothing else",
+      severity: "error",
+      from: { path: pure, pathNot: tests },
+      to: { pathNot: [pure, "^node_modules/@noble/", "^node_modules/@scure/base/", "^node_modules/cborg/"] },
+    },
+    {
+      name: "library-no-node",
+      comment: "restante runs in browsers: no node: import anywhere",
+      severity: "error",
+      from: { path: restante, pathNot: tests },
+      to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "package-order",
+      comment: "restante <- node <- lab; lab is imported by nothing",
+      severity: "error",
+      from: { path: "^packages/([^/]+)/", pathNot: tests },
+      to: { path: "^packages/lab/", pathNot: "^packages/$1/" },
+    },
+    {
+      name: "restante-imports-no-sibling",
+      severity: "error",
+      from: { path: "^packages/restante/" },
+      to: { path: "^packages/(node|lab)/" },
+    },
+    {
+      name: "no-path-into-package",
+      comment: "another package is entered by its name, never by a path",
+      severity: "error",
+      from: { path: "^packages/([^/]+)/" },
+      to: { path: "^packages/", pathNot: "^packages/$1/", dependencyTypes: ["local"] },
+    },
+    {
+      name: "unresolvable",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: "undeclared-dependency",
+      severity: "error",
+      from: { path: "^packages/(restante|node|lab)/src/", pathNot: tests },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "npm-dev"] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: ["/dist/"] },
+    tsPreCompilationDeps: true,
+    combinedDependencies: false,
+    tsConfig: { fileName: "tsconfig.base.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["restante-source", "import", "node", "types", "default"],
+    },
+  },
+};
