@@ -1,0 +1,7 @@
+/** Bytes: the leaf under everything else. Imports nothing. */
+export { compare, concat, equal } from "./bytes.ts";
+export { assert, RestanteError } from "./failure.ts";
+export { Deadlines, type Machine, type Random, type Time } from "./machine.ts";
+export { encodeVarint, Reader } from "./reader.ts";
+export { siphash } from "./siphash.ts";
+export { fromBase32, fromHex, fromUtf8, toBase32, toHex, utf8 } from "./text.ts";

@@ -1,0 +1,171 @@
+/**
+ * Bytes as text and back: hex, base32 (RFC 4648 §6 in lower case without padding), UTF-8. Each byte string has exactly
+ * one hex and one base32 form, so ids may be compared as text; the decoders refuse every other form.
+ */
+
+/** Lower case, two digits per byte. */
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += HEX_PAIRS[byte];
+  return text;
+}
+
+/** The bytes of lower-case hex; `undefined` for an odd length or any other character, upper case too. */
+export function fromHex(text: string): Uint8Array | undefined {
+  if (text.length % 2 !== 0) return undefined;
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++) {
+    const high = HEX_VALUES[text.charCodeAt(2 * i)] ?? NO_DIGIT;
+    const low = HEX_VALUES[text.charCodeAt(2 * i + 1)] ?? NO_DIGIT;
+    if (high === NO_DIGIT || low === NO_DIGIT) return undefined;
+    bytes[i] = (high << 4) | low;
+  }
+  return bytes;
+}
+
+/** Lower-case base32 without padding: 32 bytes give 52 characters. */
+export function toBase32(bytes: Uint8Array): string {
+  let text = "";
+  let bits = 0; // at most 12 bits are waiting, the newest lowest
+  let count = 0;
+  for (const byte of bytes) {
+    bits = ((bits << 8) | byte) & 0xfff;
+    count += 8;
+    while (count >= 5) {
+      count -= 5;
+      text += BASE32[(bits >> count) & 31];
+    }
+  }
+  if (count > 0) text += BASE32[(bits << (5 - count)) & 31];
+  return text;
+}
+
+/**
+ * The bytes of canonical base32: exactly when `toBase32` of them gives `text` again. `undefined` for upper case,
+ * padding, foreign characters, impossible lengths and unused bits that are not zero.
+ */
+export function fromBase32(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array((text.length * 5) >> 3);
+  let bits = 0;
+  let count = 0;
+  let at = 0;
+  for (let i = 0; i < text.length; i++) {
+    const value = BASE32_VALUES[text.charCodeAt(i)] ?? NO_DIGIT;
+    if (value === NO_DIGIT) return undefined;
+    bits = ((bits << 5) | value) & 0xfff;
+    count += 5;
+    if (count >= 8) {
+      count -= 8;
+      bytes[at++] = bits >> count;
+    }
+  }
+  // Five bits left or more: the last character holds no bit of the data. What is left must be zero.
+  if (count >= 5 || (bits & ((1 << count) - 1)) !== 0) return undefined;
+  return bytes;
+}
+
+/** UTF-8 (RFC 3629). A lone surrogate becomes U+FFFD, as TextEncoder does it, so the result is always valid. */
+export function utf8(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length * 3); // no UTF-16 unit needs more than 3
+  let at = 0;
+  for (let i = 0; i < text.length; i++) {
+    let code = text.charCodeAt(i);
+    if (code < 0x80) {
+      bytes[at++] = code;
+      continue;
+    }
+    if (code >= 0xd800 && code <= 0xdfff) {
+      const low = text.charCodeAt(i + 1); // NaN at the end: fails both comparisons
+      if (code <= 0xdbff && low >= 0xdc00 && low <= 0xdfff) {
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        i++;
+      } else code = 0xfffd;
+    }
+    if (code < 0x800) bytes[at++] = 0xc0 | (code >> 6);
+    else {
+      if (code < 0x10000) bytes[at++] = 0xe0 | (code >> 12);
+      else {
+        bytes[at++] = 0xf0 | (code >> 18);
+        bytes[at++] = 0x80 | ((code >> 12) & 63);
+      }
+      bytes[at++] = 0x80 | ((code >> 6) & 63);
+    }
+    bytes[at++] = 0x80 | (code & 63);
+  }
+  return bytes.slice(0, at);
+}
+
+/**
+ * The text of strict UTF-8; `undefined` for overlong forms, surrogates, code points above U+10FFFF and cut sequences.
+ * A byte order mark stays in the text.
+ */
+export function fromUtf8(bytes: Uint8Array): string | undefined {
+  return (bytes.length <= SHORT ? fromShortAscii(bytes) : undefined) ?? fromAnyUtf8(bytes);
+}
+
+/** Keys and words of packet heads, where setting up the general way would be most of the work. */
+function fromShortAscii(bytes: Uint8Array): string | undefined {
+  let text = "";
+  for (const byte of bytes) {
+    if (byte >= 0x80) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
+function fromAnyUtf8(bytes: Uint8Array): string | undefined {
+  const units = new Uint16Array(Math.min(bytes.length, UNITS));
+  let text = "";
+  let count = 0;
+  let at = 0;
+  while (at < bytes.length) {
+    if (count > units.length - 2) {
+      text += fromUnits(units, count);
+      count = 0;
+    }
+    const first = bytes[at++] ?? 0;
+    if (first < 0x80) {
+      units[count++] = first;
+      continue;
+    }
+    let more: number;
+    if (first >= 0xc2 && first <= 0xdf) more = 1;
+    else if (first >= 0xe0 && first <= 0xef) more = 2;
+    else if (first >= 0xf0 && first <= 0xf4) more = 3;
+    else return undefined;
+    let code = first & (0x3f >> more);
+    for (let i = 0; i < more; i++) {
+      const byte = bytes[at++] ?? 0; // past the end: 0, which is refused here
+      if ((byte & 0xc0) !== 0x80) return undefined;
+      code = (code << 6) | (byte & 0x3f);
+    }
+    if (more === 2 && (code < 0x800 || (code >= 0xd800 && code <= 0xdfff))) return undefined;
+    if (more === 3) {
+      if (code < 0x10000 || code > 0x10ffff) return undefined;
+      units[count++] = 0xd800 + ((code - 0x10000) >> 10);
+      code = 0xdc00 + (code & 0x3ff);
+    }
+    units[count++] = code;
+  }
+  return text + fromUnits(units, count);
+}
+
+function fromUnits(units: Uint16Array, count: number): string {
+  return Reflect.apply(String.fromCharCode, undefined, units.subarray(0, count));
+}
+
+/** Value of each ASCII character of an alphabet, `NO_DIGIT` for all others. */
+function values(alphabet: string): Int8Array {
+  const table = new Int8Array(128).fill(NO_DIGIT);
+  for (let i = 0; i < alphabet.length; i++) table[alphabet.charCodeAt(i)] = i;
+  return table;
+}
+
+const NO_DIGIT = -1;
+const HEX = "0123456789abcdef";
+const HEX_VALUES = values(HEX);
+const HEX_PAIRS: readonly string[] = Array.from({ length: 256 }, (_, i) => `${HEX[i >> 4]}${HEX[i & 15]}`);
+const BASE32 = "abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648 §6
+const BASE32_VALUES = values(BASE32);
+const SHORT = 32;
+const UNITS = 4096; // String.fromCharCode takes its units as arguments, of which engines allow some 65,000

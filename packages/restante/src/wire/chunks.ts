@@ -1,0 +1,94 @@
+/**
+ * Chunks: packets on a stream. Each chunk is a byte that counts what follows it, 1 to 255 bytes; the chunk that
+ * counts 0 ends the packet. Between packets it says nothing, and serves as acknowledgement and keepalive.
+ * protocol/chunking.md
+ */
+import { assert } from "../bytes/index.ts";
+
+/**
+ * The chunks of one packet, with the one that ends it. `size`: bytes of a whole chunk with its count, 2 to 256; 0 or
+ * absent: 256. A packet of no bytes gives a lone zero chunk, which is an acknowledgement. Throws (our bug) for any
+ * other size.
+ */
+export function encodeChunks(packet: Uint8Array, size: number = 0): Uint8Array {
+  assert(size === 0 || (Number.isInteger(size) && size >= 2 && size <= MAX_SIZE), "a chunk has 2 to 256 bytes");
+  const room = (size || MAX_SIZE) - 1;
+  const stream = new Uint8Array(packet.length + Math.ceil(packet.length / room) + 1); // its last byte is the zero chunk
+  let at = 0;
+  for (let from = 0; from < packet.length; from += room) {
+    const data = packet.subarray(from, from + room);
+    stream[at] = data.length;
+    stream.set(data, at + 1);
+    at += 1 + data.length;
+  }
+  return stream;
+}
+
+/** Takes the pieces of one stream, however it was cut, and gives the packets. Holds at most `maxPacket` bytes. */
+export class Dechunker {
+  readonly #maxPacket: number;
+  #buffer: Uint8Array = NOTHING;
+  #length = 0; // bytes of the packet so far
+  #left = 0; // bytes still to come of the chunk we are in; 0: a count comes next
+  #isOverlong = false; // the packet outgrew the bound: the rest of it is skipped
+
+  /** `maxPacket`: the length in bytes of the longest packet that is given out. */
+  constructor(maxPacket: number) {
+    this.#maxPacket = maxPacket;
+  }
+
+  /** Whether the stream stands between two packets, where alone a zero chunk of ours may go out in answer. */
+  get idle(): boolean {
+    return this.#left === 0 && this.#length === 0 && !this.#isOverlong;
+  }
+
+  /**
+   * The packets that end in these bytes, in order, each a copy of 1 to `maxPacket` bytes. Longer ones are dropped
+   * whole; lone zero chunks give nothing. Never throws.
+   */
+  push(bytes: Uint8Array): Uint8Array[] {
+    const packets: Uint8Array[] = [];
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#left > 0) {
+        const data = bytes.subarray(at, at + this.#left);
+        this.#append(data);
+        this.#left -= data.length;
+        at += data.length;
+        continue;
+      }
+      this.#left = bytes[at++] ?? 0;
+      if (this.#left > 0) continue;
+      if (this.#length > 0) packets.push(this.#buffer.slice(0, this.#length));
+      this.#clear();
+    }
+    return packets;
+  }
+
+  #append(data: Uint8Array): void {
+    const length = this.#length + data.length;
+    if (this.#isOverlong || length > this.#maxPacket) {
+      this.#clear();
+      this.#isOverlong = true;
+      return;
+    }
+    if (length > this.#buffer.length) {
+      const room = Math.max(length, Math.min(this.#maxPacket, Math.max(2 * this.#buffer.length, KEPT_BYTES)));
+      const grown = new Uint8Array(room);
+      grown.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = grown;
+    }
+    this.#buffer.set(data, this.#length);
+    this.#length = length;
+  }
+
+  #clear(): void {
+    this.#length = 0;
+    this.#isOverlong = false;
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = NOTHING;
+  }
+}
+
+const MAX_SIZE = 256; // protocol/chunking.md §1: a count of one byte, and 255 bytes
+const KEPT_BYTES = 2048; // what a quiet stream may hold: room for any packet of 1400 bytes
+const NOTHING = new Uint8Array(0);
