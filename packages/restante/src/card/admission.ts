@@ -1,0 +1,225 @@
+/**
+ * Admission: who may talk to a cache, and in whose name. The recipient mints tokens with a key that the cache gave it;
+ * the cache verifies them from its secret alone and keeps no list. protocol/admission.md
+ */
+import { concat, equal, fromBase32, RestanteError, type Time, toBase32, utf8 } from "../bytes/index.ts";
+import { type Backend, type Hashname, hashnameBytes, hashnameFromBytes, type Keys } from "../crypto/index.ts";
+import { type JsonObject, text, uint } from "../wire/index.ts";
+import { encodeLink, type Link, linkPaths, parseLink, placeOf } from "./link.ts";
+import type { Path } from "./path.ts";
+
+/**
+ * What a token is for, in the order of its codes 1..4: `join` = become a recipient of this cache; `member` = the
+ * recipient itself; `contact` = one named sender; `invite` = whoever holds the invite.
+ */
+export type TokenClass = "join" | "member" | "contact" | "invite";
+
+/** What a valid token grants. */
+export interface Admission {
+  /** In whose name: mail to this peer. For `join` the cache itself. */
+  readonly recipient: Hashname;
+  readonly class: TokenClass;
+  /** First second (since 1970) at which it is void; 0: it has no end. */
+  readonly until: number;
+  /** 0..2^48-1, chosen by the recipient; what a revocation names. */
+  readonly serial: number;
+}
+
+/** The key that every token of a cache (or of a cluster with one secret) hangs on: 32 bytes. k_C in admission.md §1. */
+export function cacheKey(backend: Backend, cacheSecret: Uint8Array): Uint8Array {
+  return backend.hkdf(cacheSecret, NOTHING, CACHE_KEY_INFO, 32);
+}
+
+/** The key with which `recipient` mints, given to it when it joins: 32 bytes, secret. k_R in admission.md §1. */
+export function recipientKey(backend: Backend, kC: Uint8Array, recipient: Hashname): Uint8Array {
+  return backend.hmac(kC, hashnameBytes(recipient));
+}
+
+/**
+ * A token of 77 bytes. The same arguments give the same bytes.
+ * `sender` is who alone may show it: needed for `contact`; `member` is for the recipient itself; `join` and `invite`
+ * are for anyone. Throws `RestanteError` "bad-token" when that, `until` or `serial` is not as described.
+ */
+export function mintToken(
+  backend: Backend,
+  kR: Uint8Array,
+  grant: Admission & { readonly sender?: Hashname | undefined },
+): Uint8Array {
+  const { recipient, class: kind, until, serial, sender } = grant;
+  if (!isUint48(until) || !isUint48(serial)) throw new RestanteError("bad-token", "until and serial are 0..2^48-1");
+  const expected = kind === "contact" ? sender : kind === "member" ? recipient : undefined;
+  if (kind === "contact" ? sender === undefined : sender !== undefined && sender !== expected) {
+    throw new RestanteError("bad-token", `a token of class ${kind} is not for that sender`);
+  }
+  const terms = concat(Uint8Array.of(CLASSES.indexOf(kind) + 1), uint48(until), uint48(serial));
+  return concat(hashnameBytes(recipient), terms, tag(backend, kR, terms, expected));
+}
+
+/**
+ * What the token grants to `sender` (the authenticated peer that shows it) at time `now` (ms).
+ * `undefined` when it is malformed, not for this sender, at or past its end, or not minted under `kC`.
+ * Stateless: the caller refuses revoked serials, and a `join` token whose recipient is not the cache itself, for every
+ * recipient can mint all classes in its own name.
+ */
+export function verifyToken(
+  backend: Backend,
+  kC: Uint8Array,
+  token: Uint8Array,
+  sender: Hashname,
+  now: Time,
+): Admission | undefined {
+  const kind = CLASSES[(token[32] ?? 0) - 1];
+  if (token.length !== TOKEN_BYTES || kind === undefined) return undefined;
+  const recipient = hashnameFromBytes(token.subarray(0, 32));
+  const terms = token.subarray(32, 45);
+  const kR = recipientKey(backend, kC, recipient);
+  const holder = kind === "contact" || kind === "member" ? sender : undefined;
+  if (!equal(token.subarray(45), tag(backend, kR, terms, holder))) return undefined;
+  if (kind === "member" && sender !== recipient) return undefined;
+  const [until, serial] = [fromUint48(terms.subarray(1, 7)), fromUint48(terms.subarray(7, 13))];
+  return until === 0 || now < until * 1000 ? { recipient, class: kind, until, serial } : undefined;
+}
+
+/**
+ * The URI in which a token travels, in cards and on the wire: `link://<host>/?t=<base32>`, without keys, at most 300
+ * bytes. `host` is `host`, `host:port` or empty: it means nothing to the cache. Throws `RestanteError` "bad-uri" for
+ * another one, or one too long.
+ */
+export function admissionUri(token: Uint8Array, host = ""): string {
+  const uri = `link://${host}/?${TOKEN_FIELD}=${toBase32(token)}`;
+  if (parseAdmissionUri(uri) === undefined) throw new RestanteError("bad-uri", "no host for an admission URI");
+  return uri;
+}
+
+/**
+ * The token (77 bytes, unverified) in an admission URI. `undefined` when the text has more than 300 characters, is no
+ * URI, names keys, or does not hold exactly one token. Any scheme and host will do: the peer that is shown the URI
+ * knows its own secret, not under what name it was found.
+ */
+export function parseAdmissionUri(uri: string): Uint8Array | undefined {
+  if (uri.length > URI_LENGTH) return undefined;
+  const link = parseLink(uri);
+  return link === undefined || link.keys.size > 0 ? undefined : tokenOf(link);
+}
+
+/** What the operator of a cache gives to those who may join it. */
+export interface JoinLink {
+  /** The keys of the cache. */
+  readonly keys: Keys;
+  readonly paths: readonly Path[];
+  /** A token of class `join`, with the cache as recipient. */
+  readonly token: Uint8Array;
+  /** Where the cache is, for readers of any link: a name or an address. When encoding, the first address by default. */
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+/** `link://host:port/?cs3a=...&paths=...&t=...`. Throws `RestanteError` "bad-uri" when it could not be read again. */
+export function encodeJoinLink(link: JoinLink): string {
+  const { keys, paths, token } = link;
+  const place = link.host === undefined ? placeOf(paths) : link;
+  const query = [[TOKEN_FIELD, toBase32(token)] as const];
+  const text = encodeLink({ scheme: "link", host: place.host, port: place.port, path: "/", keys, paths, query });
+  if (parseJoinLink(text) === undefined) throw new RestanteError("bad-uri", "no link to a cache");
+  return text;
+}
+
+/**
+ * A join link that someone pasted. `paths` also has those that follow from an address as host. `undefined` for any
+ * other text: a link without keys, without exactly one token, or as in `parseLink`.
+ */
+export function parseJoinLink(text: string): JoinLink | undefined {
+  const link = parseLink(text.trim());
+  const token = link && tokenOf(link);
+  if (link === undefined || token === undefined || link.keys.size === 0) return undefined;
+  const { keys, host, port } = link;
+  return { keys, paths: linkPaths(link), token, ...(host === undefined ? {} : { host, port }) };
+}
+
+/** The cache's answer on a channel of type `restante.join`. */
+export interface JoinAnswer {
+  /** k_R, 32 bytes: what the recipient mints with. Secret. */
+  readonly key: Uint8Array;
+  /** Bytes that the cache keeps for this recipient in all. */
+  readonly quota: number;
+  /** Bytes that it keeps in one box. */
+  readonly cap: number;
+  /** The failure domain, as in a card. */
+  readonly store: string;
+}
+
+/** The head of the answer. */
+export function encodeJoinAnswer(answer: JoinAnswer): JsonObject {
+  return { key: toBase32(answer.key), quota: answer.quota, cap: answer.cap, store: answer.store };
+}
+
+/** The answer in a head; other fields are ignored. `undefined` unless all four are there and well-formed. */
+export function parseJoinAnswer(head: JsonObject | undefined): JoinAnswer | undefined {
+  const key = fromBase32((text(head, "key") ?? "").slice(0, KEY_CHARACTERS + 1));
+  const [quota, cap, store] = [uint(head, "quota"), uint(head, "cap"), text(head, "store")];
+  if (key?.length !== KEY_BYTES || quota === undefined || cap === undefined) return undefined;
+  return store !== undefined && isStore(store) ? { key, quota, cap, store } : undefined;
+}
+
+/**
+ * Serials that the recipient has revoked, as packet bodies of at most 200 each: sorted, every serial once, 6 bytes
+ * each. No serials give one empty body. Throws `RestanteError` "bad-token" for a number that is no serial.
+ */
+export function encodeRevocations(serials: Iterable<number>): Uint8Array[] {
+  const sorted = [...new Set(serials)].sort((a, b) => a - b);
+  if (!sorted.every(isUint48)) throw new RestanteError("bad-token", "a serial is 0..2^48-1");
+  const bodies: Uint8Array[] = [];
+  for (let at = 0; at === 0 || at < sorted.length; at += REVOCATIONS) {
+    bodies.push(concat(...sorted.slice(at, at + REVOCATIONS).map(uint48)));
+  }
+  return bodies;
+}
+
+/** The serials in one such body; `undefined` when it is cut, unsorted, has one twice, or more than 200. */
+export function parseRevocations(body: Uint8Array): number[] | undefined {
+  if (body.length % 6 !== 0 || body.length > REVOCATIONS * 6) return undefined;
+  const serials = Array.from({ length: body.length / 6 }, (_, i) => fromUint48(body.subarray(i * 6, i * 6 + 6)));
+  return serials.every((serial, i) => i === 0 || serial > (serials[i - 1] ?? 0)) ? serials : undefined;
+}
+
+/** Whether the text can name a failure domain: 1 to 64 of a-z, A-Z, 0-9, ".", "_", "-". */
+export function isStore(name: string): boolean {
+  return STORE.test(name);
+}
+
+/** HMAC(k_R; class, until, serial, sender): the sender last, since it may be absent. admission.md §2 */
+function tag(backend: Backend, kR: Uint8Array, terms: Uint8Array, sender: Hashname | undefined): Uint8Array {
+  return backend.hmac(kR, sender === undefined ? terms : concat(terms, hashnameBytes(sender)));
+}
+
+/** The one token in a query; `undefined` for none, several, or one of another length. */
+function tokenOf(link: Link): Uint8Array | undefined {
+  const [field, ...more] = link.query.filter(([name]) => name === TOKEN_FIELD);
+  if (field === undefined || more.length > 0 || field[1].length !== TOKEN_CHARACTERS) return undefined;
+  return fromBase32(field[1]);
+}
+
+function isUint48(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value < 2 ** 48;
+}
+
+function uint48(value: number): Uint8Array {
+  return Uint8Array.from({ length: 6 }, (_, i) => Math.floor(value / 2 ** (40 - 8 * i)) % 256);
+}
+
+function fromUint48(bytes: Uint8Array): number {
+  return bytes.reduce((value, byte) => value * 256 + byte, 0);
+}
+
+const CLASSES: readonly TokenClass[] = ["join", "member", "contact", "invite"]; // codes 1..4, admission.md §2
+const CACHE_KEY_INFO = utf8("restante/admission/1"); // admission.md §1
+const TOKEN_FIELD = "t";
+/** recipient 32, class 1, until 6, serial 6, tag 32. admission.md §2 */
+export const TOKEN_BYTES = 77;
+const TOKEN_CHARACTERS = 124;
+const KEY_BYTES = 32;
+const KEY_CHARACTERS = 52;
+const URI_LENGTH = 300; // admission.md §4: it is in the head of every open packet
+const REVOCATIONS = 200; // 1200 bytes: one channel packet
+const STORE = /^[a-zA-Z0-9._-]{1,64}$/;
+const NOTHING = new Uint8Array(0);
