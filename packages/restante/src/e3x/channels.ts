@@ -1,0 +1,454 @@
+/**
+ * All channels of one exchange, on the plain text side: who opened what, whose turn it is, what leaves next. Takes and
+ * gives inner packets; encryption is the exchange's business. protocol/channels.md
+ */
+import { Deadlines, type Machine, RestanteError, type Time } from "../bytes/index.ts";
+import { encodePacket, type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
+import { Channel, incoming, OUTER_BYTES, outgoing, PACKET_BYTES, TIMEOUT_MS } from "./channel.ts";
+import { ChannelIds, MAX_CHANNEL_ID } from "./channel-ids.ts";
+import { type Incoming, MAX_SEQ, type Outgoing, parseMiss, type ReliableReceiver } from "./reliable.ts";
+
+export { packetRoom } from "./channel.ts";
+
+/**
+ * What `Channels` takes. `ch` is the application's handle of a channel, unique in the whole peer; inputs for a `ch`
+ * that is closed are ignored, since the application may not have heard of it yet. A `head` has none of the fields c,
+ * seq, ack, miss, end, err, and `type` exactly in `open`, else RestanteError "channel-head"; head and body fit
+ * together (`packetRoom`), else "packet-size". Bodies are copied.
+ */
+export type ChannelsIn =
+  /**
+   * Opens a channel. `head` has the text `type`; with `end` this packet is our last. Throws RestanteError
+   * "channel-exists" when `ch` is in use. Answered with `closed` "full" beyond 256 open channels of ours, and with
+   * `closed` "exhausted" when the exchange has no id left and must be renewed.
+   */
+  | { type: "open"; ch: number; reliable: boolean; head: JsonObject; body: Uint8Array; end?: boolean }
+  /**
+   * Sends one packet, with `end` the last. Throws RestanteError "channel-ended" after an `end`. A reliable channel
+   * with 256 unacknowledged packets is closed with "overflow": follow `writable`. An unreliable one drops what is
+   * beyond 64 packets that the path did not take.
+   */
+  | { type: "send"; ch: number; head: JsonObject; body: Uint8Array; end?: boolean }
+  /**
+   * The application is done with the oldest packet of a reliable channel that it has; only this acknowledges it. Throws
+   * RestanteError "channel-took" when it has none. Without meaning for an unreliable channel.
+   */
+  | { type: "took"; ch: number }
+  /** Tells the peer `err` (cut to 200 characters) and closes at once. */
+  | { type: "fail"; ch: number; err: string }
+  /** A decrypted channel packet. The array is ours from now on. Rubbish is dropped. */
+  | { type: "received"; inner: Uint8Array }
+  /** What the path takes now, in bytes of outer packets; unlimited before the first of these. */
+  | { type: "credit"; bytes: number }
+  /** There is a new exchange: closes every channel with `err`, tells the peer nothing, counts ids from the start. */
+  | { type: "reset"; err: string }
+  | { type: "tick" };
+
+/** What happens on channels, told to the application. Bodies are views: copy what you keep. */
+export type ChannelEvent =
+  /** The peer opened a channel. `head` has `type`, which is also `kind`. If reliable, this owes one `took`. */
+  | { type: "opened"; ch: number; reliable: boolean; kind: string; head: JsonObject; body: Uint8Array }
+  /** A packet. If reliable it comes once and in order, and owes one `took`. */
+  | { type: "packet"; ch: number; head: JsonObject; body: Uint8Array }
+  /** So many more of our packets (of `open` and `send`) were taken by the peer's application. */
+  | { type: "acked"; ch: number; count: number }
+  /** The peer's end, after its last packet; nothing to take. The channel waits for our end, but not for ever. */
+  | { type: "ended"; ch: number }
+  /** The last word about `ch`. No `err`: both sides ended, all was taken. "timeout": the peer fell silent. */
+  | { type: "closed"; ch: number; err: string | undefined }
+  /** Reliable: so many packets may be sent now; replaces the number before. First right after the opening. */
+  | { type: "writable"; ch: number; credit: number };
+
+/** What `Channels` gives: events, and inner packets to encrypt and send. */
+export type ChannelsOut = { type: "transmit"; inner: Uint8Array } | ChannelEvent;
+
+/** Bounds of one exchange; others than the usual ones are for tests that want to see them reached. */
+export interface ChannelLimits {
+  /** Open channels that we opened, and as many that the peer opened. */
+  readonly channels: number;
+  /** Bytes of reliable channels that we hold for the peer's sake, and as many that we hold until it acknowledges. */
+  readonly bytes: number;
+  readonly maxId: number;
+  readonly maxSeq: number;
+}
+
+/** The channels of one exchange. All that a peer can make it hold is bounded: protocol/channels.md §7. */
+export class Channels implements Machine<ChannelsIn, ChannelsOut> {
+  readonly #handles: () => number;
+  readonly #limits: ChannelLimits;
+  readonly #ids: ChannelIds;
+  readonly #byId = new Map<number, Channel>();
+  readonly #byHandle = new Map<number, Channel>();
+  readonly #unanswered = new Set<Channel>(); // opened by the peer, and we sent nothing yet; the oldest first
+  readonly #ready = new Set<Channel>(); // may have something to transmit; the next in turn first
+  readonly #pinched = new Set<Channel>(); // got less credit than their window has room, for want of #limits.bytes
+  readonly #closed = new Map<number, number>(); // id of a reliable channel that ended well -> its last ack
+  readonly #deadlines = new Deadlines<number>(); // by id, of open and closed channels
+  #remotes = 0; // channels that the peer opened
+  #bytesIn = 0;
+  #bytesOut = 0;
+  #credit = Number.POSITIVE_INFINITY;
+  // Of the turn, so that every step of it need not hand them on:
+  #now: Time = 0;
+  #out: ChannelsOut[] = [];
+  #promised = 0; // credit given, in packets
+
+  /** `order`: ours, 1 = ODD. `handles` gives a new `ch` for each channel that the peer opens. */
+  constructor(options: { order: 0 | 1; handles: () => number; limits?: Partial<ChannelLimits> }) {
+    this.#handles = options.handles;
+    this.#limits = { ...LIMITS, ...options.limits };
+    this.#ids = new ChannelIds(options.order, this.#limits.maxId);
+  }
+
+  handle(input: ChannelsIn, now: Time): ChannelsOut[] {
+    const out: ChannelsOut[] = [];
+    this.#now = now;
+    this.#out = out;
+    this.#promised = 0;
+    switch (input.type) {
+      case "open":
+        this.#open(input);
+        break;
+      case "send":
+        this.#send(input);
+        break;
+      case "took":
+        this.#took(input.ch);
+        break;
+      case "fail":
+        this.#fail(this.#byHandle.get(input.ch), input.err);
+        break;
+      case "received":
+        this.#receive(input.inner);
+        break;
+      case "credit":
+        this.#credit = input.bytes;
+        break;
+      case "reset":
+        this.#reset(input.err);
+        break;
+      case "tick":
+        for (const id of this.#deadlines.due(this.#now)) this.#wake(id);
+    }
+    this.#transmitReady();
+    return out;
+  }
+
+  deadline(): Time | undefined {
+    return this.#deadlines.next();
+  }
+
+  #open(input: ChannelsIn & { type: "open" }): void {
+    const { ch, reliable } = input;
+    if (this.#byHandle.has(ch)) throw new RestanteError("channel-exists", `channel ${ch} is open already`);
+    const packet = outgoing(input, reliable, true);
+    const isFull = this.#byId.size - this.#remotes >= this.#limits.channels;
+    const id = isFull ? undefined : this.#ids.next();
+    if (id === undefined) {
+      this.#out.push({ type: "closed", ch, err: isFull ? "full" : "exhausted" });
+      return;
+    }
+    const channel = new Channel({ id, ch, isRemote: false, reliable, now: this.#now });
+    this.#add(channel);
+    this.#push(channel, packet);
+    this.#tellCredit(channel);
+    this.#settle(channel);
+  }
+
+  #send(input: ChannelsIn & { type: "send" }): void {
+    const channel = this.#byHandle.get(input.ch);
+    if (channel === undefined) return;
+    if (channel.hasEnded) throw new RestanteError("channel-ended", `a packet after the end of channel ${input.ch}`);
+    const sender = channel.reliable?.sender;
+    const packet = outgoing(input, sender !== undefined, false);
+    if (sender === undefined) {
+      if (channel.queue.length >= MAX_QUEUE && !packet.end) return;
+      if (channel.theyEnded) channel.heard(this.#now); // no answer will come, and the application is not done
+    } else {
+      const isFull = sender.unacked >= MAX_UNACKED;
+      if (isFull || sender.last >= this.#limits.maxSeq) {
+        this.#fail(channel, isFull ? "overflow" : "exhausted");
+        return;
+      }
+    }
+    this.#push(channel, packet);
+    this.#settle(channel);
+  }
+
+  #push(channel: Channel, packet: Outgoing): void {
+    channel.hasEnded = packet.end;
+    if (channel.reliable === undefined) {
+      channel.queue.push(packet);
+      return;
+    }
+    const { sender } = channel.reliable;
+    this.#bytesOut -= sender.bytes;
+    sender.push(packet);
+    this.#bytesOut += sender.bytes;
+  }
+
+  #took(ch: number): void {
+    const channel = this.#byHandle.get(ch);
+    if (channel?.reliable === undefined) return;
+    const { receiver } = channel.reliable;
+    this.#bytesIn -= receiver.bytes;
+    const isOwed = receiver.take(this.#now);
+    this.#bytesIn += receiver.bytes;
+    if (!isOwed) throw new RestanteError("channel-took", `channel ${ch} gave no packet that is not taken`);
+    this.#settle(channel);
+  }
+
+  #fail(channel: Channel | undefined, err: string): void {
+    if (channel === undefined) return;
+    const told = err.slice(0, MAX_ERR);
+    this.#transmit(encodePacket({ c: channel.id, err: told }));
+    this.#close(channel, told);
+  }
+
+  #reset(err: string): void {
+    this.#pinched.clear();
+    for (const channel of this.#byId.values()) this.#close(channel, err);
+    for (const id of this.#closed.keys()) this.#deadlines.set(id, undefined);
+    this.#closed.clear();
+    this.#ids.reset();
+  }
+
+  #wake(id: number): void {
+    const channel = this.#byId.get(id);
+    if (channel === undefined) {
+      this.#closed.delete(id);
+      return;
+    }
+    if (channel.isTimedOut(this.#now)) {
+      this.#close(channel, "timeout");
+      return;
+    }
+    channel.reliable?.sender.expire(this.#now);
+    this.#settle(channel);
+  }
+
+  #receive(inner: Uint8Array): void {
+    const packet = inner.length <= MAX_INNER ? parsePacket(inner) : undefined;
+    const json = packet?.json;
+    const id = uint(json, "c", MAX_CHANNEL_ID);
+    if (packet === undefined || json === undefined || id === undefined) return;
+    const channel = this.#byId.get(id);
+    if (json["err"] !== undefined) {
+      if (channel !== undefined) this.#close(channel, (text(json, "err") ?? "error").slice(0, MAX_ERR));
+    } else if (channel !== undefined) {
+      const content = incoming(json, packet.head.length, packet.body);
+      const isTaken = channel.reliable
+        ? this.#receiveReliable(channel, channel.reliable, json, content)
+        : this.#receiveUnreliable(channel, json, content);
+      if (isTaken) this.#settle(channel);
+    } else if (this.#closed.has(id)) {
+      // Our last acknowledgement was lost: without another one the peer would wait for it until its timeout.
+      if (json["seq"] !== undefined) this.#transmit(encodePacket({ c: id, ack: this.#closed.get(id) }));
+    } else {
+      this.#receiveOpen(id, json, incoming(json, packet.head.length, packet.body));
+    }
+  }
+
+  /** A packet of a channel that we do not know: an open packet, or nothing that we could make sense of. */
+  #receiveOpen(id: number, json: JsonObject, content: Incoming): void {
+    const kind = text(json, "type");
+    const reliable = json["seq"] !== undefined;
+    if (kind === undefined || (reliable && json["seq"] !== 1) || !this.#ids.isFresh(id)) return;
+    // Where there is no room it is dropped before its id is used up, so that it may come again.
+    if (reliable && content.size > this.#limits.bytes - this.#bytesIn) return;
+    if (this.#remotes >= this.#limits.channels && !this.#makeRoom()) return;
+    this.#ids.use(id);
+    const channel = new Channel({ id, ch: this.#handles(), isRemote: true, reliable, now: this.#now });
+    this.#add(channel);
+    if (channel.reliable) this.#accept(channel.reliable.receiver, 1, content, json["ack"] !== undefined);
+    this.#out.push({ type: "opened", ch: channel.ch, reliable, kind, head: content.head, body: content.body });
+    if (content.end) this.#theyEnded(channel);
+    this.#tellCredit(channel);
+    this.#settle(channel);
+  }
+
+  /** False: dropped, as if it had not come. */
+  #receiveUnreliable(channel: Channel, json: JsonObject, content: Incoming): boolean {
+    // A second open is a duplicate; a seq is meant for a channel that both sides know to be reliable.
+    if (channel.theyEnded || json["type"] !== undefined || json["seq"] !== undefined) return false;
+    channel.heard(this.#now);
+    this.#deliver(channel, content);
+    return true;
+  }
+
+  /** False: dropped, as if it had not come. */
+  #receiveReliable(
+    channel: Channel,
+    { sender, receiver }: NonNullable<Channel["reliable"]>,
+    json: JsonObject,
+    content: Incoming,
+  ): boolean {
+    const ack = uint(json, "ack", MAX_SEQ);
+    const seq = uint(json, "seq", MAX_SEQ) ?? 0; // without one there is no content
+    if (seq > 1 && json["type"] !== undefined) return false;
+    channel.heard(this.#now);
+    if (ack !== undefined) {
+      this.#bytesOut -= sender.bytes;
+      const count = sender.acknowledge(ack, parseMiss(ack, json["miss"]), this.#now);
+      this.#bytesOut += sender.bytes;
+      if (count > 0) {
+        this.#out.push({ type: "acked", ch: channel.ch, count });
+        this.#tellCredit(channel);
+        this.#tellPinched();
+      }
+    }
+    if (seq > 0) {
+      for (const next of this.#accept(receiver, seq, content, ack !== undefined)) this.#deliver(channel, next);
+    }
+    return true;
+  }
+
+  #accept(receiver: ReliableReceiver, seq: number, content: Incoming, asks: boolean): Incoming[] {
+    // Packets beyond a hole get half of the room at most, or they could shut out those that fill the holes.
+    const limit = receiver.isNext(seq) ? this.#limits.bytes : this.#limits.bytes / 2;
+    const room = limit - this.#bytesIn;
+    this.#bytesIn -= receiver.bytes;
+    const inOrder = receiver.accept(seq, content, asks, room, this.#now);
+    this.#bytesIn += receiver.bytes;
+    return inOrder;
+  }
+
+  #deliver(channel: Channel, { head, body, end, isBare }: Incoming): void {
+    if (!isBare) this.#out.push({ type: "packet", ch: channel.ch, head, body });
+    if (end) this.#theyEnded(channel);
+  }
+
+  #theyEnded(channel: Channel): void {
+    channel.theyEnded = true;
+    this.#out.push({ type: "ended", ch: channel.ch });
+  }
+
+  /** Gives up one of the peer's channels for a new one; false: all are in use. */
+  #makeRoom(): boolean {
+    for (const oldest of this.#unanswered) {
+      this.#close(oldest, "full");
+      return true;
+    }
+    // Or one that was idle for long: the peer may have forgotten it, for an err of its own can get lost.
+    let idle: Channel | undefined;
+    for (const channel of this.#byId.values()) {
+      if (channel.isRemote && channel.quietSince < (idle?.quietSince ?? this.#now - IDLE_MS)) idle = channel;
+    }
+    this.#fail(idle, "full");
+    return idle !== undefined;
+  }
+
+  #tellCredit(channel: Channel): void {
+    if (channel.reliable === undefined || channel.hasEnded) return;
+    const { credit: wanted, unacked } = channel.reliable.sender;
+    // When there is no room left, every channel still gets a few packets: full ones must not stop the others.
+    const credit = Math.min(wanted, Math.max(this.#creditLeft(), MIN_UNACKED - unacked));
+    if (credit < wanted) this.#pinched.add(channel);
+    if (credit <= 0) return;
+    this.#promised += credit;
+    this.#out.push({ type: "writable", ch: channel.ch, credit });
+  }
+
+  /** Room came free: those that were kept short get it, as far as it goes. */
+  #tellPinched(): void {
+    for (const channel of this.#pinched) {
+      if (this.#creditLeft() < MIN_UNACKED) return;
+      this.#pinched.delete(channel);
+      this.#tellCredit(channel);
+    }
+  }
+
+  /** In packets, over all channels. */
+  #creditLeft(): number {
+    return Math.floor((this.#limits.bytes - this.#bytesOut) / PACKET_BYTES) - this.#promised;
+  }
+
+  #add(channel: Channel): void {
+    this.#byId.set(channel.id, channel);
+    this.#byHandle.set(channel.ch, channel);
+    if (!channel.isRemote) return;
+    this.#remotes++;
+    this.#unanswered.add(channel);
+  }
+
+  /** After all that may have changed a channel: what it owes at once, whether it is done, when it wants to wake. */
+  #settle(channel: Channel): void {
+    const ackAt = channel.reliable?.receiver.deadline;
+    if (ackAt !== undefined && ackAt <= this.#now) this.#acknowledge(channel);
+    if (channel.isDone) {
+      this.#close(channel, undefined);
+      return;
+    }
+    if (channel.hasNext) this.#ready.add(channel);
+    this.#deadlines.set(channel.id, channel.updateDeadline(this.#now));
+  }
+
+  /** Leaves without credit: an acknowledgement is small, and without it the peer would send the same again. */
+  #acknowledge(channel: Channel): void {
+    const inner = channel.acknowledgement();
+    if (inner === undefined) return;
+    this.#transmit(inner);
+    this.#spoke(channel);
+  }
+
+  /** One packet of each channel in turn, while the path takes them. */
+  #transmitReady(): void {
+    for (const channel of this.#ready) {
+      if (this.#credit <= 0) return;
+      this.#ready.delete(channel);
+      const inner = channel.next(this.#now);
+      if (inner === undefined) continue;
+      this.#transmit(inner);
+      this.#spoke(channel);
+      this.#settle(channel); // puts it at the end of the line
+    }
+  }
+
+  #spoke(channel: Channel): void {
+    channel.spoke();
+    this.#unanswered.delete(channel);
+  }
+
+  #transmit(inner: Uint8Array): void {
+    this.#credit -= inner.length + OUTER_BYTES;
+    this.#out.push({ type: "transmit", inner });
+  }
+
+  /** Forgets a channel. If it is reliable and ended well, its last acknowledgement can be repeated for a while. */
+  #close(channel: Channel, err: string | undefined): void {
+    this.#byId.delete(channel.id);
+    this.#byHandle.delete(channel.ch);
+    this.#unanswered.delete(channel);
+    this.#ready.delete(channel);
+    this.#pinched.delete(channel);
+    this.#deadlines.set(channel.id, undefined);
+    if (channel.isRemote) this.#remotes--;
+    this.#out.push({ type: "closed", ch: channel.ch, err });
+    if (channel.reliable === undefined) return;
+    const { sender, receiver } = channel.reliable;
+    this.#bytesIn -= receiver.bytes;
+    this.#bytesOut -= sender.bytes;
+    if (err === undefined) this.#remember(channel.id, receiver.taken);
+    this.#tellPinched();
+  }
+
+  #remember(id: number, ack: number): void {
+    this.#closed.set(id, ack);
+    this.#deadlines.set(id, this.#now + TIMEOUT_MS);
+    if (this.#closed.size <= MAX_CLOSED) return;
+    for (const oldest of this.#closed.keys()) {
+      this.#closed.delete(oldest);
+      this.#deadlines.set(oldest, undefined);
+      return;
+    }
+  }
+}
+
+const MAX_INNER = 0x10000; // bytes; no transport carries longer packets
+const MAX_ERR = 200; // characters
+const IDLE_MS = 10 * 60_000; // an open channel without a packet for so long makes room for another
+const MAX_QUEUE = 64; // packets of an unreliable channel that the path does not take
+const MAX_UNACKED = 256; // packets of a reliable channel; `writable` never leads beyond 144
+const MAX_CLOSED = 1024; // channels that ended well and are remembered
+const MIN_UNACKED = 4; // what every channel may have unacknowledged, however much the others have
+const LIMITS: ChannelLimits = { channels: 256, bytes: 4 * 1024 * 1024, maxId: MAX_CHANNEL_ID, maxSeq: MAX_SEQ };

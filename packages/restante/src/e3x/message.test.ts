@@ -1,0 +1,170 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { fromHex, toHex } from "../bytes/index.ts";
+import {
+  createCrypto,
+  createIdentity,
+  cs3a,
+  exportIdentity,
+  type Identity,
+  importIdentity,
+  portable,
+} from "../crypto/index.ts";
+import { Chance } from "../testing/chance.ts";
+import { cs01 } from "../testing/cipher-set-01.ts";
+import { encodePacket, parsePacket } from "../wire/index.ts";
+import { encodeHandshake, keyPacket, parseHandshake, parseKeyPacket } from "./handshake.ts";
+import { openMessage, sealMessage } from "./message.ts";
+
+const crypto = createCrypto(portable, [cs01(), cs3a(portable)]);
+const fast = createCrypto(portable, [cs01()]);
+const { random } = new Chance(1);
+const [alice, bob, eve] = [
+  createIdentity(crypto, random),
+  createIdentity(crypto, random),
+  createIdentity(crypto, random),
+];
+
+/** A value that must be there. */
+function given<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("expected a value");
+  return value;
+}
+
+function seal(from: Identity, to: Identity, inner: Uint8Array, of = crypto): Uint8Array {
+  return given(sealMessage(of, { from, to: to.keys, inner, random }));
+}
+
+describe("messages", () => {
+  test("[A4] carry any inner packet, or bytes that are none, unchanged", () => {
+    const inners = [
+      encodePacket(undefined),
+      encodePacket(undefined, random(40)),
+      encodePacket(random(1), random(9)),
+      encodePacket(random(6)),
+      encodePacket({ any: "thing" }, random(3)),
+      random(0),
+      random(5000),
+    ];
+    for (const inner of inners) expect(given(openMessage(crypto, bob, seal(alice, bob, inner))).inner).toEqual(inner);
+  });
+
+  test("[A5] carry the ephemeral key, under the highest cipher set in common", () => {
+    const outer = seal(alice, bob, random(10));
+    expect([...outer.subarray(0, 3)]).toEqual([0, 1, 0x3a]);
+    const opened = given(openMessage(crypto, bob, outer));
+    expect(opened.csid).toBe(0x3a);
+    expect(opened.ephemeral).toEqual(outer.slice(3, 35));
+    expect(outer.length - 10).toBe(given(crypto.sets.get(0x3a)).overhead);
+    const onlyLow = { ...bob, keys: new Map([[1, given(bob.keys.get(1))]]) };
+    expect(seal(alice, onlyLow, random(10))[2]).toBe(1);
+  });
+
+  test("[A6] are each an exchange of their own unless one is given", () => {
+    const [first, second] = [seal(alice, bob, random(1)), seal(alice, bob, random(1))];
+    expect(first.subarray(3, 19)).not.toEqual(second.subarray(3, 19));
+  });
+
+  test("[A7] of one exchange there may be a thousand, and all open", () => {
+    const ephemeral = given(fast.sets.get(1)).generate(random);
+    const tokens = new Set<string>();
+    for (let i = 0; i < 1000; i++) {
+      const inner = random(20);
+      const outer = given(sealMessage(fast, { from: alice, to: bob.keys, inner, random, ephemeral }));
+      const opened = given(openMessage(fast, bob, outer));
+      expect(opened.inner).toEqual(inner);
+      tokens.add(toHex(opened.token));
+    }
+    expect(tokens.size).toBe(1);
+  });
+
+  test("[A8][A9] open with nothing but the recipient's long-term keys, in any order and number", () => {
+    const inners = [random(30), random(30)];
+    const outers = inners.map((inner) => seal(alice, bob, inner));
+    const restarted = given(importIdentity(crypto, exportIdentity(bob)));
+    for (const i of [1, 0, 1]) {
+      const opened = given(openMessage(crypto, restarted, given(outers[i])));
+      expect(opened.inner).toEqual(inners[i]);
+      expect(opened.verify(given(alice.keys.get(0x3a)))).toBe(true);
+    }
+  });
+
+  test("say who sealed them, and nobody else", () => {
+    const opened = given(openMessage(crypto, bob, seal(alice, bob, random(10))));
+    expect(opened.verify(given(alice.keys.get(0x3a)))).toBe(true);
+    expect(opened.verify(given(eve.keys.get(0x3a)))).toBe(false);
+    expect(opened.verify(random(31))).toBe(false);
+    expect(openMessage(crypto, eve, seal(alice, bob, random(10)))).toBeUndefined();
+  });
+
+  test("come out the same when chance repeats itself, so that a resend is no second message", () => {
+    const [one, two] = [new Chance(5), new Chance(5)];
+    const options = { from: alice, to: bob.keys, inner: random(50) };
+    expect(sealMessage(crypto, { ...options, random: one.random })).toEqual(
+      sealMessage(crypto, { ...options, random: two.random }),
+    );
+  });
+
+  test("are refused without a set in common, and for a key that cannot be used", () => {
+    expect(sealMessage(crypto, { from: alice, to: new Map(), inner: random(1), random })).toBeUndefined();
+    const lowOrder = new Map([[0x3a, new Uint8Array(32)]]);
+    expect(sealMessage(crypto, { from: alice, to: lowOrder, inner: random(1), random })).toBeUndefined();
+  });
+
+  test("[A18] with a HEAD of any length but one do not open, and no bytes make opening throw", () => {
+    const outer = seal(alice, bob, random(40), fast);
+    const body = given(parsePacket(outer)).body;
+    for (const head of [random(0), random(2), random(6), new TextEncoder().encode('{"a":123}')])
+      expect(openMessage(fast, bob, encodePacket(head, body))).toBeUndefined();
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(), fc.integer({ min: 1, max: 255 }), (bytes, at, flip) => {
+        openMessage(crypto, bob, bytes);
+        const damaged = outer.slice();
+        damaged[at % outer.length] = (damaged[at % outer.length] ?? 0) ^ flip;
+        const opened = openMessage(fast, bob, damaged);
+        expect(opened?.verify(given(alice.keys.get(1))) ?? false).toBe(false);
+      }),
+    );
+  });
+});
+
+describe("handshakes of other implementations", () => {
+  const file = new URL("../../../../vectors/telehash/sessions.json", import.meta.url);
+  const { id_a, id_b, sessions } = JSON.parse(readFileSync(file, "utf8"));
+
+  test("[A10][B42] open as messages, verify, and name their sender and token", () => {
+    let opened = 0;
+    for (const session of sessions) {
+      const csid = Number.parseInt(session.csid, 16);
+      if (!crypto.sets.has(csid)) continue;
+      for (const [side, from, to] of [[session.a, id_a, id_b] as const, [session.b, id_b, id_a] as const]) {
+        const identity = given(importIdentity(crypto, { ...to, hashname: to.hashname }));
+        const message = given(openMessage(crypto, identity, given(fromHex(side.handshake))));
+        expect(toHex(message.inner)).toBe(side.handshake_inner);
+        if (session.impl.startsWith("telehash-c")) expect(toHex(message.token)).toBe(side.token);
+        const handshake = given(parseHandshake(message.inner));
+        expect(handshake.at).toBe(BigInt(side.at));
+        expect(handshake.message.type).toBe("key");
+        const sender = given(parseKeyPacket(crypto, csid, handshake.message.body));
+        expect(sender.hashname).toBe(from.hashname);
+        expect(message.verify(sender.key)).toBe(true);
+        opened += 1;
+      }
+    }
+    expect(opened).toBeGreaterThan(0);
+  });
+});
+
+test("[A3] a handshake is made the same way as any message: nothing but sealMessage of an inner packet", () => {
+  const inner = encodeHandshake(1700000000n, { type: "key", json: {}, body: keyPacket(portable, alice, 0x3a) });
+  const outer = seal(alice, bob, inner);
+  expect(given(parseHandshake(given(openMessage(crypto, bob, outer)).inner)).at).toBe(1700000000n);
+});
+
+test("[B8] a key handshake has some hundred bytes", () => {
+  const inner = encodeHandshake(2n ** 64n - 1n, { type: "key", json: {}, body: keyPacket(portable, alice, 0x3a) });
+  const size = seal(alice, bob, inner).length;
+  expect(size).toBeGreaterThan(70);
+  expect(size).toBeLessThan(400);
+});
