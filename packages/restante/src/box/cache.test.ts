@@ -1,0 +1,717 @@
+import fc from "fast-check";
+import { describe, expect, expectTypeOf, test } from "vitest";
+import { fromHex, type Time, toHex } from "../bytes/index.ts";
+import { type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
+import {
+  type BoxLimits,
+  memoryBoxStore,
+  type BoxAnswer as StoreAnswer,
+  type BoxOp as StoreOp,
+} from "../store/index.ts";
+import { Chance } from "../testing/chance.ts";
+import type { JsonObject } from "../wire/index.ts";
+import { Cache, type CacheIn, type CacheOut } from "./cache.ts";
+import { boxId, messageId } from "./ids.ts";
+import type { BoxAnswer, BoxOp } from "./operations.ts";
+
+const NOW: Time = 1_800_000_000_000;
+const DAY_S = 24 * 60 * 60;
+const CAP = 8 * 1024 * 1024;
+const NOTHING = new Uint8Array(0);
+const [self, alice, bob, mallory] = [0, 1, 2, 3].map((n) => hashnameFromBytes(new Uint8Array(32).fill(n))) as [
+  Hashname,
+  Hashname,
+  Hashname,
+  Hashname,
+];
+const BOX = boxId(portable, alice, bob);
+
+/** A cache, with a store behind it that answers at once (or not at all), and channels by number. */
+class Desk {
+  now = NOW;
+  ops: BoxOp[] = [];
+  revoked = false;
+  readonly cache: Cache;
+  readonly #store: ReturnType<typeof memoryBoxStore> | undefined;
+  #ch = 1;
+
+  constructor(options: { seed?: number; limits?: Partial<BoxLimits>; mute?: boolean } = {}) {
+    const chance = new Chance(options.seed ?? 1);
+    this.#store = options.mute ? undefined : memoryBoxStore(options.limits);
+    this.cache = new Cache({
+      backend: portable,
+      self,
+      random: (length) => Uint8Array.from({ length }, () => chance.between(0, 255)),
+      handles: () => 10_000 + this.#ch++,
+      cap: options.limits?.box ?? CAP,
+      admit: (uri, _to, sender) => {
+        if (this.revoked) return undefined;
+        return uri === "guest" ? "stranger" : uri === toHex(new Uint8Array([sender.length])) ? "contact" : undefined;
+      },
+    });
+  }
+
+  /** What the cache does about it, without what it asks of the store. */
+  take(input: CacheIn): Exclude<CacheOut, { type: "boxes" }>[] {
+    const outs: Exclude<CacheOut, { type: "boxes" }>[] = [];
+    for (const out of this.cache.handle(input, this.now)) {
+      if (out.type !== "boxes") outs.push(out);
+      else {
+        this.ops.push(out.op.type === "put" ? { ...out.op, bytes: out.op.bytes.slice() } : out.op);
+        for (const answer of this.#store?.handle(out.op, this.now) ?? [])
+          outs.push(...this.take({ type: "store", answer }));
+      }
+    }
+    return outs;
+  }
+
+  outbox(peer: Hashname, fields: JsonObject = {}, body: Uint8Array = NOTHING): { ch: number; outs: CacheOut[] } {
+    const ch = this.#ch++;
+    const head = { type: "outbox", to: bob, uri: CONTACT, ...fields };
+    return { ch, outs: this.take({ type: "opened", ch, peer, reliable: true, kind: "outbox", head, body }) };
+  }
+
+  inbox(peer: Hashname, box: JsonObject[string] = BOX, credit = 1000): { ch: number; outs: CacheOut[] } {
+    const ch = this.#ch++;
+    const outs = this.take({
+      type: "opened",
+      ch,
+      peer,
+      reliable: true,
+      kind: "inbox",
+      head: { type: "inbox", box },
+      body: NOTHING,
+    });
+    return { ch, outs: [...outs, ...this.take({ type: "writable", ch, credit })] };
+  }
+
+  packet(ch: number, head: JsonObject, body: Uint8Array = NOTHING): CacheOut[] {
+    return this.take({ type: "packet", ch, head, body });
+  }
+
+  /** The ops since the last look, without reads and lists. */
+  stored(): BoxOp[] {
+    const changes = this.ops.filter((op) => op.type !== "read" && op.type !== "list");
+    this.ops = [];
+    return changes;
+  }
+
+  tick(): CacheOut[] {
+    this.now = this.cache.deadline() ?? this.now;
+    return this.take({ type: "tick" });
+  }
+}
+
+const CONTACT = toHex(new Uint8Array([52]));
+const bytesOf = (length: number, n = 1): Uint8Array => new Uint8Array(length).fill(n);
+const took = (ch: number): CacheOut => ({ type: "took", ch });
+const cap = (ch: number, bytes = CAP): CacheOut => ({ type: "send", ch, head: { cap: bytes }, body: NOTHING });
+const part = (ch: number, body: Uint8Array, done = true): CacheOut => ({
+  type: "send",
+  ch,
+  head: done ? { done } : {},
+  body,
+});
+const idsIn = (outs: readonly CacheOut[]): string[] =>
+  outs.flatMap((out) => {
+    const ids: string[] = [];
+    if (out.type === "open" || out.type === "send")
+      for (let at = 0; at + 8 <= out.body.length; at += 8) ids.push(toHex(out.body.subarray(at, at + 8)));
+    return ids;
+  });
+
+test("what the cache asks and hears is what stores take and answer", () => {
+  expectTypeOf<BoxOp>().toExtend<StoreOp>();
+  expectTypeOf<StoreOp["type"]>().toEqualTypeOf<BoxOp["type"]>();
+  expectTypeOf<StoreAnswer>().toEqualTypeOf<BoxAnswer>();
+});
+
+describe("outbox", () => {
+  test("[C28] one without seq is ignored, and not even told so", () => {
+    const desk = new Desk();
+    const head = { type: "outbox", to: bob, uri: CONTACT, done: true };
+    const opened = {
+      type: "opened",
+      ch: 1,
+      peer: alice,
+      reliable: false,
+      kind: "outbox",
+      head,
+      body: bytesOf(9),
+    } as const;
+    expect(desk.take(opened)).toEqual([]);
+    expect(desk.packet(1, { done: true }, bytesOf(9))).toEqual([]);
+    expect(desk.ops).toEqual([]);
+  });
+
+  test("[C33] [E11] a message exists when it is done, and was taken before the store is asked", () => {
+    const desk = new Desk({ mute: true });
+    const { ch, outs } = desk.outbox(alice, {}, bytesOf(1000));
+    expect([outs, desk.stored()]).toEqual([[took(ch)], []]);
+    expect([desk.packet(ch, {}, bytesOf(500)), desk.stored()]).toEqual([[took(ch)], []]);
+    const last = desk.cache.handle({ type: "packet", ch, head: { done: true }, body: bytesOf(7) }, NOW);
+    expect(last.map((out) => out.type)).toEqual(["took", "boxes"]);
+    const bytes = bytesOf(1507);
+    const put = { type: "put", recipient: bob, box: BOX, id: messageId(portable, BOX, bytes), bytes, class: "contact" };
+    expect(last[1]).toMatchObject({ op: put });
+  });
+
+  test("[C31] the box is that of the authenticated sender, whatever the packet says", () => {
+    const desk = new Desk();
+    desk.outbox(mallory, { from: alice, sender: alice, box: BOX, done: true }, bytesOf(9));
+    expect(desk.stored()).toMatchObject([{ type: "put", recipient: bob, box: boxId(portable, mallory, bob) }]);
+  });
+
+  test("[C34] [C35] `x` is seconds, up to 30 days; what is none is as if it were not there", () => {
+    const lifetimes = [
+      [0, 0],
+      [1, 1],
+      [3600, 3600],
+      [1e12, 30 * DAY_S],
+      [-1, 30 * DAY_S],
+      [1.5, 30 * DAY_S],
+      ["60", 30 * DAY_S],
+      [2n ** 60n, 30 * DAY_S],
+      [undefined, 30 * DAY_S],
+    ] as const;
+    for (const [x, seconds] of lifetimes) {
+      const desk = new Desk();
+      desk.outbox(alice, { done: true, x }, bytesOf(9));
+      expect(desk.stored()).toMatchObject([{ type: "put", expires: NOW + seconds * 1000 }]);
+    }
+  });
+
+  test("[C36] [X32] what has run out of time makes room before anything else does", () => {
+    const desk = new Desk({ limits: { box: 3000 } });
+    const { ch } = desk.outbox(alice, { done: true }, bytesOf(1100, 1));
+    desk.packet(ch, { done: true, x: 10 }, bytesOf(1100, 2));
+    desk.now += 10_000;
+    desk.packet(ch, { done: true }, bytesOf(1100, 3));
+    const { outs } = desk.inbox(bob);
+    expect(outs.slice(1, -1)).toMatchObject([1, 3].map((n) => ({ head: { done: true }, body: bytesOf(1100, n) })));
+  });
+
+  test("[C37] an id alone removes that message: before, between and inside others", () => {
+    const desk = new Desk();
+    const id = "0123456789abcdef";
+    const remove = { type: "remove", recipient: bob, box: BOX, id };
+    const { ch } = desk.outbox(alice, { id });
+    expect(desk.stored()).toMatchObject([remove]);
+    desk.packet(ch, {}, bytesOf(10));
+    expect(desk.packet(ch, { id })).toEqual([took(ch)]);
+    desk.packet(ch, { done: true }, bytesOf(10));
+    desk.packet(ch, { id });
+    expect(desk.stored()).toMatchObject([remove, { type: "put", bytes: bytesOf(20) }, remove]);
+    for (const head of [{ id: "0123" }, { id: id.toUpperCase() }, { id: 7 }, { id: null }, {}]) desk.packet(ch, head);
+    desk.packet(ch, { id }, bytesOf(1)); // a part of a message, with a key that means nothing there
+    expect(desk.stored()).toEqual([]);
+  });
+
+  test("[C38] [C39] [X33] clear empties the box and the message in progress", () => {
+    const desk = new Desk();
+    const { ch } = desk.outbox(alice, { done: true }, bytesOf(5, 1));
+    desk.packet(ch, {}, bytesOf(5, 2));
+    expect(desk.packet(ch, { clear: true })).toEqual([took(ch)]);
+    desk.packet(ch, { done: true }, bytesOf(5, 3));
+    expect(desk.stored()).toMatchObject([
+      { type: "put" },
+      { type: "clear", recipient: bob, box: BOX },
+      { type: "put", bytes: bytesOf(5, 3) },
+    ]);
+    desk.packet(ch, { clear: 1 });
+    expect(desk.stored()).toEqual([]);
+  });
+
+  test("[C40] the body of a clear begins a new message, and may be all of it", () => {
+    const desk = new Desk();
+    const { ch } = desk.outbox(alice, {}, bytesOf(5, 1));
+    desk.packet(ch, { clear: true, done: true }, bytesOf(5, 2));
+    desk.packet(ch, { clear: true }, bytesOf(5, 3));
+    desk.packet(ch, { done: true }, bytesOf(5, 4));
+    const changes = desk.stored();
+    expect(changes.map((op) => op.type)).toEqual(["clear", "put", "clear", "put"]);
+    expect(changes[1]).toMatchObject({ bytes: bytesOf(5, 2) });
+    expect(changes[3]).toMatchObject({ bytes: Uint8Array.of(3, 3, 3, 3, 3, 4, 4, 4, 4, 4) });
+  });
+
+  test("64 KiB are a message; one byte more is taken and dropped, and the next one counts again", () => {
+    const desk = new Desk();
+    const { ch } = desk.outbox(alice, {}, bytesOf(65_535));
+    desk.packet(ch, { done: true }, bytesOf(1));
+    expect(desk.stored()).toMatchObject([{ type: "put", bytes: bytesOf(65_536) }]);
+    desk.packet(ch, {}, bytesOf(65_535));
+    for (const head of [{}, {}, { done: true }]) expect(desk.packet(ch, head, bytesOf(2))).toEqual([took(ch)]);
+    expect(desk.stored()).toEqual([]);
+    desk.packet(ch, { done: true }, bytesOf(2));
+    expect(desk.stored()).toMatchObject([{ type: "put", bytes: bytesOf(2) }]);
+  });
+
+  test("a message of no bytes is none", () => {
+    const desk = new Desk();
+    const { ch } = desk.outbox(alice, { done: true });
+    desk.packet(ch, { done: true, id: "0123456789abcdef" });
+    expect(desk.stored()).toEqual([]);
+  });
+
+  test("[C30] [C44] [C45] a bad `to`, no token, a full store and a kept message look the same", () => {
+    const talk = (desk: Desk, open: JsonObject): CacheOut[] => {
+      const { ch, outs } = desk.outbox(alice, open, bytesOf(900));
+      expect(ch).toBe(1);
+      const packets: [JsonObject, Uint8Array][] = [
+        [{ done: true, x: 60 }, bytesOf(900)],
+        [{ id: "0123456789abcdef" }, NOTHING],
+        [{ clear: true }, bytesOf(9)],
+        [{}, bytesOf(70_000)],
+        [{ done: true }, NOTHING],
+        [{ rubbish: [1, { a: null }] }, NOTHING],
+        [{ done: true }, bytesOf(100)],
+      ];
+      for (const [head, body] of packets) outs.push(...desk.packet(ch, head, body));
+      return [...outs, ...desk.take({ type: "ended", ch }), ...desk.take({ type: "closed", ch, err: undefined })];
+    };
+    const kept = talk(new Desk(), {});
+    expect(kept).toEqual([
+      ...Array.from({ length: 8 }, () => took(1)),
+      { type: "send", ch: 1, head: {}, body: NOTHING, end: true },
+    ]);
+    for (const open of [
+      { to: "x" },
+      { to: undefined },
+      { to: 7 },
+      { to: bob.toUpperCase() },
+      { to: self },
+      { to: mallory, uri: undefined },
+      { uri: "?" },
+      { uri: 7 },
+    ])
+      expect(talk(new Desk(), open)).toEqual(kept);
+    expect(talk(new Desk({ limits: { total: 0 } }), {})).toEqual(kept);
+    expect(talk(new Desk({ limits: { boxes: 0 } }), { uri: "guest" })).toEqual(kept);
+    expect(talk(new Desk({ mute: true }), {})).toEqual(kept);
+  });
+
+  test("without a valid token nothing reaches the store", () => {
+    const desk = new Desk();
+    for (const open of [{ uri: "?" }, { uri: undefined }, { to: self }, { to: "x" }]) {
+      const { ch } = desk.outbox(alice, { ...open, clear: true, done: true }, bytesOf(9));
+      desk.packet(ch, { id: "0123456789abcdef" });
+    }
+    expect(desk.ops).toEqual([]);
+    desk.outbox(alice, { uri: "guest", done: true }, bytesOf(9));
+    expect(desk.stored()).toMatchObject([{ type: "put", class: "stranger" }]);
+  });
+
+  test("a token that was taken back ends its open channels too, and never half a message", () => {
+    const desk = new Desk();
+    const { ch } = desk.outbox(alice, { done: true }, bytesOf(9));
+    desk.packet(ch, {}, bytesOf(9));
+    desk.stored();
+    desk.revoked = true;
+    desk.now += 60_000;
+    desk.packet(ch, {}, bytesOf(9));
+    desk.revoked = false;
+    desk.now += 60_000;
+    desk.packet(ch, { done: true }, bytesOf(9));
+    expect(desk.stored()).toEqual([]);
+    desk.packet(ch, { done: true }, bytesOf(9));
+    expect(desk.stored()).toMatchObject([{ type: "put", bytes: bytesOf(9) }]);
+  });
+
+  test("[X20] what one peer leaves unfinished is bounded, and what all leave", () => {
+    const desk = new Desk({ mute: true });
+    const peers = Array.from({ length: 20 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
+    const channels = peers.flatMap((peer) =>
+      Array.from({ length: 9 }, () => desk.outbox(peer, {}, bytesOf(60_000)).ch),
+    );
+    for (const ch of channels) desk.packet(ch, { done: true }, bytesOf(1));
+    const puts = desk.stored();
+    expect(puts).toHaveLength(Math.floor((8 * 1024 * 1024) / 60_000));
+    expect(new Set(puts.slice(0, 9).map((op) => op.type === "put" && op.box)).size).toBe(2); // eight of the first peer
+  });
+
+  test("[X20] a half message that nobody continues gives way after ten seconds", () => {
+    const desk = new Desk();
+    const peers = Array.from({ length: 18 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
+    for (const peer of peers) for (let i = 0; i < 8; i++) desk.outbox(peer, {}, bytesOf(65_536));
+    desk.outbox(alice, { done: true }, bytesOf(60_000));
+    expect(desk.stored()).toEqual([]);
+    desk.now += 10_000;
+    desk.outbox(alice, { done: true }, bytesOf(60_000));
+    expect(desk.stored()).toHaveLength(1);
+  });
+
+  test("[X20] a store that does not answer is not asked for more than 8 MiB", () => {
+    const desk = new Desk({ mute: true });
+    const { ch } = desk.outbox(alice);
+    for (let i = 0; i < 200; i++) expect(desk.packet(ch, { done: true }, bytesOf(65_536))).toEqual([took(ch)]);
+    expect(desk.stored()).toHaveLength(127);
+    desk.take({ type: "store", answer: { type: "done", op: 1 } });
+    for (let i = 0; i < 3; i++) desk.packet(ch, { done: true }, bytesOf(65_536));
+    expect(desk.stored()).toHaveLength(1);
+  });
+});
+
+describe("inbox", () => {
+  const filled = (sizes: readonly number[], limits: Partial<BoxLimits> = {}): Desk => {
+    const desk = new Desk({ limits });
+    const { ch } = desk.outbox(alice);
+    for (const [n, size] of sizes.entries()) desk.packet(ch, { done: true }, bytesOf(size, n));
+    desk.ops = [];
+    return desk;
+  };
+
+  test("[C46] [C48] opening a box streams what waits, in order, then `cap`", () => {
+    const desk = filled([10, 20, 30]);
+    const { ch, outs } = desk.inbox(bob);
+    expect(outs).toEqual([
+      took(ch),
+      part(ch, bytesOf(10, 0)),
+      part(ch, bytesOf(20, 1)),
+      part(ch, bytesOf(30, 2)),
+      cap(ch),
+    ]);
+  });
+
+  test("[C52] [C57] an empty, an unknown, a malformed box, and one of somebody else give a `cap` alone", () => {
+    const desk = filled([10]);
+    for (const [peer, box] of [
+      [mallory, BOX],
+      [alice, BOX],
+      [bob, "0123456789abcdef"],
+      [bob, boxId(portable, mallory, bob)],
+      [bob, "rubbish"],
+      [bob, 7],
+      [bob, null],
+    ] as const) {
+      const { ch, outs } = desk.inbox(peer, box);
+      expect(outs).toEqual([took(ch), cap(ch)]);
+      expect(desk.packet(ch, { clear: true })).toEqual([took(ch), cap(ch)]);
+    }
+    expect(desk.inbox(bob).outs).toHaveLength(3);
+  });
+
+  test("[C53] [X17] `cap` is the limit of a box, whatever it holds", () => {
+    const desk = filled([3000, 3000, 3000], { box: 7000 });
+    const { ch, outs } = desk.inbox(bob, BOX, 1000);
+    expect(outs.at(-1)).toEqual(cap(ch, 7000));
+    expect(outs.filter((out) => out.type === "send" && out.head["done"] === true)).toHaveLength(2);
+    expect(desk.packet(ch, { clear: true }).at(-1)).toEqual(cap(ch, 7000));
+    expect(desk.inbox(bob, BOX).outs.at(-1)).toMatchObject({ head: { cap: 7000 } });
+  });
+
+  test("[C54] [C56] an id removes that message and is answered with `cap`", () => {
+    const desk = filled([10, 20]);
+    const { ch } = desk.inbox(bob);
+    expect(desk.packet(ch, { id: messageId(portable, BOX, bytesOf(10, 0)) })).toEqual([took(ch), cap(ch)]);
+    expect(desk.packet(ch, { id: "0123456789abcdef" })).toEqual([took(ch), cap(ch)]);
+    expect(desk.inbox(bob).outs.slice(1, -1)).toMatchObject([{ body: bytesOf(20, 1) }]);
+  });
+
+  test("[C55] [C56] clear empties the box at once, while it streams too", () => {
+    const desk = filled([3000, 10, 20]);
+    const { ch, outs } = desk.inbox(bob, BOX, 1);
+    expect(outs).toHaveLength(2);
+    expect(desk.packet(ch, { clear: true })).toEqual([took(ch)]);
+    const rest = desk.take({ type: "writable", ch, credit: 100 });
+    // The message that had begun is finished from the copy, the `cap` of the clear follows, then that of the empty box.
+    expect(
+      rest.map((out) => (out.type === "send" ? (out.head["cap"] ?? out.head["done"] ?? "part") : out.type)),
+    ).toEqual(["part", true, CAP, CAP]);
+    expect(desk.inbox(bob).outs).toHaveLength(2);
+  });
+
+  test("[X30] a message whose first packet was sent is sent to its end, whoever removes it meanwhile", () => {
+    const desk = filled([3000]);
+    const { ch, outs } = desk.inbox(bob, BOX, 1);
+    const { ch: outbox } = desk.outbox(alice, { clear: true });
+    desk.take({ type: "ended", ch: outbox });
+    outs.push(...desk.take({ type: "writable", ch, credit: 10 }));
+    const bytes = outs.flatMap((out) => (out.type === "send" ? [...out.body] : []));
+    expect(bytes).toEqual([...bytesOf(3000, 0)]);
+    expect(outs.at(-1)).toEqual(cap(ch));
+  });
+
+  test("[C55] what the store had answered, and nothing of it was sent, is not sent after a clear", () => {
+    const desk = new Desk({ mute: true });
+    const { ch } = desk.inbox(bob);
+    const read = desk.ops.find((op) => op.type === "read");
+    desk.packet(ch, { clear: true });
+    const message = {
+      type: "message",
+      op: read?.op ?? 0,
+      id: "0123456789abcdef",
+      bytes: bytesOf(10),
+      cursor: 1,
+    } as const;
+    expect(desk.take({ type: "store", answer: message })).toEqual([]);
+    expect(message.bytes).toEqual(new Uint8Array(10));
+    const again = desk.ops.findLast((op) => op.type === "read");
+    expect(again).toMatchObject({ after: 0 });
+    expect(desk.take({ type: "store", answer: { type: "dry", op: again?.op ?? 0 } })).toEqual([cap(ch)]);
+  });
+
+  test("[X30] later arrivals are streamed, with a `cap` each time there is no more", () => {
+    const desk = filled([10]);
+    const { ch } = desk.inbox(bob);
+    const { ch: outbox, outs } = desk.outbox(alice, { done: true }, bytesOf(20));
+    expect(outs).toEqual([took(outbox), part(ch, bytesOf(20)), cap(ch)]);
+    expect(desk.packet(outbox, { done: true }, bytesOf(20))).toEqual([took(outbox)]); // the same again: X31
+  });
+
+  test("[C49] no more leaves than may, and no more is read than leaves", () => {
+    const desk = filled([3000, 3000, 3000]);
+    const { ch, outs } = desk.inbox(bob, BOX, 0);
+    expect([outs, desk.ops]).toEqual([[took(ch)], []]);
+    for (let packets = 0; packets < 20; packets++) {
+      const some = desk.take({ type: "writable", ch, credit: 1 });
+      expect(some.length).toBeLessThanOrEqual(1);
+      expect(desk.ops.filter((op) => op.type === "read").length).toBeLessThanOrEqual(1 + Math.floor(packets / 3));
+    }
+    expect(desk.take({ type: "writable", ch, credit: 1 })).toEqual([]);
+  });
+
+  test("[C49] eight messages at most are in memory for one link; the other inboxes wait for their turn", () => {
+    const desk = new Desk({ limits: { boxes: 100 } });
+    const senders = Array.from({ length: 30 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(60 + n)));
+    for (const sender of senders) desk.outbox(sender, { done: true }, bytesOf(3000));
+    desk.ops = [];
+    const channels = senders.map((sender) => desk.inbox(bob, boxId(portable, sender, bob), 1).ch);
+    expect(desk.ops.filter((op) => op.type === "read")).toHaveLength(8);
+    const done = new Set<number>();
+    for (let round = 0; round < 20; round++)
+      for (const ch of channels)
+        for (const out of desk.take({ type: "writable", ch, credit: 1 }))
+          if (out.type === "send" && out.head["done"] === true) done.add(out.ch);
+    expect(done.size).toBe(30);
+  });
+
+  test("[X30] of more than 64 standing inboxes the oldest idle one is ended", () => {
+    const desk = filled([10]);
+    const first = desk.inbox(bob).ch;
+    const busy = desk.inbox(bob, BOX, 0).ch;
+    for (let i = 2; i < 64; i++) expect(desk.inbox(bob, "0123456789abcdef").outs).toHaveLength(2);
+    const end = (ch: number): CacheOut => ({ type: "send", ch, head: {}, body: NOTHING, end: true });
+    const next = desk.inbox(bob, "0123456789abcdef");
+    expect(next.outs).toEqual([took(next.ch), end(first), cap(next.ch)]);
+    expect(desk.inbox(bob, "0123456789abcdef").outs[1]).toEqual(end(busy + 1));
+    // Both go on saying `took` until it is closed, and it is not ended twice.
+    expect(desk.packet(first, { id: "0123456789abcdef" })).toEqual([took(first)]);
+    expect(desk.take({ type: "ended", ch: first })).toEqual([]);
+    expect(desk.take({ type: "closed", ch: first, err: undefined })).toEqual([]);
+  });
+
+  test("an end is answered with an end, and without a seq there is no answer at all", () => {
+    const desk = filled([10]);
+    const { ch } = desk.inbox(bob);
+    expect(desk.take({ type: "ended", ch })).toEqual([{ type: "send", ch, head: {}, body: NOTHING, end: true }]);
+    const head = { type: "inbox", box: BOX };
+    expect(
+      desk.take({ type: "opened", ch: 99, peer: bob, reliable: false, kind: "inbox", head, body: NOTHING }),
+    ).toEqual([]);
+    expect(desk.take({ type: "writable", ch: 99, credit: 9 })).toEqual([]);
+  });
+});
+
+describe("boxes", () => {
+  const boxes = (count: number): string[] =>
+    Array.from({ length: count }, (_, n) => toHex(Uint8Array.of(7, 7, 7, 7, 7, 7, n >> 8, n)));
+  /** The `boxes` channel for a recipient with these waiting, the store being asked by hand. */
+  const advertise = (waiting: readonly string[], seed = 1): CacheOut[] => {
+    const desk = new Desk({ mute: true, seed });
+    desk.take({ type: "up", peer: bob });
+    const list = desk.ops.find((op) => op.type === "list");
+    expect(list).toMatchObject({ recipient: bob });
+    return desk.take({ type: "store", answer: { type: "list", op: list?.op ?? 0, boxes: waiting } });
+  };
+
+  test.each([1, 119, 120, 121, 239, 240, 241, 1000])(
+    "[C24] [C25] [C26] %i boxes: 120 ids in one packet at most, the last ends the channel",
+    (count) => {
+      const outs = advertise(boxes(count));
+      expect(outs).toHaveLength(Math.ceil(count / 120));
+      expect(new Set(outs.map((out) => "ch" in out && out.ch)).size).toBe(1);
+      for (const [i, out] of outs.entries()) {
+        expect(out).toMatchObject(
+          i === 0 ? { type: "open", peer: bob, reliable: false, head: { type: "boxes" } } : { type: "send", head: {} },
+        );
+        expect(out).toMatchObject({ end: i === outs.length - 1 });
+      }
+      expect(idsIn(outs).sort()).toEqual(boxes(count));
+      expect(outs.slice(0, -1).every((out) => "body" in out && out.body.length === 960)).toBe(true);
+    },
+  );
+
+  test("[C23] the body is the ids as bytes", () => {
+    expect(advertise([BOX])).toMatchObject([{ body: fromHex(BOX) }]);
+  });
+
+  test("[C27] nothing but ids is told, in an order that says nothing", () => {
+    const [one, other] = [advertise(boxes(50), 1), advertise(boxes(50), 2)];
+    for (const out of [...one, ...other]) expect("head" in out && Object.keys(out.head)).toEqual(["type"]);
+    expect(idsIn(one)).not.toEqual(boxes(50));
+    expect(idsIn(one)).not.toEqual(idsIn(other));
+    const first = new Map<string, number>();
+    for (let seed = 0; seed < 3000; seed++) {
+      const [id] = idsIn(advertise(boxes(3), seed));
+      first.set(id ?? "", (first.get(id ?? "") ?? 0) + 1);
+    }
+    for (const id of boxes(3)) expect(Math.abs((first.get(id) ?? 0) - 1000)).toBeLessThan(150);
+  });
+
+  test("[C20] [C21] a recipient is told when its link comes up, and again after a new exchange; without boxes it is not", () => {
+    const desk = new Desk();
+    expect(desk.take({ type: "up", peer: bob })).toEqual([]);
+    expect(desk.cache.deadline()).toBeUndefined();
+    desk.take({ type: "down", peer: bob });
+    desk.outbox(alice, { done: true }, bytesOf(9));
+    expect(idsIn(desk.take({ type: "up", peer: bob }))).toEqual([BOX]);
+    expect(desk.take({ type: "up", peer: mallory })).toEqual([]);
+    expect(idsIn(desk.take({ type: "renewed", peer: bob }))).toEqual([BOX]);
+  });
+
+  test("[C22] a recipient that is there is told when an empty box gains a message, and only then", () => {
+    const desk = new Desk();
+    desk.take({ type: "up", peer: bob });
+    const { ch, outs } = desk.outbox(alice, { done: true }, bytesOf(9));
+    expect(idsIn(outs)).toEqual([BOX]);
+    expect(desk.packet(ch, { done: true }, bytesOf(10))).toEqual([took(ch)]);
+    desk.packet(ch, { clear: true });
+    expect(idsIn(desk.packet(ch, { done: true }, bytesOf(11)))).toEqual([BOX]);
+  });
+
+  test("[X22] [C59] it is told again after 1, 3, 8, 20 s and then each 30 s, until the box is open", () => {
+    const desk = new Desk();
+    desk.outbox(alice, { done: true }, bytesOf(9));
+    const up = desk.take({ type: "up", peer: bob });
+    expect(idsIn(up)).toEqual([BOX]);
+    const closed = (outs: CacheOut[]): void => {
+      for (const out of outs) if (out.type === "open") desk.take({ type: "closed", ch: out.ch, err: "timeout" });
+    };
+    closed(up);
+    const times: Time[] = [];
+    for (let i = 0; i < 7; i++) {
+      const outs = desk.tick();
+      expect(idsIn(outs)).toEqual([BOX]);
+      closed(outs);
+      times.push((desk.now - NOW) / 1000);
+    }
+    expect(times).toEqual([1, 3, 8, 20, 50, 80, 110]);
+    const { ch } = desk.inbox(bob);
+    expect(desk.tick()).toEqual([]);
+    expect(desk.cache.deadline()).toBe(NOW + 3_600_000); // nothing but the sweep
+    // Closed again, and the message still there: 30 s later it is told once more.
+    const end = desk.now;
+    desk.take({ type: "closed", ch, err: undefined });
+    expect(idsIn(desk.tick())).toEqual([BOX]);
+    expect(desk.now).toBe(end + 30_000);
+  });
+
+  test("a recipient that never closes these channels is not sent more than eight", () => {
+    const desk = new Desk();
+    desk.outbox(alice, { done: true }, bytesOf(9));
+    let opens = desk.take({ type: "up", peer: bob }).length;
+    for (let i = 0; i < 50; i++) opens += desk.tick().filter((out) => out.type === "open").length;
+    expect(opens).toBe(8);
+  });
+
+  test("when the link goes, so does everything that was remembered about it", () => {
+    const desk = new Desk();
+    const { ch } = desk.outbox(alice, { done: true }, bytesOf(9));
+    desk.packet(ch, {}, bytesOf(9));
+    desk.take({ type: "up", peer: bob });
+    const inbox = desk.inbox(bob).ch;
+    for (const peer of [alice, bob]) desk.take({ type: "down", peer });
+    for (const gone of [ch, inbox]) {
+      expect(desk.packet(gone, { done: true }, bytesOf(9))).toEqual([]);
+      expect(desk.take({ type: "ended", ch: gone })).toEqual([]);
+    }
+    expect(desk.cache.deadline()).toBe(NOW + 3_600_000);
+  });
+});
+
+test("[X20] a peer that offers no cache takes and drops, and its boxes are empty", () => {
+  const desk = new Desk({ limits: { box: 0 } });
+  expect(desk.take({ type: "up", peer: bob })).toEqual([]);
+  const { ch, outs } = desk.outbox(alice, { done: true }, bytesOf(9));
+  expect(outs).toEqual([took(ch)]);
+  const inbox = desk.inbox(bob);
+  expect(inbox.outs).toEqual([took(inbox.ch), cap(inbox.ch, 0)]);
+  expect(desk.packet(inbox.ch, { clear: true })).toEqual([took(inbox.ch), cap(inbox.ch, 0)]);
+  expect(desk.ops).toEqual([]);
+});
+
+test("[X20] a store that loses questions blocks nothing for good", () => {
+  const desk = new Desk({ mute: true });
+  const { ch: outbox } = desk.outbox(alice);
+  for (let i = 0; i < 200; i++) desk.packet(outbox, { done: true }, bytesOf(65_536));
+  desk.take({ type: "up", peer: bob });
+  const { ch } = desk.inbox(bob);
+  expect(desk.ops.splice(0).filter((op) => op.type === "list")).toHaveLength(1);
+  expect(desk.tick()).toEqual([cap(ch)]);
+  expect(desk.now).toBe(NOW + 60_000);
+  desk.packet(outbox, { done: true }, bytesOf(65_536));
+  desk.tick();
+  expect(desk.ops.map((op) => op.type)).toEqual(["put", "list"]);
+});
+
+test("expired messages are swept within the hour, and then there is nothing to wake up for", () => {
+  const desk = new Desk();
+  desk.outbox(alice, { done: true, x: 3600 + 60 }, bytesOf(9));
+  desk.tick();
+  expect(desk.now).toBe(NOW + 3_600_000);
+  desk.tick();
+  expect(desk.stored().filter((op) => op.type === "sweep")).toHaveLength(2);
+  expect(desk.cache.deadline()).toBeUndefined();
+});
+
+test("nothing that peers or a store say makes the cache throw, err, or answer too often", () => {
+  const json = fc.oneof(
+    fc.constantFrom<JsonObject[string]>(true, null, 0, 1, BOX, bob, "member", CONTACT, 1e300, [], {}),
+    fc.string(),
+  );
+  const head = fc.dictionary(
+    fc.constantFrom("to", "uri", "box", "id", "clear", "done", "x", "cap", "type", "__x"),
+    json,
+    { maxKeys: 5 },
+  );
+  const body = fc.oneof(fc.constantFrom(0, 1, 8, 1300, 66_000), fc.nat(40)).map((length) => bytesOf(length));
+  const ch = fc.integer({ min: 1, max: 6 });
+  const peer = fc.constantFrom(alice, bob, mallory, self);
+  const input: fc.Arbitrary<CacheIn> = fc.oneof(
+    fc.record({
+      type: fc.constant("opened" as const),
+      ch,
+      peer,
+      reliable: fc.boolean(),
+      kind: fc.constantFrom("outbox", "inbox", "boxes", "x"),
+      head,
+      body,
+    }),
+    fc.record({ type: fc.constant("packet" as const), ch, head, body }),
+    fc.record({ type: fc.constant("writable" as const), ch, credit: fc.integer({ min: 0, max: 5 }) }),
+    fc.record({ type: fc.constantFrom("ended" as const), ch }),
+    fc.record({ type: fc.constantFrom("closed" as const), ch, err: fc.constantFrom(undefined, "timeout") }),
+    fc.record({ type: fc.constantFrom("up" as const, "down" as const, "renewed" as const), peer }),
+    fc.record({ type: fc.constant("tick" as const) }),
+    fc.record({
+      type: fc.constant("store" as const),
+      answer: fc.record({ type: fc.constant("dry" as const), op: fc.nat(30) }),
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(input, { maxLength: 60 }), (inputs) => {
+      const desk = new Desk();
+      const open = new Set<number>();
+      for (const one of inputs) {
+        if (one.type === "opened" && open.has(one.ch)) continue;
+        if (one.type === "opened") open.add(one.ch);
+        desk.now += 500;
+        const outs = desk.take(one);
+        expect(outs.some((out) => out.type === "fail")).toBe(false);
+        const owed = (one.type === "opened" && one.reliable) || one.type === "packet" ? 1 : 0;
+        expect(outs.filter((out) => out.type === "took").length).toBeLessThanOrEqual(owed);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,37 @@
+/** The two ids of a box and its messages: 8 bytes, written as 16 hex characters. protocol/box.md §2, §3 */
+import { assert, concat, fromHex, toHex } from "../bytes/index.ts";
+import { type Backend, type Hashname, hashnameBytes } from "../crypto/index.ts";
+import { flag, type JsonObject } from "../wire/index.ts";
+
+/**
+ * The box of one sender's messages to one recipient, the same at every cache: SipHash-2-4 of the recipient's 32 bytes
+ * under the first 16 bytes of the sender's hashname. 16 hex characters. Directed: the way back is another box.
+ * Half of a hashname is no secret, so whoever guesses the pair recognises the box. seed 003, "Box IDs"
+ */
+export function boxId(backend: Backend, sender: Hashname, recipient: Hashname): string {
+  const key = hashnameBytes(sender).subarray(0, 2 * ID_BYTES);
+  return toHex(backend.siphash(key, hashnameBytes(recipient)));
+}
+
+/**
+ * The id of a message in `box` (16 hex characters): SipHash-2-4 of its bytes under the box id twice. 16 hex characters.
+ * Names copies for removal and for nothing else: 64 bits are found twice by whoever wants to. seed 003, "Message IDs"
+ */
+export function messageId(backend: Backend, box: string, bytes: Uint8Array): string {
+  const half = fromHex(box);
+  assert(half?.length === ID_BYTES, "a box id is 16 hex characters");
+  return toHex(backend.siphash(concat(half, half), bytes));
+}
+
+/** A box or message id as a peer wrote it; `undefined` for anything but 16 lower-case hex characters. */
+export function parseId(value: unknown): string | undefined {
+  return typeof value === "string" && value.length === 2 * ID_BYTES && fromHex(value) ? value : undefined;
+}
+
+/** The message that a packet of `outbox` or `inbox` asks to remove: an id, and nothing of a message with it. box.md §5 */
+export function removedId(head: JsonObject, body: Uint8Array): string | undefined {
+  return body.length > 0 || flag(head, "done") || flag(head, "clear") ? undefined : parseId(head["id"]);
+}
+
+/** Bytes of a box id and of a message id: one SipHash output. */
+export const ID_BYTES = 8;

@@ -1,0 +1,337 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { concat, fromHex, type Time, toHex } from "../bytes/index.ts";
+import { type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
+import type { JsonObject } from "../wire/index.ts";
+import { boxId, messageId } from "./ids.ts";
+import { Inbox, type InboxIn, type InboxOut } from "./inbox.ts";
+
+const NOW: Time = 1_800_000_000_000;
+const NOTHING = new Uint8Array(0);
+const [self, alice, carol] = [1, 2, 3].map((n) => hashnameFromBytes(new Uint8Array(32).fill(n))) as [
+  Hashname,
+  Hashname,
+  Hashname,
+];
+const bytesOf = (length: number, n = 1): Uint8Array => new Uint8Array(length).fill(n);
+const box = (n: number): string => toHex(Uint8Array.of(7, 7, 7, 7, 7, 7, n >> 8, n));
+const BOX = box(0);
+const idOf = (bytes: Uint8Array): string => messageId(portable, BOX, bytes);
+
+class Desk {
+  now = NOW;
+  readonly inbox: Inbox;
+  #ch = 1;
+
+  constructor() {
+    this.inbox = new Inbox({ backend: portable, self, handles: () => this.#ch++ });
+  }
+
+  take(input: InboxIn): InboxOut[] {
+    return this.inbox.handle(input, this.now);
+  }
+
+  boxes(ids: readonly string[], ch = 1000, body = concat(...ids.map((id) => fromHex(id) as Uint8Array))): InboxOut[] {
+    return this.take({
+      type: "opened",
+      ch,
+      peer: carol,
+      reliable: false,
+      kind: "boxes",
+      head: { type: "boxes" },
+      body,
+    });
+  }
+
+  /** A direct `outbox`, opened by alice. */
+  outbox(fields: JsonObject = {}, body: Uint8Array = NOTHING, ch = 2000): InboxOut[] {
+    const head = { type: "outbox", to: self, ...fields };
+    return this.take({ type: "opened", ch, peer: alice, reliable: true, kind: "outbox", head, body });
+  }
+
+  packet(ch: number, head: JsonObject, body: Uint8Array = NOTHING): InboxOut[] {
+    return this.take({ type: "packet", ch, head, body });
+  }
+}
+
+const opened = (outs: readonly InboxOut[]): unknown[] =>
+  outs.flatMap((out) => (out.type === "open" ? [out.head["box"]] : []));
+const end = (ch: number): InboxOut => ({ type: "send", ch, head: {}, body: NOTHING, end: true });
+const took = (ch: number): InboxOut => ({ type: "took", ch });
+
+describe("boxes", () => {
+  test("[C46] each box that is told is opened once, as a reliable `inbox`", () => {
+    const desk = new Desk();
+    expect(desk.boxes([box(1), box(2), box(1)])).toEqual(
+      [1, 2].map((n) => ({
+        type: "open",
+        ch: n,
+        peer: carol,
+        reliable: true,
+        head: { type: "inbox", box: box(n) },
+        body: NOTHING,
+      })),
+    );
+    expect(desk.boxes([box(2), box(1)], 1001)).toEqual([]);
+  });
+
+  test("[X22] what its packets tell is taken together, and their end is answered", () => {
+    const desk = new Desk();
+    desk.boxes([box(1)]);
+    expect(opened(desk.take({ type: "packet", ch: 1000, head: {}, body: fromHex(box(2)) as Uint8Array }))).toEqual([
+      box(2),
+    ]);
+    expect(desk.take({ type: "ended", ch: 1000 })).toEqual([end(1000)]);
+    expect(desk.take({ type: "closed", ch: 1000, err: undefined })).toEqual([]);
+  });
+
+  test("[C23] [C24] a body that is no list of ids, or of more than 120, is dropped", () => {
+    const desk = new Desk();
+    for (const length of [1, 7, 9, 968, 1400]) expect(desk.boxes([], length, bytesOf(length))).toEqual([]);
+    expect(desk.boxes([], 5000)).toEqual([]);
+    expect(
+      desk.boxes(
+        Array.from({ length: 120 }, (_, n) => box(n)),
+        5001,
+      ),
+    ).toHaveLength(16);
+  });
+
+  test("[C28] a reliable `boxes` and an unreliable `outbox` are ignored", () => {
+    const desk = new Desk();
+    const open = {
+      type: "opened",
+      ch: 9,
+      peer: carol,
+      head: { type: "x", to: self, done: true },
+      body: bytesOf(8),
+    } as const;
+    expect(desk.take({ ...open, reliable: true, kind: "boxes" })).toEqual([]);
+    expect(desk.take({ ...open, reliable: false, kind: "outbox" })).toEqual([]);
+    expect(desk.take({ ...open, reliable: true, kind: "inbox" })).toEqual([]);
+  });
+
+  test("sixteen boxes are fetched at once, the next when one has run dry", () => {
+    const desk = new Desk();
+    const all = Array.from({ length: 40 }, (_, n) => box(n));
+    expect(opened(desk.boxes(all))).toEqual(all.slice(0, 16));
+    expect(opened(desk.packet(1, { cap: 1 }))).toEqual([all[16]]);
+    expect(opened(desk.packet(1, { cap: 1 }))).toEqual([]);
+    expect(opened(desk.take({ type: "closed", ch: 2, err: "timeout" }))).toEqual([all[17]]);
+  });
+
+  test("with 32 open, the one that was used longest ago and is dry gives way", () => {
+    const desk = new Desk();
+    const all = Array.from({ length: 33 }, (_, n) => box(n));
+    desk.boxes(all);
+    for (let ch = 1; ch <= 16; ch++) expect(opened(desk.packet(ch, { cap: 1 }))).toEqual([all[15 + ch]]);
+    desk.packet(1, {}, bytesOf(5)); // a message has begun: not this one
+    expect(desk.packet(17, { cap: 1 })).toMatchObject([
+      end(2),
+      { type: "open", ch: 33, head: { box: all[32] } },
+      took(17),
+    ]);
+    // Until it is closed, its packets are taken and dropped.
+    expect(desk.packet(2, { done: true }, bytesOf(5))).toEqual([took(2)]);
+    expect(desk.take({ type: "ended", ch: 2 })).toEqual([]);
+    expect(desk.take({ type: "closed", ch: 2, err: undefined })).toEqual([]);
+  });
+
+  test("no more than 4096 boxes wait, whatever a cache tells", () => {
+    const desk = new Desk();
+    for (let i = 0; i < 60; i++)
+      desk.boxes(
+        Array.from({ length: 120 }, (_, n) => box(120 * i + n)),
+        1000 + i,
+      );
+    let count = 16;
+    for (let ch = 1; ch <= 10_000; ch++) count += opened(desk.take({ type: "closed", ch, err: "timeout" })).length;
+    expect(count).toBe(16 + 4096);
+  });
+});
+
+describe("fetching", () => {
+  const open = (): Desk => {
+    const desk = new Desk();
+    desk.boxes([BOX]);
+    return desk;
+  };
+
+  test("[C32] [C51] a message is what came up to `done`", () => {
+    const desk = open();
+    expect(desk.packet(1, {}, bytesOf(1200))).toEqual([took(1)]);
+    expect(desk.packet(1, { done: true }, bytesOf(100))).toEqual([
+      { type: "message", via: carol, direct: false, box: BOX, id: idOf(bytesOf(1300)), bytes: bytesOf(1300) },
+      took(1),
+    ]);
+    for (let i = 0; i < 50; i++) expect(desk.packet(1, {}, bytesOf(1400))).toEqual([took(1)]);
+    expect(desk.packet(1, { done: true }, bytesOf(1))).toEqual([took(1)]); // 70 KiB: dropped
+    expect(desk.packet(1, { done: true }, bytesOf(1))[0]?.type).toBe("message");
+  });
+
+  test("[C54] what is done is removed by its id, as fast as the channel takes it", () => {
+    const desk = open();
+    const ids = [1, 2, 3].map((n) => idOf(bytesOf(9, n)));
+    for (const n of [1, 2, 3]) desk.packet(1, { done: true }, bytesOf(9, n));
+    for (const id of ids) expect(desk.take({ type: "done", via: carol, box: BOX, id })).toEqual([]);
+    const send = (id: string | undefined) => ({ type: "send", ch: 1, head: { id }, body: NOTHING });
+    expect(desk.take({ type: "writable", ch: 1, credit: 2 })).toEqual([send(ids[0]), send(ids[1])]);
+    expect(desk.take({ type: "writable", ch: 1, credit: 2 })).toEqual([send(ids[2])]);
+  });
+
+  test("[C56] a `cap` that answers a removal does not say that the box has run dry", () => {
+    const desk = new Desk();
+    const all = Array.from({ length: 18 }, (_, n) => box(n));
+    desk.boxes(all);
+    desk.take({ type: "writable", ch: 1, credit: 9 });
+    const id = idOf(bytesOf(9));
+    desk.packet(1, { done: true }, bytesOf(9));
+    expect(desk.take({ type: "done", via: carol, box: BOX, id })).toHaveLength(1);
+    expect(opened(desk.packet(1, { cap: 5 }))).toEqual([]);
+    expect(opened(desk.packet(1, { cap: 5 }))).toEqual([all[16]]);
+  });
+
+  test("with `keep` it is left there", () => {
+    const desk = open();
+    desk.take({ type: "writable", ch: 1, credit: 9 });
+    desk.packet(1, { done: true }, bytesOf(9));
+    expect(desk.take({ type: "done", via: carol, box: BOX, id: idOf(bytesOf(9)), keep: true })).toEqual([]);
+  });
+
+  test("a removal opens the box again when that was closed meanwhile, but not when the link is down", () => {
+    const desk = open();
+    desk.packet(1, { done: true }, bytesOf(9));
+    desk.packet(1, { done: true }, bytesOf(9, 2));
+    expect(desk.take({ type: "ended", ch: 1 })).toEqual([end(1)]);
+    const done = { type: "done", via: carol, box: BOX, id: idOf(bytesOf(9)) } as const;
+    expect(opened(desk.take(done))).toEqual([BOX]);
+    expect(desk.take({ type: "writable", ch: 2, credit: 9 })).toMatchObject([{ ch: 2, head: { id: done.id } }]);
+    desk.take({ type: "down", peer: carol });
+    expect(desk.take({ ...done, id: idOf(bytesOf(9, 2)) })).toEqual([]);
+  });
+
+  test("a slow application slows the cache: 64 messages, then nothing is acknowledged until it is done with one", () => {
+    const desk = open();
+    for (let n = 0; n < 63; n++) expect(desk.packet(1, { done: true }, bytesOf(9, n))).toHaveLength(2);
+    for (let n = 63; n < 70; n++)
+      expect(desk.packet(1, { done: true }, bytesOf(9, n))).toMatchObject([{ type: "message" }]);
+    expect(desk.boxes([box(9)], 1001)).toEqual([]);
+    for (let n = 0; n < 6; n++)
+      expect(desk.take({ type: "done", via: carol, box: BOX, id: idOf(bytesOf(9, n)) })).toEqual([]);
+    const caughtUp = desk.take({ type: "done", via: carol, box: BOX, id: idOf(bytesOf(9, 6)) });
+    expect(caughtUp.map((out) => out.type)).toEqual([...Array.from({ length: 7 }, () => "took"), "open"]);
+    expect(desk.inbox.deadline()).toBeUndefined();
+  });
+
+  test("an application that never answers is waited for a minute", () => {
+    const desk = open();
+    for (let n = 0; n < 70; n++) desk.packet(1, { done: true }, bytesOf(9, n));
+    expect(desk.inbox.deadline()).toBe(NOW + 60_000);
+    desk.now += 60_000;
+    expect(desk.take({ type: "tick" })).toHaveLength(7);
+    // Its answers still remove what they name.
+    desk.take({ type: "writable", ch: 1, credit: 9 });
+    expect(desk.take({ type: "done", via: carol, box: BOX, id: idOf(bytesOf(9)) })).toMatchObject([
+      { head: { id: idOf(bytesOf(9)) } },
+    ]);
+  });
+});
+
+describe("directly", () => {
+  test("[C1] [C29] a sender leaves messages with us as with a cache", () => {
+    const desk = new Desk();
+    const mine = boxId(portable, alice, self);
+    const bytes = bytesOf(2000);
+    expect(desk.outbox({}, bytes.subarray(0, 1200))).toEqual([took(2000)]);
+    expect(desk.packet(2000, { done: true, x: 5 }, bytes.subarray(1200))).toEqual([
+      { type: "message", via: alice, direct: true, box: mine, id: messageId(portable, mine, bytes), bytes },
+      took(2000),
+    ]);
+    expect(desk.take({ type: "done", via: alice, box: mine, id: messageId(portable, mine, bytes) })).toEqual([]);
+    expect(desk.take({ type: "ended", ch: 2000 })).toEqual([end(2000)]);
+  });
+
+  test("[C37] [C39] [C40] an id removes nothing, a clear drops the message in progress", () => {
+    const desk = new Desk();
+    desk.outbox({}, bytesOf(5));
+    expect(desk.packet(2000, { id: "0123456789abcdef" })).toEqual([took(2000)]);
+    expect(desk.packet(2000, { clear: true, done: true }, bytesOf(7))).toMatchObject([
+      { type: "message", bytes: bytesOf(7) },
+      { type: "took" },
+    ]);
+  });
+
+  test("[X20] [C44] what is for somebody else is taken and dropped", () => {
+    const desk = new Desk();
+    for (const [i, to] of [carol, "x", undefined, 7, self.toUpperCase()].entries())
+      expect(desk.outbox({ to, done: true }, bytesOf(9), 2000 + i)).toEqual([took(2000 + i)]);
+    expect(desk.packet(2000, { done: true }, bytesOf(9))).toEqual([took(2000)]);
+  });
+
+  test("[X20] what one sender leaves unfinished is bounded", () => {
+    const desk = new Desk();
+    for (let ch = 1; ch <= 20; ch++) desk.outbox({}, bytesOf(65_000), ch);
+    const finished = Array.from({ length: 20 }, (_, i) => desk.packet(i + 1, { done: true }, bytesOf(1))).filter(
+      (outs) => outs.length > 1,
+    );
+    expect(finished).toHaveLength(8);
+  });
+});
+
+test("nothing that peers say makes the inbox throw, err, answer too often, or send what it may not", () => {
+  const json = fc.oneof(fc.constantFrom<JsonObject[string]>(true, null, 0, 1, BOX, self, 1e300, [], {}), fc.string());
+  const head = fc.dictionary(fc.constantFrom("to", "box", "id", "clear", "done", "x", "cap", "type"), json, {
+    maxKeys: 5,
+  });
+  const body = fc.oneof(fc.constantFrom(0, 8, 16, 1300, 66_000), fc.nat(40)).map((length) => bytesOf(length));
+  const ch = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1000, max: 1005 }));
+  const peer = fc.constantFrom(alice, carol, self);
+  const input: fc.Arbitrary<InboxIn> = fc.oneof(
+    fc.record({
+      type: fc.constant("opened" as const),
+      ch: fc.integer({ min: 1000, max: 1005 }),
+      peer,
+      reliable: fc.boolean(),
+      kind: fc.constantFrom("outbox", "inbox", "boxes", "x"),
+      head: fc.oneof(head, fc.constant({ to: self, done: true })),
+      body,
+    }),
+    fc.record({ type: fc.constant("packet" as const), ch, head, body }),
+    fc.record({ type: fc.constant("writable" as const), ch, credit: fc.nat(5) }),
+    fc.record({ type: fc.constant("ended" as const), ch }),
+    fc.record({ type: fc.constant("closed" as const), ch, err: fc.constantFrom(undefined, "timeout") }),
+    fc.record({ type: fc.constantFrom("up" as const, "down" as const), peer }),
+    fc.record({
+      type: fc.constant("done" as const),
+      via: peer,
+      box: fc.constantFrom(BOX, "0101010101010101", "x"),
+      id: fc.constantFrom(BOX, "x"),
+    }),
+    fc.record({ type: fc.constant("tick" as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(input, { maxLength: 80 }), (inputs) => {
+      const desk = new Desk();
+      const used = new Set<number>();
+      const over = new Set<number>();
+      const ended = new Set<number>();
+      for (const one of inputs) {
+        if (one.type === "opened" && used.has(one.ch)) continue;
+        if ("ch" in one && one.type !== "opened" && over.has(one.ch)) continue;
+        if (one.type === "opened") used.add(one.ch);
+        if (one.type === "closed" || one.type === "ended") over.add(one.ch);
+        desk.now += 500;
+        const outs = desk.take(one);
+        for (const out of outs) {
+          expect(out.type).not.toBe("fail");
+          if (out.type !== "send") continue;
+          expect(ended.has(out.ch)).toBe(false);
+          if (out.end) ended.add(out.ch);
+        }
+        const owed = (one.type === "opened" && one.reliable) || one.type === "packet" ? 1 : 0;
+        expect(outs.filter((out) => out.type === "took").length).toBeLessThanOrEqual(owed);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,397 @@
+/**
+ * The recipient: hears which boxes hold messages, fetches them, has them removed when they are dealt with, and takes
+ * what a sender leaves here itself. protocol/box.md §6, §8
+ */
+import { Deadlines, fromHex, type Machine, type Time, toHex } from "../bytes/index.ts";
+import type { Backend, Hashname } from "../crypto/index.ts";
+import { flag, type JsonObject, uint } from "../wire/index.ts";
+import { Assembly, AssemblyRoom } from "./assembly.ts";
+import { type ChannelEvent, type ChannelOp, type ChannelOpened, NOTHING } from "./channel.ts";
+import { boxId, ID_BYTES, messageId } from "./ids.ts";
+
+export type InboxIn =
+  | ChannelEvent
+  | { type: "up" | "down"; peer: Hashname }
+  /**
+   * The application is done with a message: its copy at `via` is removed. With `keep` it stays there, and comes again
+   * some day. Owed once for each `message`; whoever does not say it within a minute has fewer messages waiting for him.
+   */
+  | { type: "done"; via: Hashname; box: string; id: string; keep?: boolean }
+  | { type: "tick" };
+
+export type InboxOut =
+  | ChannelOp
+  /**
+   * A message, the receiver's own bytes. `via`: the cache, or with `direct` the sender itself. `box` and `id` are 16 hex
+   * characters. The same message may come again, by this way or another.
+   */
+  | { type: "message"; via: Hashname; direct: boolean; box: string; id: string; bytes: Uint8Array };
+
+/** An `inbox` channel that we opened. */
+interface Reader {
+  readonly kind: "inbox";
+  readonly ch: number;
+  readonly way: Way;
+  readonly box: string;
+  readonly message: Assembly;
+  credit: number;
+  /** Ids to remove that were not sent yet. */
+  readonly removals: Set<string>;
+  /** `cap`s to come that answer a removal. One more than these says that the box has been sent to its end. */
+  capsOwed: number;
+  isDrained: boolean;
+  isEnded: boolean;
+}
+
+/** An `outbox` channel that a sender opened to us. */
+interface Direct {
+  readonly kind: "outbox";
+  readonly ch: number;
+  readonly way: Way;
+  /** Absent: not for us, so it is taken and dropped. */
+  readonly message: Assembly | undefined;
+}
+
+/** A `boxes` channel that a cache opened. */
+interface Advert {
+  readonly kind: "boxes";
+  readonly ch: number;
+  readonly way: Way;
+}
+
+/** One peer from which messages come. */
+interface Way {
+  readonly via: Hashname;
+  /** By box, the least recently used first. */
+  readonly readers: Map<string, Reader>;
+  draining: number;
+  /** Boxes to open, with what is to be removed there. */
+  readonly wanted: Map<string, Set<string>>;
+  readonly channels: Set<number>;
+  /** Messages that the application has not dealt with: how many of each, and since when. The oldest first. */
+  readonly open: Map<string, { count: number; readonly since: Time }>;
+  openCount: number;
+  /** Packets of each channel that are not acknowledged before the application has caught up. */
+  readonly withheld: Map<number, number>;
+  /** The box of what the peer itself sends us, once it was asked for. */
+  ownBox: string | undefined;
+}
+
+/** The recipient role, and the sink for everything that is left at a peer which offers no cache. */
+export class Inbox implements Machine<InboxIn, InboxOut> {
+  readonly #backend: Backend;
+  readonly #self: Hashname;
+  readonly #handles: () => number;
+  readonly #ways = new Map<Hashname, Way>();
+  readonly #channels = new Map<number, Reader | Direct | Advert>();
+  readonly #fetched = new AssemblyRoom({ perPeer: MAX_FETCHED_PER_PEER, inAll: MAX_FETCHED });
+  readonly #direct = new AssemblyRoom({ perPeer: MAX_DIRECT_PER_PEER, inAll: MAX_DIRECT });
+  readonly #slow = new Deadlines<Hashname>();
+  #outs: InboxOut[] = [];
+
+  constructor(options: { readonly backend: Backend; readonly self: Hashname; readonly handles: () => number }) {
+    this.#backend = options.backend;
+    this.#self = options.self;
+    this.#handles = options.handles;
+  }
+
+  handle(input: InboxIn, now: Time): InboxOut[] {
+    this.#outs = [];
+    switch (input.type) {
+      case "opened":
+        this.#opened(input, now);
+        break;
+      case "packet":
+        this.#packet(input, now);
+        break;
+      case "writable": {
+        const channel = this.#channels.get(input.ch);
+        if (channel?.kind !== "inbox") break;
+        channel.credit = input.credit;
+        this.#sendRemovals(channel);
+        break;
+      }
+      case "ended":
+      case "closed": {
+        const channel = this.#channels.get(input.ch);
+        if (channel !== undefined) this.#over(channel, input.type);
+        break;
+      }
+      case "done": {
+        const way = this.#ways.get(input.via);
+        if (way !== undefined) this.#done(way, input.box, input.keep ? undefined : input.id, input.id);
+        break;
+      }
+      case "down":
+        this.#down(input.peer);
+        break;
+      case "up":
+      case "acked":
+        break;
+      case "tick":
+        for (const via of this.#slow.due(now)) {
+          const way = this.#ways.get(via);
+          if (way !== undefined) this.#giveUpWaiting(way, now);
+        }
+        break;
+    }
+    return this.#outs;
+  }
+
+  deadline(): Time | undefined {
+    return this.#slow.next();
+  }
+
+  #opened(open: ChannelOpened, now: Time): void {
+    const { ch } = open;
+    if (open.reliable !== (open.kind === "outbox")) return; // silently, as a cache would (seed 003)
+    const way = this.#way(open.peer);
+    if (open.kind === "outbox") {
+      const isForUs = open.head["to"] === this.#self;
+      const message = isForUs ? new Assembly(this.#direct, open.peer) : undefined;
+      this.#channels.set(ch, { kind: "outbox", ch, way, message });
+    } else if (open.kind === "boxes") this.#channels.set(ch, { kind: "boxes", ch, way });
+    else return;
+    way.channels.add(ch);
+    this.#packet(open, now);
+  }
+
+  #packet(packet: { ch: number; head: JsonObject; body: Uint8Array }, now: Time): void {
+    const channel = this.#channels.get(packet.ch);
+    switch (channel?.kind) {
+      case "boxes":
+        this.#advertised(channel.way, packet.body);
+        return;
+      case "outbox":
+        this.#left(channel, packet.head, packet.body, now);
+        this.#took(channel);
+        return;
+      case "inbox":
+        this.#fetchedPart(channel, packet.head, packet.body, now);
+        this.#took(channel);
+    }
+  }
+
+  /** Part of a list of boxes. The lists of all packets are taken together, since some get lost. */
+  #advertised(way: Way, body: Uint8Array): void {
+    if (body.length % ID_BYTES !== 0 || body.length > MAX_IDS * ID_BYTES) return;
+    for (let at = 0; at < body.length; at += ID_BYTES) this.#want(way, toHex(body.subarray(at, at + ID_BYTES)));
+    this.#openWanted(way);
+  }
+
+  #want(way: Way, box: string): Set<string> | undefined {
+    if (way.readers.has(box)) return undefined;
+    const known = way.wanted.get(box);
+    // More are advertised again when these are fetched.
+    if (known !== undefined || way.wanted.size >= MAX_WANTED) return known;
+    const removals = new Set<string>();
+    way.wanted.set(box, removals);
+    return removals;
+  }
+
+  #openWanted(way: Way): void {
+    for (const [box, removals] of way.wanted) {
+      if (way.draining >= MAX_DRAINING || way.openCount >= MAX_OPEN) return;
+      if (way.readers.size >= MAX_STANDING && !this.#endLeastUsed(way)) return;
+      way.wanted.delete(box);
+      const ch = this.#handles();
+      const message = new Assembly(this.#fetched, way.via);
+      const state = { credit: 0, removals, capsOwed: 0, isDrained: false, isEnded: false };
+      const reader: Reader = { kind: "inbox", ch, way, box, message, ...state };
+      way.readers.set(box, reader);
+      way.draining++;
+      way.channels.add(ch);
+      this.#channels.set(ch, reader);
+      this.#outs.push({ type: "open", ch, peer: way.via, reliable: true, head: { type: "inbox", box }, body: NOTHING });
+    }
+  }
+
+  #endLeastUsed(way: Way): boolean {
+    for (const reader of way.readers.values()) {
+      if (!reader.isDrained || reader.message.isUnfinished || reader.removals.size > 0) continue;
+      this.#leave(reader);
+      this.#end(reader);
+      return true;
+    }
+    return false;
+  }
+
+  /** A packet of a message that waited at a cache. */
+  #fetchedPart(reader: Reader, head: JsonObject, body: Uint8Array, now: Time): void {
+    const { way, box } = reader;
+    if (reader.isEnded) return;
+    way.readers.delete(box);
+    way.readers.set(box, reader);
+    if (uint(head, "cap") !== undefined) {
+      if (reader.capsOwed > 0) reader.capsOwed--;
+      else this.#drained(reader);
+    }
+    const bytes = reader.message.push(body, flag(head, "done"), now);
+    if (bytes !== undefined) this.#deliver(way, false, box, bytes, now);
+  }
+
+  /** A packet of a message that its sender leaves with us itself. Nothing is kept here, so there is nothing to remove. */
+  #left(direct: Direct, head: JsonObject, body: Uint8Array, now: Time): void {
+    if (flag(head, "clear")) direct.message?.clear();
+    const bytes = direct.message?.push(body, flag(head, "done"), now);
+    if (bytes !== undefined) this.#deliver(direct.way, true, this.#boxOf(direct.way), bytes, now);
+  }
+
+  #deliver(way: Way, direct: boolean, box: string, bytes: Uint8Array, now: Time): void {
+    const id = messageId(this.#backend, box, bytes);
+    const key = `${box} ${id}`;
+    const open = way.open.get(key);
+    if (open === undefined) way.open.set(key, { count: 1, since: now });
+    else open.count++;
+    way.openCount++;
+    if (way.openCount >= MAX_OPEN) this.#watch(way);
+    this.#outs.push({ type: "message", via: way.via, direct, box, id, bytes });
+  }
+
+  #done(way: Way, box: string, removal: string | undefined, id: string): void {
+    const key = `${box} ${id}`;
+    const open = way.open.get(key);
+    if (open !== undefined) {
+      way.openCount--;
+      if (--open.count === 0) way.open.delete(key);
+    }
+    if (removal !== undefined && fromHex(box)?.length === ID_BYTES) {
+      const reader = way.readers.get(box);
+      if (reader !== undefined) {
+        reader.removals.add(removal);
+        this.#sendRemovals(reader);
+      } else if (box !== this.#boxOf(way)) {
+        // Its channel was ended to make room for others. (What came from the sender itself lies nowhere.)
+        const removals = this.#want(way, box);
+        if (removals !== undefined && removals.size < MAX_REMOVALS) removals.add(removal);
+      }
+    }
+    this.#caughtUp(way);
+  }
+
+  #sendRemovals(reader: Reader): void {
+    for (const id of reader.removals) {
+      if (reader.credit <= 0 || reader.isEnded) return;
+      reader.removals.delete(id);
+      reader.credit--;
+      reader.capsOwed++;
+      this.#outs.push({ type: "send", ch: reader.ch, head: { id }, body: NOTHING });
+    }
+  }
+
+  #took(channel: Reader | Direct): void {
+    const { way, ch } = channel;
+    if (way.openCount < MAX_OPEN) this.#outs.push({ type: "took", ch });
+    else way.withheld.set(ch, (way.withheld.get(ch) ?? 0) + 1);
+  }
+
+  /** The application dealt with something: acknowledge what waited for that, and fetch more. */
+  #caughtUp(way: Way): void {
+    this.#watch(way);
+    if (way.openCount >= MAX_OPEN) return;
+    for (const [ch, count] of way.withheld) for (let i = 0; i < count; i++) this.#outs.push({ type: "took", ch });
+    way.withheld.clear();
+    this.#openWanted(way);
+  }
+
+  /** An application that forgets to answer slows its mail down; it must not stop it for good. */
+  #giveUpWaiting(way: Way, now: Time): void {
+    for (const [key, { count, since }] of way.open) {
+      if (since + SLOW_MS > now) break;
+      way.open.delete(key);
+      way.openCount -= count;
+    }
+    this.#caughtUp(way);
+  }
+
+  #watch(way: Way): void {
+    const [oldest] = way.open.values();
+    const isFull = oldest !== undefined && way.openCount >= MAX_OPEN;
+    this.#slow.set(way.via, isFull ? oldest.since + SLOW_MS : undefined);
+  }
+
+  #drained(reader: Reader): void {
+    if (reader.isDrained) return;
+    reader.isDrained = true;
+    reader.way.draining--;
+    this.#openWanted(reader.way);
+  }
+
+  #over(channel: Reader | Direct | Advert, how: "ended" | "closed"): void {
+    const { ch, way } = channel;
+    if (channel.kind === "inbox") this.#leave(channel);
+    else if (channel.kind === "outbox") channel.message?.clear();
+    if (how === "ended") this.#end(channel);
+    else {
+      this.#channels.delete(ch);
+      way.channels.delete(ch);
+      way.withheld.delete(ch);
+    }
+    this.#openWanted(way);
+  }
+
+  /** The reader's box is not open any more. */
+  #leave(reader: Reader): void {
+    const { way, box } = reader;
+    reader.message.clear();
+    if (way.readers.get(box) !== reader) return;
+    way.readers.delete(box);
+    if (!reader.isDrained) way.draining--;
+  }
+
+  #end(channel: Reader | Direct | Advert): void {
+    if (channel.kind === "inbox") {
+      if (channel.isEnded) return;
+      channel.isEnded = true;
+    }
+    this.#outs.push({ type: "send", ch: channel.ch, head: {}, body: NOTHING, end: true });
+  }
+
+  #down(peer: Hashname): void {
+    const way = this.#ways.get(peer);
+    if (way === undefined) return;
+    // What was not removed comes again with the next link, and is recognised.
+    for (const ch of way.channels) {
+      const channel = this.#channels.get(ch);
+      if (channel !== undefined && channel.kind !== "boxes") channel.message?.clear();
+      this.#channels.delete(ch);
+    }
+    this.#ways.delete(peer);
+    this.#slow.set(peer, undefined);
+  }
+
+  #way(via: Hashname): Way {
+    const known = this.#ways.get(via);
+    if (known !== undefined) return known;
+    const way: Way = {
+      via,
+      readers: new Map(),
+      draining: 0,
+      wanted: new Map(),
+      channels: new Set(),
+      open: new Map(),
+      openCount: 0,
+      withheld: new Map(),
+      ownBox: undefined,
+    };
+    this.#ways.set(via, way);
+    return way;
+  }
+
+  #boxOf(way: Way): string {
+    way.ownBox ??= boxId(this.#backend, way.via, this.#self);
+    return way.ownBox;
+  }
+}
+
+const MAX_IDS = 120; // seed 003: "only up to 120 IDs are included per message"
+const MAX_WANTED = 4096; // boxes that wait to be opened, per cache
+const MAX_DRAINING = 16; // boxes that are being fetched at once, per cache
+const MAX_STANDING = 32; // open inboxes per cache, of the 64 that it serves
+const MAX_REMOVALS = 1024; // that wait for an inbox to be opened, per box
+const MAX_OPEN = 64; // messages of one peer that the application has not dealt with
+const SLOW_MS = 60_000;
+const MAX_FETCHED_PER_PEER = (MAX_STANDING + 1) * 64 * 1024;
+const MAX_FETCHED = 16 * 1024 * 1024;
+const MAX_DIRECT_PER_PEER = 512 * 1024; // as at a cache
+const MAX_DIRECT = 8 * 1024 * 1024;

@@ -1,0 +1,47 @@
+/** What the cache asks of its store, and hears from it. protocol/box.md §7 */
+import type { Time } from "../bytes/index.ts";
+import type { Hashname } from "../crypto/index.ts";
+import type { ChannelOp } from "./channel.ts";
+
+/** Whom a message is from: the recipient itself, a sender that it named, or anybody with an invite. */
+export type BoxClass = "member" | "contact" | "stranger";
+
+/**
+ * What the store is asked; each has one answer with the same `op`. `BoxOp` and `BoxAnswer` are those of store/boxes.ts,
+ * in the same words: neighbours do not import each other, and cache.test.ts holds the two equal.
+ */
+export type BoxOp = BoxRequest & { readonly op: number };
+
+/** A `BoxOp` before it has its number. */
+export type BoxRequest =
+  | {
+      readonly type: "put";
+      readonly recipient: Hashname;
+      readonly box: string;
+      readonly id: string;
+      readonly bytes: Uint8Array;
+      readonly expires: Time;
+      readonly class: BoxClass;
+    }
+  | { readonly type: "remove"; readonly recipient: Hashname; readonly box: string; readonly id: string }
+  | { readonly type: "clear"; readonly recipient: Hashname; readonly box: string }
+  | { readonly type: "list"; readonly recipient: Hashname }
+  | { readonly type: "read"; readonly recipient: Hashname; readonly box: string; readonly after: number }
+  | { readonly type: "sweep" };
+
+export type BoxAnswer =
+  | { readonly type: "done"; readonly op: number }
+  | { readonly type: "list"; readonly op: number; readonly boxes: readonly string[] }
+  | {
+      readonly type: "message";
+      readonly op: number;
+      readonly id: string;
+      readonly bytes: Uint8Array;
+      readonly cursor: number;
+    }
+  | { readonly type: "dry"; readonly op: number }
+  | { readonly type: "swept"; readonly op: number; readonly messages: number }
+  | { readonly type: "gained"; readonly recipient: string; readonly box: string; readonly wasEmpty: boolean };
+
+/** What a part of the cache wants: a channel operation, or something of the store. */
+export type PartOut = ChannelOp | { type: "store"; request: BoxRequest; ch?: number };

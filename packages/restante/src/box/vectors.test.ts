@@ -1,0 +1,177 @@
+/**
+ * Box ids, message ids and what is said on the three channels, as protocol/vectors/box.json gives it to other
+ * implementations. When that is meant to change, WRITE_VECTORS=1 in the environment of this test writes the file anew;
+ * then `npm run format`.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { fromHex, toHex, utf8 } from "../bytes/index.ts";
+import { type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
+import { memoryBoxStore } from "../store/index.ts";
+import type { JsonObject } from "../wire/index.ts";
+import { Cache, type CacheIn, type CacheOut } from "./cache.ts";
+import { boxId, messageId } from "./ids.ts";
+
+const FILE = fileURLToPath(new URL("../../../../protocol/vectors/box.json", import.meta.url));
+const NOW = 1_800_000_000_000;
+const CAP = 65_536;
+
+/** One content packet of a channel, without c, seq, ack and miss. Bytes are hex. `took` of each packet is not shown. */
+interface Step {
+  from: string;
+  to: string;
+  channel: number;
+  head: JsonObject;
+  body: string;
+}
+interface Vectors {
+  about: string;
+  hashnames: Record<string, Hashname>;
+  boxes: { sender: string; recipient: string; box: string; messages: { bytes: string; id: string }[] }[];
+  conversation: { about: string; steps: Step[] }[];
+}
+
+const names = Object.fromEntries(
+  ["alice", "bob", "carol", "dave"].map((name) => [name, hashnameFromBytes(portable.sha256(utf8(name)))]),
+);
+const hashname = (name: string): Hashname => names[name] ?? expect.fail("a name");
+const counting = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i % 251);
+
+function boxes(): Vectors["boxes"] {
+  const messages = [utf8(""), utf8("hello"), counting(1023), counting(1500)];
+  return [
+    ["alice", "bob"],
+    ["bob", "alice"],
+    ["dave", "bob"],
+    ["bob", "bob"],
+  ].map(([sender = "", recipient = ""]) => {
+    const box = boxId(portable, hashname(sender), hashname(recipient));
+    return {
+      sender,
+      recipient,
+      box,
+      messages: messages.map((bytes) => ({ bytes: toHex(bytes), id: messageId(portable, box, bytes) })),
+    };
+  });
+}
+
+/** Alice and dave write to bob by way of carol, who is the cache. */
+function conversation(): Vectors["conversation"] {
+  const store = memoryBoxStore({ box: CAP });
+  let next = 100;
+  const cache = new Cache({
+    backend: portable,
+    self: hashname("carol"),
+    random: (length) => new Uint8Array(length),
+    handles: () => next++,
+    cap: CAP,
+    admit: () => "contact",
+  });
+  const chapters: Vectors["conversation"] = [];
+  const peers = new Map<number, string>();
+  const ended = new Set<number>();
+  const note = (step: Step): void => void chapters.at(-1)?.steps.push(step);
+  const told = (outs: CacheOut[]): void => {
+    for (const out of outs) {
+      if (out.type === "boxes") {
+        for (const answer of store.handle(out.op, NOW)) told(cache.handle({ type: "store", answer }, NOW));
+      } else if (out.type === "open" || out.type === "send") {
+        if (out.type === "open") peers.set(out.ch, Object.keys(names).find((name) => names[name] === out.peer) ?? "");
+        const to = peers.get(out.ch) ?? "";
+        const head = out.end ? { ...out.head, end: true } : out.head;
+        note({ from: "carol", to, channel: out.ch, head, body: toHex(out.body) });
+      }
+    }
+  };
+  const take = (input: CacheIn): void => told(cache.handle(input, NOW));
+  const say = (from: string, channel: number, head: JsonObject, body: Uint8Array = new Uint8Array(0)): void => {
+    note({ from, to: "carol", channel, head, body: toHex(body) });
+    const { end, ...content } = head;
+    if (peers.has(channel)) {
+      if (Object.keys(content).length + body.length > 0) take({ type: "packet", ch: channel, head: content, body });
+    } else {
+      peers.set(channel, from);
+      const kind = String(head["type"]);
+      take({ type: "opened", ch: channel, peer: hashname(from), reliable: true, kind, head: content, body });
+      take({ type: "writable", ch: channel, credit: 1000 });
+    }
+    if (end !== true || ended.has(channel)) return;
+    ended.add(channel);
+    take({ type: "ended", ch: channel });
+  };
+  const chapter = (about: string): void => void chapters.push({ about, steps: [] });
+
+  const box = boxId(portable, hashname("alice"), hashname("bob"));
+  const long = counting(1500);
+  chapter(
+    "Alice leaves three messages for bob: one in a packet, one in two with a lifetime, one that she removes again.",
+  );
+  say("alice", 1, { type: "outbox", to: hashname("bob"), uri: "link:///?t=example", done: true }, utf8("hello"));
+  say("alice", 1, {}, long.subarray(0, 1000));
+  say("alice", 1, { id: messageId(portable, box, utf8("unknown")) });
+  say("alice", 1, { done: true, x: 3600 }, long.subarray(1000));
+  say("alice", 1, { done: true }, utf8("not this one"));
+  say("alice", 1, { id: messageId(portable, box, utf8("not this one")) });
+  say("alice", 1, { end: true });
+  chapter("Dave leaves two, the second with a clear: that removes the first, and what had begun.");
+  say("dave", 2, { type: "outbox", to: hashname("bob"), done: true }, utf8("one"));
+  say("dave", 2, {}, utf8("half of ano"));
+  say("dave", 2, { clear: true, done: true }, utf8("two"));
+  chapter("Bob's link comes up. (The order of the ids is random.)");
+  take({ type: "up", peer: hashname("bob") });
+  chapter(
+    "Bob opens alice's box: both messages, then cap. He removes one, and another that is not there: a cap for each.",
+  );
+  say("bob", 3, { type: "inbox", box });
+  say("bob", 3, { id: messageId(portable, box, utf8("hello")) });
+  say("bob", 3, { id: "0123456789abcdef" });
+  chapter("The inbox is still open when alice leaves a third, and the same again.");
+  say("alice", 4, { type: "outbox", to: hashname("bob"), done: true }, utf8("still there?"));
+  say("alice", 4, { done: true }, utf8("still there?"));
+  chapter("Bob clears the box and ends the channel.");
+  say("bob", 3, { clear: true });
+  say("bob", 3, { end: true });
+  chapter("Who opens a box of somebody else, one that does not exist, or nonsense, finds it empty.");
+  say("dave", 5, { type: "inbox", box });
+  say("bob", 6, { type: "inbox", box: "0123456789abcdef" });
+  say("bob", 7, { type: "inbox", box: "none" });
+  chapter("Messages to nobody are taken like all others: nothing is said.");
+  say("alice", 8, { type: "outbox", to: "nobody", done: true }, utf8("hello"));
+  say("alice", 8, { end: true });
+  return chapters;
+}
+
+test("[C13] [C16] [C47] the ids and the conversation are those of protocol/vectors/box.json", () => {
+  const made: Vectors = {
+    about:
+      "Ids and channels of protocol/box.md. Hashnames: SHA-256 of the name. The conversation is what a cache (carol) gets and says; c, seq, ack and miss are the channel's own and not shown. Made by packages/restante/src/box/vectors.test.ts; the ids agree with vectors/telehash/siphash.json.",
+    hashnames: names,
+    boxes: boxes(),
+    conversation: conversation(),
+  };
+  if (process.env["WRITE_VECTORS"]) writeFileSync(FILE, `${JSON.stringify(made, undefined, 2)}\n`);
+  expect(made).toEqual(JSON.parse(readFileSync(FILE, "utf8")));
+});
+
+test("the conversation of protocol/vectors/box.json says what box.md says", () => {
+  const { conversation, boxes: ids }: Vectors = JSON.parse(readFileSync(FILE, "utf8"));
+  const bodies = (about: RegExp): string[] =>
+    conversation
+      .filter((chapter) => about.test(chapter.about))
+      .flatMap((chapter) =>
+        chapter.steps.filter((step) => step.from === "carol").map((step) => step.body || JSON.stringify(step.head)),
+      );
+  const text = (words: string): string => toHex(utf8(words));
+  const cap = `{"cap":${CAP}}`;
+  const long = toHex(counting(1500));
+  expect(bodies(/link comes up/)[0]).toHaveLength(32);
+  expect(new Set(bodies(/link comes up/)[0]?.match(/.{16}/g))).toEqual(new Set([ids[0]?.box, ids[2]?.box]));
+  const [hello, part, rest, ...caps] = bodies(/opens alice's box/);
+  expect([hello, `${part}${rest}`, caps]).toEqual([text("hello"), long, [cap, cap, cap]]);
+  expect(bodies(/still open/)).toEqual([text("still there?"), cap]);
+  expect(bodies(/clears the box/)).toEqual([cap, '{"end":true}']);
+  expect(bodies(/somebody else/)).toEqual([cap, cap, cap]);
+  expect(bodies(/to nobody/)).toEqual(['{"end":true}']);
+  expect(fromHex(ids[0]?.box ?? "")).toHaveLength(8);
+});
