@@ -18,7 +18,7 @@ export {
   verifyToken,
 } from "./admission.ts";
 export { type CacheRef, type Card, type CardPeer, encodeCard, parseCard } from "./card.ts";
-export { encodeInvite, type Invite, inviteProblem, parseInvite } from "./invite.ts";
+export { encodeInvite, type Invite, inviteProblem, parseInvite, parseSecretUri, secretUri } from "./invite.ts";
 export {
   encodeFragment,
   encodeLink,

@@ -241,3 +241,18 @@ const TOKEN_MARK = 0; // no URI starts with it
 const KINDS: readonly string[] = ["udp4", "udp6", "tcp4", "tcp6", "ws", "mem"]; // codes 1..6, card.md §4
 const DAMAGED = "The invite is damaged: a character is wrong or missing.";
 const NOTHING = new Uint8Array(0);
+
+/**
+ * The URI that a holder of an invite shows at the door of the inviter itself (a `uri` handshake, seed 004), where no token
+ * of a cache is needed: `link:///?secret=` and the secret in base32. protocol/admission.md §Secrets
+ */
+export function secretUri(secret: Uint8Array): string {
+  return `link:///?secret=${toBase32(secret)}`;
+}
+
+/** The secret in such a URI; `undefined` when there is none of 16 bytes. */
+export function parseSecretUri(uri: string): Uint8Array | undefined {
+  const found = parseLink(uri)?.query.find(([name]) => name === "secret")?.[1];
+  const secret = found === undefined ? undefined : fromBase32(found);
+  return secret?.length === ID_BYTES ? secret : undefined;
+}
