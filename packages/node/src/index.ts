@@ -1,0 +1,8 @@
+/** `@restante/node`: what Node adds to `restante`: sockets, a store on disk, native cryptography, a home for a daemon. */
+export { loadNative } from "./crypto/native.ts";
+export { type Home, type HomePaths, homePaths, openHome } from "./home.ts";
+export { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
+export { type LevelStoreOptions, levelStore } from "./store/level.ts";
+export type { ListenOptions } from "./transport/address.ts";
+export { type TcpOptions, tcpTransport } from "./transport/tcp.ts";
+export { udpTransport } from "./transport/udp.ts";

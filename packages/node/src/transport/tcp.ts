@@ -1,0 +1,223 @@
+/**
+ * TCP, over IPv4 and IPv6: connections both ways, each known by its remote address. Framing is the mesh's; here only
+ * whole `send`s are kept or dropped, so a stream that lost some is still in step.
+ */
+import { type AddressInfo, createServer, isIPv6, type Server, type Socket, connect as socketTo } from "node:net";
+import { pathKey, type Transport, type TransportEvents, type TransportPath } from "restante";
+import { type Bound, DEFAULT_PORT, destination, type Family, type ListenOptions, listen, ownPaths } from "./address.ts";
+
+export interface TcpOptions extends ListenOptions {
+  /** How long a connection may take to come about. Default 10 s. */
+  readonly connectTimeoutMs?: number;
+}
+
+/**
+ * A transport over TCP, types "tcp4" and "tcp6". Sending to a path without a connection makes one. Per connection at most
+ * 256 KiB wait, what comes on top is dropped; at most 512 connections, the least recently used of the address that has
+ * most goes first; one that is idle for ten minutes is closed.
+ */
+export function tcpTransport(options: TcpOptions = {}): Transport {
+  let servers: Bound<Server>[] = [];
+  let connections: Connections | undefined;
+  return {
+    types: options.ipv6 === false ? ["tcp4"] : ["tcp4", "tcp6"],
+
+    async start(events) {
+      const open = new Connections(events, options.connectTimeoutMs ?? CONNECT_MS);
+      const { port, bound } = await listen(options, {
+        bind: (family, host, port) => bind(host, port, (socket) => open.accept(socket, family)),
+        portOf: (server) => (server.address() as AddressInfo).port,
+        close,
+      });
+      servers = bound;
+      connections = open;
+      const wanted = options.port ?? DEFAULT_PORT;
+      if (wanted !== 0 && port !== wanted) events.trouble?.(`TCP port ${wanted} is taken; listening on ${port}`);
+      return ownPaths("tcp", port, bound, options.host);
+    },
+
+    send(path, bytes) {
+      connections?.send(path, bytes);
+    },
+
+    close(path) {
+      connections?.close(path);
+    },
+
+    async stop() {
+      const [last, open] = [connections, servers];
+      connections = undefined;
+      servers = [];
+      const closed = open.map(({ socket }) => close(socket));
+      await last?.stop();
+      await Promise.all(closed);
+    },
+  };
+}
+
+interface Connection {
+  readonly path: TransportPath;
+  readonly socket: Socket;
+  isOpen: boolean;
+  isCorked: boolean;
+  /** What the receiver of `writable` may still believe to have. Nobody told it yet: without end. */
+  credit: number;
+}
+
+class Connections {
+  readonly #events: TransportEvents;
+  readonly #connectMs: number;
+  readonly #all = new Map<string, Connection>(); // the least recently used first
+  #isStopped = false;
+
+  constructor(events: TransportEvents, connectMs: number) {
+    this.#events = events;
+    this.#connectMs = connectMs;
+  }
+
+  accept(socket: Socket, family: Family): void {
+    const { remoteAddress, remotePort } = socket;
+    // Neither is known of a connection that was reset before it was accepted.
+    if (this.#isStopped || remoteAddress === undefined || remotePort === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#opened(this.#add({ type: `tcp${family}`, ip: remoteAddress, port: remotePort }, socket));
+  }
+
+  send(path: TransportPath, bytes: Uint8Array): void {
+    const connection = this.#all.get(pathKey(path)) ?? this.#connect(path);
+    if (connection === undefined) return;
+    const { socket } = connection;
+    if (socket.writableLength + bytes.length > MAX_WAITING || !socket.writable) return;
+    this.#touch(connection);
+    connection.credit -= bytes.length;
+    if (!connection.isCorked) {
+      // What one turn sends leaves in one write.
+      connection.isCorked = true;
+      socket.cork();
+      process.nextTick(() => {
+        connection.isCorked = false;
+        socket.uncork();
+      });
+    }
+    socket.write(bytes, () => this.#flushed(connection));
+  }
+
+  close(path: TransportPath): void {
+    const connection = this.#all.get(pathKey(path));
+    if (connection !== undefined) this.#drop(connection);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(
+      [...this.#all.values()].map(({ socket }) => {
+        const closed = new Promise((resolve) => socket.once("close", resolve));
+        socket.destroy();
+        return closed;
+      }),
+    );
+  }
+
+  #connect(path: TransportPath): Connection | undefined {
+    const to = destination("tcp", path);
+    if (to === undefined) return undefined;
+    const socket = socketTo({ host: to.ip, port: to.port, family: to.family });
+    const connection = this.#add({ type: path.type, ip: to.ip, port: to.port }, socket);
+    socket.setTimeout(this.#connectMs);
+    socket.once("connect", () => this.#opened(connection));
+    return connection;
+  }
+
+  #add(path: TransportPath, socket: Socket): Connection {
+    const connection: Connection = { path, socket, isOpen: false, isCorked: false, credit: Number.POSITIVE_INFINITY };
+    const key = pathKey(path);
+    const old = this.#all.get(key);
+    if (old !== undefined) {
+      // The remote began anew from the same port before we heard that the old connection is over.
+      this.#drop(old);
+      this.#tellClosed(old);
+    }
+    const victim = this.#all.size >= MAX_CONNECTIONS ? this.#victim() : undefined;
+    if (victim !== undefined) this.#drop(victim);
+    this.#all.set(key, connection);
+    socket.setNoDelay(true);
+    socket.on("data", (data) => {
+      if (this.#isStopped || this.#all.get(key) !== connection) return;
+      this.#touch(connection);
+      this.#events.received(path, new Uint8Array(data.buffer, data.byteOffset, data.length));
+    });
+    socket.on("timeout", () => this.#drop(connection));
+    socket.on("error", () => {}); // "close" follows, and that is all there is to say
+    socket.on("close", () => {
+      this.#drop(connection);
+      this.#tellClosed(connection);
+    });
+    return connection;
+  }
+
+  #opened(connection: Connection): void {
+    connection.socket.setTimeout(IDLE_MS);
+    connection.isOpen = true;
+    this.#events.path(connection.path, true);
+    this.#flushed(connection);
+  }
+
+  /** Out of the table at once, so that the next `send` connects anew; told when the socket says so: never inside a call. */
+  #drop(connection: Connection): void {
+    const key = pathKey(connection.path);
+    if (this.#all.get(key) === connection) this.#all.delete(key);
+    connection.socket.destroy();
+  }
+
+  #tellClosed(connection: Connection): void {
+    if (connection.isOpen && !this.#isStopped) this.#events.path(connection.path, false);
+    connection.isOpen = false;
+  }
+
+  /** Some bytes left. Credit is told in quarters: each telling is a turn of the whole peer. */
+  #flushed(connection: Connection): void {
+    const room = MAX_WAITING - connection.socket.writableLength;
+    const isNews = connection.credit === Number.POSITIVE_INFINITY || room - connection.credit >= MAX_WAITING / 4;
+    if (!connection.isOpen || this.#isStopped || !isNews) return;
+    connection.credit = room;
+    this.#events.writable(connection.path, room);
+  }
+
+  #touch(connection: Connection): void {
+    const key = pathKey(connection.path);
+    this.#all.delete(key);
+    this.#all.set(key, connection);
+  }
+
+  /** Of the address with most connections the one unused for longest: who opens many pushes out its own. */
+  #victim(): Connection | undefined {
+    const counts = new Map<string, number>();
+    for (const { path } of this.#all.values()) counts.set(path.ip ?? "", (counts.get(path.ip ?? "") ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    return [...this.#all.values()].find(({ path }) => counts.get(path.ip ?? "") === most);
+  }
+}
+
+function bind(host: string, port: number, accept: (socket: Socket) => void): Promise<Server> {
+  const server = createServer(accept);
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host, ipv6Only: isIPv6(host), exclusive: true }, () => {
+      server.removeListener("error", reject);
+      // No file handles left for another connection, say: that one is lost, the others go on.
+      server.on("error", () => {});
+      resolve(server);
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+const CONNECT_MS = 10_000;
+const IDLE_MS = 10 * 60_000;
+const MAX_CONNECTIONS = 512;
+const MAX_WAITING = 256 * 1024; // bytes
