@@ -1,4 +1,4 @@
-const pure = "^packages/restante/src/(bytes|wire|crypto|e3x|card|box|mesh|mail|peer\\.ts)";
+const pure = "^packages/restante/src/(bytes|wire|crypto|e3x|card|box|mesh|mail|peer|peer\\.ts)";
 const restante = "^packages/restante/src/";
 const tests = "\\.test\\.ts$";
 
@@ -12,6 +12,7 @@ const down = {
   box: ["bytes", "wire", "crypto", "e3x", "card"],
   mesh: ["bytes", "wire", "crypto", "e3x", "card"],
   mail: ["bytes", "wire", "crypto", "e3x", "card"],
+  peer: ["bytes", "crypto", "card"],
   transport: ["bytes"],
   store: ["bytes"],
 };

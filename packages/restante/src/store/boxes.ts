@@ -9,7 +9,7 @@ import { assert, Deadlines, equal, type Time } from "../bytes/index.ts";
  * Whom a message is from, as its token says: the recipient itself, a sender that the recipient named, or anybody with an
  * invite. Strangers have a small pool of their own, so they never push out what the others left.
  */
-export type BoxClass = "member" | "contact" | "stranger";
+type BoxClass = "member" | "contact" | "stranger";
 
 /**
  * One operation. `op` is a number that its answer repeats. `recipient` is a hashname (text), `box` and `id` 16 hex

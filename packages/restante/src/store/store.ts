@@ -30,7 +30,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export type Pair = readonly [key: string, value: Uint8Array];
+type Pair = readonly [key: string, value: Uint8Array];
 export interface Change {
   readonly key: string;
   readonly value: Uint8Array | undefined;

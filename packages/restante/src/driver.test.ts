@@ -1,0 +1,279 @@
+import { describe, expect, test } from "vitest";
+import type { Machine, Time } from "./bytes/index.ts";
+import { Deadlines } from "./bytes/index.ts";
+import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
+import type { Call, RootIn, RootOut } from "./peer.ts";
+
+const path = { type: "mem", name: "far" };
+const packet = (n: number): Uint8Array => Uint8Array.of(n);
+const received = (n: number): RootIn => ({ type: "received", path, bytes: packet(n) });
+const call: Call = { type: "invite", once: true };
+
+/** A root that answers each input with what the test wants, and notes what it was given. */
+class ScriptedRoot implements Machine<RootIn, RootOut> {
+  readonly inputs: RootIn[] = [];
+  readonly saved: ReadonlyMap<string, Uint8Array>;
+  due: Time | undefined;
+  readonly #script: (input: RootIn, root: ScriptedRoot) => RootOut[];
+
+  constructor(saved: ReadonlyMap<string, Uint8Array>, script: (input: RootIn, root: ScriptedRoot) => RootOut[]) {
+    this.saved = saved;
+    this.#script = script;
+  }
+
+  handle(input: RootIn): RootOut[] {
+    this.inputs.push(input);
+    return this.#script(input, this);
+  }
+
+  deadline(): Time | undefined {
+    return this.due;
+  }
+}
+
+/** A world of one driver whose every callback the test itself sets off. */
+function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCache = false) {
+  const log: string[] = [];
+  const disk = new Map<string, Uint8Array>();
+  const commits: { commit: Commit; done: (error?: unknown) => void }[] = [];
+  const reads: { key: string; done: (value: Uint8Array | undefined, error?: unknown) => void }[] = [];
+  const hashes: ((sha256: string) => void)[] = [];
+  const roots: ScriptedRoot[] = [];
+  const states: DriverState[] = [];
+  const clock = { now: 1000, wakeAt: undefined as Time | undefined, manual: false };
+  const io: DriverIo = {
+    now: () => clock.now,
+    wake: (at) => {
+      clock.wakeAt = at;
+    },
+    load: (done) => done(new Map(disk)),
+    commit(commit, done) {
+      log.push(`commit ${commit.changes.map((c) => c.key).join("+")}`);
+      if (clock.manual) commits.push({ commit, done });
+      else {
+        for (const { key, value } of commit.changes) value ? disk.set(key, value) : disk.delete(key);
+        done();
+      }
+    },
+    read: (key, done) => void reads.push({ key, done }),
+    blobRead: (_blob, _index, done) => done(undefined),
+    blobHash: (_blob, _count, _size, done) => void hashes.push(done),
+    blobRemove: (blob) => void log.push(`remove ${blob}`),
+    boxes: (op, done) => {
+      log.push(`boxes ${op.type}`);
+      done([]);
+    },
+    transmit: (_path, bytes) => void log.push(`transmit ${bytes[0]}`),
+    disconnect: () => void log.push("disconnect"),
+    event: () => void log.push("event"),
+    trouble: (message) => void log.push(`trouble ${message}`),
+    state: (state) => void states.push(state),
+  };
+  const make = (saved: ReadonlyMap<string, Uint8Array>): ScriptedRoot => {
+    const root = new ScriptedRoot(saved, script);
+    roots.push(root);
+    return root;
+  };
+  const driver = new Driver<ScriptedRoot>({
+    io,
+    root: make,
+    ...(withCache ? { bareRoot: () => make(new Map()) } : {}),
+  });
+  driver.start();
+  log.length = 0;
+  return { driver, log, disk, commits, reads, hashes, roots, states, clock, last: () => roots.at(-1) as ScriptedRoot };
+}
+
+const save = (key: string): RootOut => ({ type: "save", key, value: packet(1) });
+const transmit = (n: number): RootOut => ({ type: "transmit", path, bytes: packet(n) });
+
+describe("the driver's contract", () => {
+  test("1: effects leave in turn order, only after the one batch of their turns is committed", () => {
+    const t = setup((input) =>
+      input.type === "received" ? [transmit(input.bytes[0] ?? 0), save(`k${input.bytes[0]}`)] : [],
+    );
+    t.clock.manual = true;
+    t.driver.input(received(1));
+    t.driver.input(received(2));
+    t.driver.input(received(3));
+    // The first turn is on its way to the disk; the other two gather to one batch; nothing has left.
+    expect(t.log).toEqual(["commit k1"]);
+    t.commits[0]?.done();
+    expect(t.log).toEqual(["commit k1", "transmit 1", "commit k2+k3"]);
+    t.commits[1]?.done();
+    expect(t.log.slice(3)).toEqual(["transmit 2", "transmit 3"]);
+  });
+
+  test("1: a turn without a save does not overtake one that waits for the disk", () => {
+    const t = setup((input) =>
+      input.type === "received" ? (input.bytes[0] === 1 ? [save("k"), transmit(1)] : [transmit(2)]) : [],
+    );
+    t.clock.manual = true;
+    t.driver.input(received(1));
+    t.driver.input(received(2));
+    expect(t.log).toEqual(["commit k"]);
+    t.commits[0]?.done();
+    expect(t.log).toEqual(["commit k", "transmit 1", "transmit 2"]);
+  });
+
+  test("2: a failed commit discards its effects, refuses pending calls and begins again from the disk", () => {
+    const t = setup((input) => {
+      if (input.type === "call") return [save("k"), transmit(9), { type: "reply", req: input.req, value: "done" }];
+      return [];
+    });
+    t.driver.input({ type: "path", path: { type: "tcp4", ip: "10.0.0.1", port: 7 }, open: true });
+    t.clock.manual = true;
+    const answers: unknown[] = [];
+    t.driver.call(call, (value, error) => answers.push(error?.code ?? value));
+    t.commits[0]?.done(new Error("no space left"));
+    expect(answers).toEqual(["restarted"]);
+    expect(t.log).not.toContain("transmit 9");
+    expect(t.roots).toHaveLength(1);
+    // The new root comes once the first commit after the reload has proved the store, and is told the open paths.
+    t.commits[1]?.done();
+    expect(t.roots).toHaveLength(2);
+    expect(t.last().saved.has("k")).toBe(false);
+    expect(t.last().inputs.map((i) => i.type)).toEqual(["path", "start"]);
+    expect(t.driver.state).toBe("running");
+  });
+
+  test("2: answers to an older root's questions are dropped", () => {
+    const t = setup((input) => {
+      if (input.type !== "received") return [];
+      return input.bytes[0] === 1 ? [{ type: "read", req: 5, key: "spool/x" }] : [save("k")];
+    });
+    t.driver.input(received(1));
+    t.clock.manual = true;
+    t.driver.input(received(2));
+    t.commits[0]?.done(new Error("broken"));
+    t.commits[1]?.done();
+    t.reads[0]?.done(packet(1));
+    expect(t.last().inputs.map((i) => i.type)).toEqual(["start"]);
+  });
+
+  test("2: when the commit after a reload fails too, mail rests, the cache goes on, and it tries again at 1, 3, 8, 20, 60, 60 s", () => {
+    const t = setup((input) => (input.type === "received" ? [save("k"), transmit(input.bytes[0] ?? 0)] : []), true);
+    t.clock.manual = true;
+    t.driver.input(received(1));
+    t.commits.shift()?.done(new Error("broken"));
+    t.commits.shift()?.done(new Error("still broken"));
+    expect(t.driver.state).toBe("failed");
+    expect(t.log.at(-1)).toContain("still broken");
+    const refused: unknown[] = [];
+    t.driver.call(call, (_, error) => refused.push(error?.code));
+    expect(refused).toEqual(["store-failed"]);
+    // The cache role answers, and its turns never reach the store.
+    t.driver.input(received(7));
+    expect(t.log.at(-1)).toBe("transmit 7");
+    expect(t.commits).toHaveLength(0);
+    const waits: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      waits.push((t.clock.wakeAt ?? 0) - t.clock.now);
+      t.clock.now = t.clock.wakeAt ?? 0;
+      t.driver.tick();
+      t.commits.shift()?.done(new Error("broken"));
+    }
+    expect(waits).toEqual([1000, 3000, 8000, 20_000, 60_000, 60_000]);
+    t.clock.now = t.clock.wakeAt ?? 0;
+    t.driver.tick();
+    t.commits.shift()?.done();
+    expect(t.driver.state).toBe("running");
+  });
+
+  test("3: a read is an effect with a number, its answer a later input", () => {
+    const t = setup((input) => (input.type === "received" ? [{ type: "read", req: 42, key: "spool/abc" }] : []));
+    t.driver.input(received(1));
+    expect(t.last().inputs.at(-1)?.type).toBe("received");
+    expect(t.reads[0]?.key).toBe("spool/abc");
+    t.reads[0]?.done(packet(5));
+    expect(t.last().inputs.at(-1)).toEqual({ type: "read", req: 42, value: packet(5) });
+  });
+
+  test("4: blob records are written and synced with the batch that names them, in one commit", () => {
+    const t = setup((input) =>
+      input.type === "received"
+        ? [{ type: "blob-write", blob: "in/a", index: 0, bytes: packet(1) }, save("names in/a"), transmit(1)]
+        : [],
+    );
+    t.clock.manual = true;
+    t.driver.input(received(1));
+    expect(t.commits[0]?.commit.records).toEqual([{ type: "blob-write", blob: "in/a", index: 0, bytes: packet(1) }]);
+    expect(t.commits[0]?.commit.changes.map((c) => c.key)).toEqual(["names in/a"]);
+    expect(t.log).not.toContain("transmit 1");
+  });
+
+  test("5: the path says what it takes: the driver passes credit on and queues nothing for a socket", () => {
+    const t = setup(() => []);
+    t.driver.input({ type: "writable", path, credit: 65_536 });
+    expect(t.last().inputs.at(-1)).toEqual({ type: "writable", path, credit: 65_536 });
+  });
+
+  test("5: when the disk falls far behind the network, packets are dropped and counted, and broken streams cut", () => {
+    const t = setup((input) => (input.type === "received" ? [save("k")] : []));
+    t.clock.manual = true;
+    for (let i = 0; i < 5000; i++) t.driver.input(received(1));
+    expect(t.driver.dropped).toBeGreaterThan(0);
+    const stream = { type: "tcp4", ip: "10.0.0.1", port: 7 };
+    t.driver.input({ type: "path", path: stream, open: true });
+    t.driver.input({ type: "received", path: stream, bytes: packet(1) });
+    expect(t.log).toContain("disconnect");
+    expect(t.last().inputs.at(-1)).toEqual({ type: "path", path: stream, open: false });
+  });
+
+  test("6: a heap of deadlines knows the next one, and a change touches only its own child", () => {
+    const deadlines = new Deadlines<string>();
+    for (let i = 0; i < 1000; i++) deadlines.set(`child ${i}`, 1000 + i);
+    deadlines.set("child 0", undefined);
+    deadlines.set("child 999", 5);
+    expect(deadlines.next()).toBe(5);
+    expect(deadlines.due(1002)).toEqual(["child 999", "child 1", "child 2"]);
+    expect(deadlines.next()).toBe(1003);
+  });
+
+  test("6: the driver asks for one wake-up, at the root's deadline, and ticks only when it is due", () => {
+    const t = setup((input, root) => {
+      root.due = input.type === "tick" ? undefined : 5000;
+      return [];
+    });
+    t.driver.input(received(1));
+    expect(t.clock.wakeAt).toBe(5000);
+    t.driver.tick();
+    expect(t.last().inputs.at(-1)?.type).toBe("received");
+    t.clock.now = 5000;
+    t.driver.tick();
+    expect(t.last().inputs.at(-1)?.type).toBe("tick");
+    expect(t.clock.wakeAt).toBeUndefined();
+  });
+
+  test("7: what is slow is an effect with an answer, and other turns go on meanwhile", () => {
+    const t = setup((input) => {
+      if (input.type !== "received") return [];
+      return input.bytes[0] === 1 ? [{ type: "blob-hash", req: 3, blob: "in/a", count: 1, size: 1 }] : [transmit(2)];
+    });
+    t.driver.input(received(1));
+    t.driver.input(received(2));
+    expect(t.log).toEqual(["transmit 2"]);
+    t.hashes[0]?.("ab");
+    expect(t.last().inputs.at(-1)).toEqual({ type: "hash", req: 3, sha256: "ab" });
+  });
+
+  test("8: what a cache holds goes to a sink of its own and never into a commit", () => {
+    const op = { type: "list", recipient: "r" } as never;
+    const t = setup((input) => (input.type === "received" ? [{ type: "boxes", op }, save("k")] : []));
+    t.driver.input(received(1));
+    expect(t.log).toEqual(["commit k", "boxes list"]);
+    expect([...t.disk.keys()].filter((key) => key !== "driver/starts")).toEqual(["k"]);
+  });
+});
+
+test("stop refuses what is pending and lets nothing more out", () => {
+  const t = setup((input) => (input.type === "call" ? [save("k"), transmit(1)] : []));
+  t.clock.manual = true;
+  const answers: unknown[] = [];
+  t.driver.call(call, (_, error) => answers.push(error?.code));
+  t.driver.stop();
+  t.commits[0]?.done();
+  expect(answers).toEqual(["stopped"]);
+  expect(t.log).not.toContain("transmit 1");
+  expect(t.states.at(-1)).toBe("stopped");
+});

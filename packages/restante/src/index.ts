@@ -1,0 +1,22 @@
+/**
+ * Restante: end-to-end encrypted mail between peers that are never online at the same time.
+ * Start with `createPeer`. Below it are the seams for adapters; the protocol itself is `restante/protocol`.
+ */
+export { type Random, RestanteError } from "./bytes/index.ts";
+export { type Path, pathKey } from "./card/index.ts";
+export {
+  type Backend,
+  createCrypto,
+  createIdentity,
+  exportIdentity,
+  type Hashname,
+  type Identity,
+  importIdentity,
+  portable,
+} from "./crypto/index.ts";
+export type { InboxRecord as Received, LedgerEntry, MailState, OutboxEntry } from "./mail/index.ts";
+export type { ContactInfo } from "./peer/index.ts";
+export type { PeerEvent, PeerStatus, RequestInfo } from "./peer.ts";
+export { createPeer, type OutgoingFile, type Peer, type PeerOptions } from "./run.ts";
+export { type BoxStore, memoryBoxStore, memoryStore, RECORD_BYTES, type Store } from "./store/index.ts";
+export { MemoryNetwork, type Transport, type TransportEvents, type TransportPath } from "./transport/index.ts";

@@ -1,0 +1,194 @@
+import { expect, test } from "vitest";
+import type { Time } from "../bytes/index.ts";
+import type { Hashname } from "../crypto/index.ts";
+import type { Part } from "./inner.ts";
+import { Received, type ReceivedIn, type ReceivedOut, type Source } from "./received.ts";
+
+const PEER = "peer" as Hashname;
+const CACHE = "cache" as Hashname;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+class Bench {
+  now: Time = 100 * DAY;
+  readonly store = new Map<string, Uint8Array>();
+  received: Received;
+
+  constructor() {
+    this.received = this.open();
+  }
+
+  open(): Received {
+    const fresh = (): Uint8Array => new Uint8Array(32);
+    this.received = new Received({
+      peer: PEER,
+      fresh,
+      digest: (bytes) => `digest of ${bytes.length}`,
+      saved: new Map(this.store),
+    });
+    this.input({ type: "start" });
+    return this.received;
+  }
+
+  input(input: ReceivedIn): ReceivedOut[] {
+    const out = this.received.handle(input, this.now);
+    for (const each of out) {
+      if (each.type !== "save") continue;
+      if (each.value === undefined) this.store.delete(each.key);
+      else this.store.set(each.key, each.value);
+    }
+    return out;
+  }
+
+  /** A text, judged as new at once. */
+  text(seq: number, source: Source = cache(seq)): ReceivedOut[] {
+    const out = this.input({ type: "part", part: part(seq), source });
+    const arrived = out.find((each) => each.type === "arrived");
+    if (arrived === undefined) return out;
+    return [...out, ...this.input({ type: "judged", arrival: arrived.arrival, isNew: true, isDamaged: false })];
+  }
+
+  /** Waits for the next deadline; how long that was. */
+  wait(): number {
+    const before = this.now;
+    this.now = this.received.deadline() ?? Number.POSITIVE_INFINITY;
+    const out = this.now < Number.POSITIVE_INFINITY ? this.input({ type: "tick" }) : [];
+    if (out.some(({ type }) => type === "acknowledge")) this.input({ type: "told" });
+    return this.now - before;
+  }
+}
+
+function cache(seq: number): Source {
+  return { type: "cache", via: CACHE, box: "box", id: `message ${seq}` };
+}
+
+function part(seq: number, more: { part?: number; of?: number; floor?: number; expires?: Time } = {}): Part {
+  const { part = 0, of = 1, floor = 1, expires = 200 * DAY } = more;
+  const id = seq.toString(16).padStart(32, "0");
+  const file = { name: "f", media: "text/plain", size: of, sha256: "00".repeat(32) };
+  const isFile = of > 1;
+  return {
+    head: { from: PEER, to: "me" as Hashname, epoch: "00".repeat(8), seq, part, of, floor },
+    envelope: {
+      ...{ id, after: [], time: 0, expires, kind: isFile ? "file" : "text", content: new Uint8Array(1) },
+      ...(isFile && part === 0 && { file }),
+    },
+  };
+}
+
+test("news is acknowledged after a moment, several at once, and at most once a second", () => {
+  const bench = new Bench();
+  for (let seq = 1; seq <= 5; seq++) bench.text(seq);
+  expect(bench.wait()).toBe(200);
+  expect(bench.received.deadline()).toBeUndefined();
+  bench.text(6);
+  expect(bench.wait()).toBe(SECOND);
+});
+
+test("a part of a file can wait five seconds, and the last one cannot", () => {
+  const bench = new Bench();
+  bench.input({ type: "part", part: part(1, { of: 3 }), source: cache(1) });
+  expect(bench.wait()).toBe(5 * SECOND);
+  bench.now += MINUTE;
+  bench.input({ type: "part", part: part(1, { part: 1, of: 3 }), source: cache(2) });
+  bench.input({ type: "part", part: part(1, { part: 2, of: 3 }), source: cache(3) });
+  expect(bench.wait()).toBe(200);
+});
+
+test("[X15] a second copy means nothing; one where the first was taken away, or over a link, asks again, and waits longer each time", () => {
+  const bench = new Bench();
+  bench.text(1);
+  bench.wait();
+  const other: Source = { type: "cache", via: "other" as Hashname, box: "box", id: "message 1" };
+  expect(bench.text(1, other).map(({ type }) => type)).toEqual(["done"]);
+  expect(bench.received.deadline()).toBeUndefined();
+  const waits: number[] = [];
+  for (let i = 0; i < 11; i++) {
+    bench.text(1, i % 2 === 0 ? cache(1) : { type: "direct", via: PEER, box: "", id: "" });
+    waits.push(Math.round(bench.wait() / SECOND));
+  }
+  expect(waits).toEqual([60, 120, 240, 480, 960, 1920, 3840, 7680, 15_360, 21_600, 21_600]);
+  bench.text(2);
+  expect(bench.wait()).toBe(SECOND);
+  bench.text(2, cache(2));
+  expect(bench.wait()).toBe(60 * SECOND);
+});
+
+test("a copy that comes long after we told asks again, whoever remembers what", () => {
+  const bench = new Bench();
+  bench.text(1);
+  bench.wait();
+  bench.open();
+  bench.text(1);
+  expect(bench.received.deadline()).toBeUndefined();
+  bench.now += 2 * HOUR;
+  bench.open();
+  bench.text(1);
+  expect(bench.received.deadline()).toBe(bench.now + 200);
+});
+
+test("what was not told before a restart is told after it", () => {
+  const bench = new Bench();
+  bench.text(1);
+  bench.open();
+  expect(bench.received.deadline()).toBe(bench.now);
+  bench.wait();
+  bench.open();
+  expect(bench.received.deadline()).toBeUndefined();
+});
+
+test("copies that come while the store is asked are removed together, and the mail is shown once", () => {
+  const bench = new Bench();
+  const [arrived] = bench.input({ type: "part", part: part(1), source: cache(1) });
+  expect(bench.input({ type: "part", part: part(1), source: cache(2) })).toEqual([]);
+  expect(bench.text(2).some(({ type }) => type === "show")).toBe(true); // nobody waits for another's answer
+  if (arrived?.type !== "arrived") throw new Error("a mail arrives");
+  const out = bench.input({ type: "judged", arrival: arrived.arrival, isNew: true, isDamaged: false });
+  expect(out.filter(({ type }) => type === "show")).toHaveLength(1);
+  expect(out.filter(({ type }) => type === "done")).toHaveLength(2);
+});
+
+test("a file that was whole when we stopped is shown after the restart", () => {
+  const bench = new Bench();
+  for (let i = 2; i >= 0; i--) bench.input({ type: "part", part: part(1, { part: i, of: 3 }), source: cache(i) });
+  const received = bench.received;
+  expect(bench.open()).not.toBe(received);
+  const out = new Received({
+    peer: PEER,
+    fresh: () => new Uint8Array(32),
+    digest: () => "",
+    saved: bench.store,
+  }).handle({ type: "start" }, bench.now);
+  expect(out).toMatchObject([{ type: "arrived", arrival: { kind: "file", parts: 3, file: { name: "f" } } }]);
+});
+
+test("a file that never became whole goes when it is too old, or when the sender's floor passes it", () => {
+  const bench = new Bench();
+  bench.input({ type: "part", part: part(1, { of: 3, expires: bench.now + DAY }), source: cache(1) });
+  bench.wait();
+  const before = bench.now;
+  bench.now = bench.received.deadline() ?? 0;
+  expect(bench.now - before).toBeGreaterThan(2 * DAY);
+  expect(bench.input({ type: "tick" }).map(({ type }) => type)).toEqual(["save", "blob-remove"]);
+  bench.input({ type: "part", part: part(2, { of: 3 }), source: cache(2) });
+  expect([...bench.store.keys()].filter((key) => key.startsWith("mail/file/"))).toHaveLength(1);
+  bench.input({ type: "floor", epoch: "00".repeat(8), floor: 3 });
+  expect([...bench.store.keys()].filter((key) => key.startsWith("mail/file/"))).toEqual([]);
+});
+
+test("what a peer can make us keep is bounded, and what is not taken is not removed", () => {
+  const bench = new Bench();
+  for (let seq = 1; seq <= 300; seq++) {
+    const out = bench.input({ type: "part", part: part(seq), source: cache(seq) });
+    expect(out.map(({ type }) => type)).toEqual(seq <= 256 ? ["arrived"] : []);
+  }
+  const files = new Bench();
+  for (let seq = 1; seq <= 100; seq++) files.input({ type: "part", part: part(seq, { of: 3 }), source: cache(seq) });
+  expect(files.store.size).toBeLessThanOrEqual(65);
+  expect(files.input({ type: "part", part: part(200, { of: 3 }), source: cache(200) })).toEqual([]);
+  expect(
+    files.input({ type: "part", part: part(201, { of: 2000 }), source: cache(201) }).map(({ type }) => type),
+  ).toEqual(["done"]);
+});

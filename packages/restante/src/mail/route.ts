@@ -1,0 +1,91 @@
+/** Routes: the ways a message can travel to a peer, and which of them to take. protocol/mail.md §10 */
+import type { Hashname, Keys } from "../crypto/index.ts";
+
+/** One way. A later kind (bazaar, bundle) is one more member here and one more lane in delivery.ts. */
+export type Route =
+  | { readonly type: "direct"; readonly peer: Hashname }
+  | { readonly type: "cache"; readonly cache: Hashname; readonly uri: string };
+
+/** The hashname at which a route hands over: different for all routes to one recipient. */
+export function routeKey(route: Route): Hashname {
+  return route.type === "direct" ? route.peer : route.cache;
+}
+
+/** A cache of the recipient, as its card names it. */
+export interface CacheOffer {
+  readonly hashname: Hashname;
+  /** Admission URI to present there. */
+  readonly uri: string;
+  /** Bytes that the cache keeps of one sender for this recipient. */
+  readonly cap: number;
+  /** Caches with the same text are one failure domain. */
+  readonly store: string;
+}
+
+/** A peer to write to. */
+export interface Destination {
+  readonly hashname: Hashname;
+  readonly keys: Keys;
+  /** In the recipient's order of preference. */
+  readonly caches: readonly CacheOffer[];
+  /** It has addresses of its own, so a link may come up by asking for it. */
+  readonly direct: boolean;
+}
+
+/** What a choice among caches looks at. */
+export interface Candidate {
+  readonly offer: CacheOffer;
+  readonly up: boolean;
+  /** Failed attempts since the last good one. */
+  readonly failures: number;
+  /** Of the mails handed there and settled since: how many, and how many of them were delivered. */
+  readonly settled: number;
+  readonly delivered: number;
+}
+
+/**
+ * The caches for one mail: two that are no failure domain in common (fewer copies tell fewer caches, BX L5), and one more
+ * for each of those chosen that failed twice or more. Once chosen (`taken`) is chosen for good, so that a mail does not
+ * wander over all caches. Among the others: those that work, are up, delivered most, have most room; then the recipient's
+ * own order (X38).
+ */
+export function chooseCaches<C extends Candidate>(candidates: readonly C[], taken: (candidate: C) => boolean): C[] {
+  const ranked = [...candidates].sort(
+    (a, b) =>
+      Number(taken(b)) - Number(taken(a)) ||
+      Number(isFailing(a)) - Number(isFailing(b)) ||
+      Number(b.up) - Number(a.up) ||
+      score(b) - score(a) ||
+      b.offer.cap - a.offer.cap,
+  );
+  const chosen: C[] = [];
+  const stores = new Set<string>();
+  let working = 0;
+  for (const candidate of ranked) {
+    const isTaken = taken(candidate);
+    if (!isTaken && (working >= COPIES || stores.has(candidate.offer.store))) continue;
+    chosen.push(candidate);
+    if (isFailing(candidate)) continue; // another way into the same store may work
+    stores.add(candidate.offer.store);
+    working++;
+  }
+  return chosen;
+}
+
+/** One cache of each failure domain, the first of it in the recipient's order. */
+export function onePerStore<C extends Candidate>(candidates: readonly C[]): C[] {
+  const stores = new Set<string>();
+  return candidates.filter(({ offer }) => !stores.has(offer.store) && stores.add(offer.store) !== undefined);
+}
+
+function isFailing({ failures }: Candidate): boolean {
+  return failures >= FAILING;
+}
+
+/** 0..1, rounded so that a single mail does not reorder good caches; untried counts as good. */
+function score({ settled, delivered }: Candidate): number {
+  return Math.round(((delivered + 1) / (settled + 1)) * 4);
+}
+
+const COPIES = 2; // DESIGN 5, constants: 2 caches
+const FAILING = 2; // the second retry is the first that may use more caches

@@ -1,0 +1,317 @@
+/**
+ * Strangers: hellos of peers that are no contact's. Opening one costs two DHs, so they have a budget; what they say is kept,
+ * little and bounded, until the user decides. Nothing here ever answers. protocol/mail.md §7, §12
+ */
+import { assert, Deadlines, fromBase32, fromUtf8, type Machine, type Time, toBase32 } from "../bytes/index.ts";
+import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
+import { messageKind, type Part, parsePart } from "./inner.ts";
+import { type Opened, openFromStranger } from "./open.ts";
+import type { Source } from "./received.ts";
+import { asJson, ofJson, type Save } from "./record.ts";
+
+/** Somebody who wants to be a contact. */
+export interface Request {
+  /** Its id: the hashname of the sender. */
+  readonly request: string;
+  readonly hashname: Hashname;
+  /** The key that proved the sender. */
+  readonly keys: Keys;
+  /** The sender's card, as it came. */
+  readonly card: Uint8Array;
+  /** When the first part came. */
+  readonly at: Time;
+  /** The texts among its mails. */
+  readonly texts: readonly string[];
+  /** The secret of the invite that was used. */
+  readonly secret?: Uint8Array;
+}
+
+export type StrangersIn =
+  | { type: "message"; source: Source; box: string; id: string; bytes: Uint8Array }
+  /** The request is a contact's now, and its mails are taken over. */
+  | { type: "over"; request: string }
+  | { type: "ignore"; request: string }
+  | { type: "tick" };
+
+export type StrangersOut =
+  | Save
+  | { type: "done"; source: Source }
+  /** A stranger is there, or now shows a secret: is it expected? */
+  | { type: "introduce"; request: Request }
+  /** The user has to decide. */
+  | { type: "announce"; request: Request };
+
+export interface StrangersOptions {
+  readonly crypto: Crypto;
+  readonly identity: Identity;
+  /** Box id from a sender to us. */
+  readonly boxOf: (sender: Hashname) => string;
+  /** Keys "mail/request/..." and "mail/ignored". */
+  readonly saved: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Opens, keeps and forgets what strangers send. */
+export class Strangers implements Machine<StrangersIn, StrangersOut> {
+  readonly #options: StrangersOptions;
+  readonly #requests = new Map<string, Kept>();
+  /** By box: whose requests were ignored, until when. */
+  readonly #ignored: Map<string, Time>;
+  /** Messages looked at lately, by box and id, until when: till then a copy costs no opening. */
+  readonly #looked = new Map<string, Time>();
+  readonly #deadlines = new Deadlines<string>();
+  #openings = OPENINGS;
+  #refilledAt: Time = 0;
+  #refused = 0;
+  #out: StrangersOut[] = [];
+
+  constructor(options: StrangersOptions) {
+    this.#options = options;
+    const ignored = options.saved.get(IGNORED_KEY);
+    const record: IgnoredRecord = ignored === undefined ? { boxes: [] } : ofJson(ignored);
+    this.#ignored = new Map(record.boxes);
+    for (const [key, value] of options.saved) {
+      if (!key.startsWith(REQUEST_PREFIX)) continue;
+      const kept = keptOf(ofJson(value));
+      this.#requests.set(kept.hashname, kept);
+      this.#deadlines.set(kept.hashname, kept.at + REQUEST_MS);
+    }
+  }
+
+  handle(input: StrangersIn, now: Time): StrangersOut[] {
+    this.#out = [];
+    this.#take(input, now);
+    return this.#out;
+  }
+
+  deadline(): Time | undefined {
+    return this.#deadlines.next();
+  }
+
+  // --- questions ---
+
+  requests(): Request[] {
+    return [...this.#requests.values()].map(requestOf);
+  }
+
+  has(request: string): boolean {
+    return this.#requests.has(request);
+  }
+
+  /** What a stranger sent so far. */
+  partsOf(request: string): Part[] {
+    return [...(this.#requests.get(request)?.inners ?? [])].flatMap((inner) => parsePart(inner) ?? []);
+  }
+
+  /** Messages not opened, or opened and not kept: for the metrics. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  // --- inputs ---
+
+  #take(input: StrangersIn, now: Time): void {
+    switch (input.type) {
+      case "message":
+        this.#message(input, now);
+        return;
+      case "over":
+        this.#forget(input.request);
+        return;
+      case "ignore":
+        this.#ignore(input.request, now);
+        return;
+      case "tick":
+        for (const key of this.#deadlines.due(now)) {
+          const kept = this.#requests.get(key.slice(0, HASHNAME_LENGTH));
+          if (kept === undefined) continue;
+          if (key === kept.hashname) this.#forget(key);
+          else this.#out.push({ type: "announce", request: requestOf(kept) });
+        }
+    }
+  }
+
+  #message({ source, box, id, bytes }: Extract<StrangersIn, { type: "message" }>, now: Time): void {
+    const look = `${box} ${id}`;
+    const isIgnored = (this.#ignored.get(box) ?? 0) > now;
+    if (isIgnored || (this.#looked.get(look) ?? 0) > now) {
+      this.#out.push({ type: "done", source });
+      // It may have come while nobody was there to hear of it.
+      const known = [...this.#requests.values()].find((kept) => this.#options.boxOf(kept.hashname) === box);
+      if (known?.secret !== undefined) this.#out.push({ type: "introduce", request: requestOf(known) });
+      return;
+    }
+    // Not opened is not removed: it stays in its small pool and is shown again with the next link.
+    if (!this.#mayOpen(now)) return;
+    this.#looked.delete(look);
+    this.#looked.set(look, now + LOOKED_MS);
+    const [oldest] = this.#looked.keys();
+    if (this.#looked.size > LOOKED_LIMIT && oldest !== undefined) this.#looked.delete(oldest);
+    const { crypto, identity, boxOf } = this.#options;
+    const opened = openFromStranger(crypto, identity, bytes, box, boxOf);
+    if (opened === undefined || !this.#keep(opened, now)) this.#refused++;
+    this.#out.push({ type: "done", source });
+  }
+
+  #mayOpen(now: Time): boolean {
+    const refill = ((now - this.#refilledAt) / 60_000) * OPENINGS;
+    this.#openings = Math.min(OPENINGS, this.#openings + Math.max(0, refill));
+    this.#refilledAt = now;
+    if (this.#openings < 1) {
+      this.#refused++;
+      return false;
+    }
+    this.#openings--;
+    return true;
+  }
+
+  /** Whether anything of it was kept. */
+  #keep({ inner, sender }: Opened, now: Time): boolean {
+    const part = messageKind(inner) === "mail" ? parsePart(inner) : undefined;
+    if (part?.hello === undefined || part.head.from !== sender.hashname) return false;
+    if (part.head.to !== this.#options.identity.hashname || now > part.envelope.expires) return false;
+    const { card, secret } = part.hello;
+    const known = this.#requests.get(sender.hashname);
+    if (known === undefined && !this.#makeRoom(secret !== undefined)) return false;
+    const kept = known ?? { ...sender, at: now, card, names: new Set<string>(), inners: [], texts: [] };
+    const { epoch, seq, part: index } = part.head;
+    const name = `${epoch}/${seq}/${index}`;
+    const size = kept.inners.reduce((sum, each) => sum + each.length, 0);
+    const isNew = !kept.names.has(name);
+    const showsSecret = kept.secret === undefined && secret !== undefined;
+    const fits = kept.inners.length < REQUEST_PARTS && size + inner.length <= REQUEST_BYTES;
+    if (isNew && fits) {
+      kept.names.add(name);
+      kept.inners.push(inner.slice());
+      if (part.envelope.kind === "text") kept.texts.push(fromUtf8(part.envelope.content) ?? "");
+      kept.card = card.slice();
+    }
+    if (showsSecret) kept.secret = secret.slice();
+    if (known !== undefined && !showsSecret && !(isNew && fits)) return false;
+    this.#requests.set(kept.hashname, kept);
+    this.#save(kept);
+    if (known === undefined) this.#deadlines.set(kept.hashname, now + REQUEST_MS);
+    if (known === undefined || showsSecret) this.#introduce(kept, known === undefined, now);
+    return true;
+  }
+
+  #introduce(kept: Kept, isNew: boolean, now: Time): void {
+    this.#out.push({ type: "introduce", request: requestOf(kept) });
+    if (!isNew) return;
+    // Whoever shows a secret is most often expected; the user is asked only when the answer was no.
+    if (kept.secret === undefined) this.#out.push({ type: "announce", request: requestOf(kept) });
+    else this.#deadlines.set(announceKey(kept), now + ANNOUNCE_MS);
+  }
+
+  /** When all places are taken, somebody with an invite takes the oldest place of one without. */
+  #makeRoom(hasSecret: boolean): boolean {
+    if (this.#requests.size < REQUESTS) return true;
+    const weakest = [...this.#requests.values()].find(({ secret }) => secret === undefined);
+    if (!hasSecret || weakest === undefined) return false;
+    this.#forget(weakest.hashname);
+    return true;
+  }
+
+  #ignore(request: string, now: Time): void {
+    const kept = this.#requests.get(request);
+    if (kept === undefined) return;
+    this.#forget(request);
+    for (const [box, until] of this.#ignored) if (until <= now) this.#ignored.delete(box);
+    const [oldest] = this.#ignored.keys();
+    if (this.#ignored.size >= IGNORED_LIMIT && oldest !== undefined) this.#ignored.delete(oldest);
+    this.#ignored.set(this.#options.boxOf(kept.hashname), now + IGNORED_MS);
+    const record: IgnoredRecord = { boxes: [...this.#ignored] };
+    this.#out.push({ type: "save", key: IGNORED_KEY, value: asJson(record) });
+  }
+
+  #forget(request: string): void {
+    const kept = this.#requests.get(request);
+    if (kept === undefined) return;
+    this.#requests.delete(request);
+    this.#deadlines.set(request, undefined);
+    this.#deadlines.set(announceKey(kept), undefined);
+    this.#out.push({ type: "save", key: REQUEST_PREFIX + request, value: undefined });
+  }
+
+  #save(kept: Kept): void {
+    const { hashname, keys, at, card, secret, inners } = kept;
+    const record: RequestRecord = {
+      hashname,
+      keys: [...keys].map(([csid, key]) => [csid, toBase32(key)]),
+      at,
+      card: toBase32(card),
+      ...(secret && { secret: toBase32(secret) }),
+      inners: inners.map(toBase32),
+    };
+    this.#out.push({ type: "save", key: REQUEST_PREFIX + hashname, value: asJson(record) });
+  }
+}
+
+/** A request with all that is kept of it. */
+interface Kept {
+  readonly hashname: Hashname;
+  readonly keys: Keys;
+  readonly at: Time;
+  card: Uint8Array;
+  secret?: Uint8Array;
+  /** Which parts are here: epoch/seq/part. */
+  readonly names: Set<string>;
+  readonly inners: Uint8Array[];
+  readonly texts: string[];
+}
+
+interface RequestRecord {
+  readonly hashname: Hashname;
+  readonly keys: readonly (readonly [csid: number, key: string])[];
+  readonly at: Time;
+  readonly card: string;
+  readonly secret?: string;
+  readonly inners: readonly string[];
+}
+
+interface IgnoredRecord {
+  readonly boxes: readonly (readonly [box: string, until: Time])[];
+}
+
+function requestOf({ hashname, keys, card, at, texts, secret }: Kept): Request {
+  return { request: hashname, hashname, keys, card, at, texts: [...texts], ...(secret && { secret }) };
+}
+
+function keptOf(record: RequestRecord): Kept {
+  const { hashname, at, secret } = record;
+  const inners = record.inners.map(bytesOf);
+  const parts = inners.flatMap((inner) => parsePart(inner) ?? []);
+  return {
+    hashname,
+    at,
+    keys: new Map(record.keys.map(([csid, key]) => [csid, bytesOf(key)])),
+    card: bytesOf(record.card),
+    ...(secret !== undefined && { secret: bytesOf(secret) }),
+    names: new Set(parts.map(({ head }) => `${head.epoch}/${head.seq}/${head.part}`)),
+    inners,
+    texts: parts.flatMap(({ envelope }) => (envelope.kind === "text" ? [fromUtf8(envelope.content) ?? ""] : [])),
+  };
+}
+
+function announceKey({ hashname }: Kept): string {
+  return `${hashname} announce`;
+}
+
+function bytesOf(text: string): Uint8Array {
+  const bytes = fromBase32(text);
+  assert(bytes !== undefined, "a record holds what was written");
+  return bytes;
+}
+
+const REQUEST_PREFIX = "mail/request/";
+const IGNORED_KEY = "mail/ignored";
+const HASHNAME_LENGTH = 52;
+const OPENINGS = 20; // per minute
+const REQUESTS = 32;
+const REQUEST_PARTS = 8;
+const REQUEST_BYTES = 128 * 1024; // two of the largest messages, or 8 of 16 KiB
+const REQUEST_MS = 30 * 86_400_000; // as long as a cache keeps anything
+const IGNORED_LIMIT = 1024;
+const IGNORED_MS = 30 * 86_400_000;
+const LOOKED_LIMIT = 1024;
+const LOOKED_MS = 6 * 3_600_000; // a sender without an acknowledgement offers the same bytes again, each day at last
+const ANNOUNCE_MS = 1_000;

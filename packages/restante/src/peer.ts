@@ -1,0 +1,721 @@
+/**
+ * The root machine: who is a contact, and which child's output is whose input. Children decide; this file connects them.
+ *
+ *   mail (sealed parts) -> outbox, inbox, cache, join (channels) -> mesh (links, packets)
+ *
+ * Inputs of one turn run through a queue, so that no child is entered while another is at work. protocol/driver.md
+ */
+
+import {
+  type BoxAnswer,
+  type BoxOp,
+  boxId,
+  Cache,
+  type CacheIn,
+  type ChannelOp,
+  Inbox,
+  type InboxIn,
+  JOIN_CHANNEL,
+  Join,
+  type JoinIn,
+  messageId,
+  Outbox,
+  type OutboxIn,
+} from "./box/index.ts";
+import { Deadlines, fromHex, type Machine, type Random, type Time, toHex } from "./bytes/index.ts";
+import {
+  admissionUri,
+  type Card,
+  encodeCard,
+  encodeInvite,
+  inviteProblem,
+  type Path,
+  parseCard,
+  parseInvite,
+  parseJoinAnswer,
+  parseJoinLink,
+} from "./card/index.ts";
+import { type Crypto, type Hashname, hashnameOf, type Identity, type Keys } from "./crypto/index.ts";
+import { Mail, type MailEvent, type MailIn, type MailOut, type OutboxEntry } from "./mail/index.ts";
+import { Mesh, type MeshIn, type MeshOut } from "./mesh/index.ts";
+import { asJson, Book, type Change, type Contact, type ContactInfo, Door, ofJson } from "./peer/index.ts";
+
+/** What the application asks. Each is answered by one `reply` or `refuse` with the same `req`. */
+export type Call =
+  /** A link for somebody to write to us. `once`: the first who uses it is accepted unasked, and nobody after. */
+  | { type: "invite"; once: boolean }
+  /** Become the contact of whoever made this invite. */
+  | { type: "add"; link: string }
+  | { type: "accept" | "ignore"; request: string }
+  | { type: "send"; contact: string; mail: OutgoingMail; expires?: Time }
+  | { type: "cancel"; id: string }
+  /** Use the cache behind this join link for our own mail. */
+  | { type: "join"; link: string };
+
+/** A text, or a file whose bytes lie already in blob `blob`, in records of PART_CONTENT bytes. */
+export type OutgoingMail =
+  | { kind: "text"; text: string }
+  | { kind: "file"; name: string; media: string; size: number; sha256: string; blob: string };
+
+export type RootIn =
+  | { type: "start" }
+  | { type: "call"; req: number; call: Call }
+  | { type: "received"; path: Path; bytes: Uint8Array }
+  | { type: "path"; path: Path; open: boolean }
+  | { type: "writable"; path: Path; credit: number }
+  | { type: "boxes"; answers: readonly BoxAnswer[] }
+  | { type: "read"; req: number; value: Uint8Array | undefined }
+  | { type: "blob"; req: number; bytes: Uint8Array | undefined }
+  | { type: "hash"; req: number; sha256: string }
+  | { type: "tick" };
+
+export type RootOut =
+  | { type: "transmit"; path: Path; bytes: Uint8Array }
+  | { type: "save"; key: string; value: Uint8Array | undefined }
+  | { type: "read"; req: number; key: string }
+  | { type: "blob-write"; blob: string; index: number; bytes: Uint8Array }
+  | { type: "blob-read"; req: number; blob: string; index: number }
+  | { type: "blob-hash"; req: number; blob: string; count: number; size: number }
+  | { type: "blob-remove"; blob: string }
+  | { type: "boxes"; op: BoxOp }
+  | { type: "reply"; req: number; value: unknown }
+  | { type: "refuse"; req: number; code: string; message: string }
+  | { type: "event"; event: PeerEvent };
+
+/** What the application is told unasked, always after it is committed. */
+export type PeerEvent =
+  | Exclude<MailEvent, { type: "request" }>
+  | ({ type: "request" } & RequestInfo)
+  /** There is a new contact, or we have a newer card of one. */
+  | { type: "contact"; contact: ContactInfo; isNew: boolean }
+  | { type: "link"; hashname: Hashname; up: boolean };
+
+/** A stranger who wrote to us. `name` is what the stranger claims. */
+export interface RequestInfo {
+  readonly request: string;
+  readonly hashname: Hashname;
+  readonly name: string | undefined;
+  /** When the first of it came. */
+  readonly at: Time;
+  readonly texts: readonly string[];
+}
+
+export interface RootOptions {
+  readonly crypto: Crypto;
+  readonly identity: Identity;
+  readonly random: Random;
+  /** Everything that was saved: the keys of the head space. */
+  readonly saved: ReadonlyMap<string, Uint8Array>;
+  /** Our own addresses, as given in cards. */
+  readonly paths: readonly Path[];
+  /** What people who get our card see. */
+  readonly name?: string;
+  /** Limits of the cache that we serve. Absent: a peer that offers no cache accepts, acknowledges and drops (X20). */
+  readonly cache?: { readonly cap: number; readonly quota: number };
+  /** False: no mail of our own, nothing is ever saved. */
+  readonly mail: boolean;
+  readonly cloak?: boolean;
+}
+
+type Task =
+  | { child: "mesh"; input: MeshIn }
+  | { child: "outbox"; input: OutboxIn }
+  | { child: "cache"; input: CacheIn }
+  | { child: "inbox"; input: InboxIn }
+  | { child: "join"; input: JoinIn }
+  | { child: "mail"; input: MailIn };
+type Child = Task["child"];
+type Role = "outbox" | "cache" | "inbox" | "join";
+
+/** One peer, whole. Restarted from `saved` it goes on where its last commit left it; links and exchanges are new. */
+export class Root implements Machine<RootIn, RootOut> {
+  readonly #options: RootOptions;
+  readonly #mesh: Mesh;
+  readonly #outbox: Outbox;
+  readonly #cache: Cache;
+  readonly #inbox: Inbox;
+  readonly #join: Join;
+  readonly #mail: Mail | undefined;
+  readonly #deadlines = new Deadlines<Child>();
+  readonly #book: Book;
+  readonly #door: Door;
+  /** Why a link is kept: "own" cache, "contact", or a role's name. No reason left: the mesh may drop it. */
+  readonly #reasons = new Map<Hashname, Set<string>>();
+  /** Caches that have not answered yet, by the number of the call. */
+  readonly #joining = new Map<number, { cache: Hashname; keys: Keys; paths: readonly Path[]; uri: string }>();
+  readonly #owner = new Map<number, Role>();
+  readonly #up = new Set<Hashname>();
+  #card: { id: string; version: number; digest: string };
+  #queue: Task[] = [];
+  #out: RootOut[] = [];
+  #touched = new Set<Child>();
+  #now: Time = 0;
+  #nextHandle = 1;
+
+  constructor(options: RootOptions) {
+    const { crypto, identity, random, saved } = options;
+    this.#options = options;
+    const { backend } = crypto;
+    const handles = (): number => this.#nextHandle++;
+    const self = identity.hashname;
+    this.#door = new Door({ crypto, identity, saved, serves: options.cache });
+    this.#book = new Book(backend, saved);
+    const card = saved.get("peer/card");
+    this.#card = card === undefined ? { id: toHex(random(16)), version: 0, digest: "" } : ofJson(card);
+    this.#mesh = new Mesh({
+      crypto,
+      identity,
+      random,
+      handles,
+      saved: saved.get("mesh/at"),
+      cloak: options.cloak ?? true,
+    });
+    this.#outbox = new Outbox({ handles });
+    this.#cache = new Cache({
+      backend,
+      self,
+      random,
+      handles,
+      cap: options.cache?.cap ?? 0,
+      admit: (uri, to, sender, now) => this.#door.quotaClass(uri, to, sender, now),
+    });
+    this.#inbox = new Inbox({ backend, self, handles });
+    this.#join = new Join({ handles, answer: (uri, peer, now) => this.#door.joinAnswer(uri, peer, now) });
+    if (!options.mail) return;
+    this.#mail = new Mail({
+      crypto,
+      identity,
+      random,
+      boxId: (sender, recipient) => boxId(backend, sender, recipient),
+      messageId: (box, bytes) => messageId(backend, box, bytes),
+      cardFor: (reader) => encodeCard(this.#cardFor(reader)),
+      saved: new Map([...saved].filter(([key]) => key.startsWith("mail/"))),
+    });
+  }
+
+  handle(input: RootIn, now: Time): RootOut[] {
+    this.#now = now;
+    this.#out = [];
+    this.#take(input);
+    // A plain index: shift() on an array that grows while it is read would cost a copy per task.
+    for (let i = 0; i < this.#queue.length; i++) {
+      const task = this.#queue[i];
+      if (task !== undefined) this.#run(task);
+    }
+    this.#queue = [];
+    for (const child of this.#touched) this.#deadlines.set(child, this.#machine(child)?.deadline());
+    this.#touched.clear();
+    return this.#out;
+  }
+
+  deadline(): Time | undefined {
+    return this.#deadlines.next();
+  }
+
+  // --- questions (no change, no effect) ---
+
+  contacts(): ContactInfo[] {
+    return this.#book.all().map((contact) => this.#info(contact));
+  }
+
+  requests(): RequestInfo[] {
+    return (this.#mail?.requests() ?? []).map(({ request, hashname, card, at, texts }) => {
+      const name = parseCard(this.#options.crypto.backend, card)?.name;
+      return { request, hashname, name, at, texts };
+    });
+  }
+
+  outbox(): readonly OutboxEntry[] {
+    return this.#mail?.outbox() ?? [];
+  }
+
+  /** The ledger of a mail that is not final yet; older ones are in the store under "ledger/<id>". */
+  ledger(id: string): ReturnType<Mail["ledger"]> {
+    return this.#mail?.ledger(id);
+  }
+
+  /** The one contact that `text` names: its id, one of its hashnames, its name, or an unambiguous start of one of them. */
+  findContact(text: string): ContactInfo | undefined {
+    const found = this.#book.find(text);
+    return found && this.#info(found);
+  }
+
+  status(): PeerStatus {
+    const { identity, paths } = this.#options;
+    return {
+      hashname: identity.hashname,
+      paths,
+      links: this.#mesh.links().map(({ hashname, state }) => ({ hashname, state })),
+      caches: this.#door.caches.map(({ hashname, cap }) => ({ hashname, up: this.#up.has(hashname), cap })),
+      contacts: this.#book.size,
+      requests: this.requests().length,
+      inbox: this.#mail?.lastN() ?? 0,
+    };
+  }
+
+  /** A link for recipients to join the cache that we serve. Stateless: it works until the identity changes. */
+  joinLink(): string {
+    return this.#door.joinLink(this.#options.paths);
+  }
+
+  // --- inputs ---
+
+  #take(input: RootIn): void {
+    switch (input.type) {
+      case "start":
+        return this.#start();
+      case "call":
+        return this.#call(input.req, input.call);
+      case "received":
+      case "path":
+      case "writable":
+        return this.#post({ child: "mesh", input });
+      case "boxes":
+        for (const answer of input.answers) this.#post({ child: "cache", input: { type: "store", answer } });
+        return;
+      case "read":
+      case "blob":
+      case "hash":
+        return this.#post({ child: "mail", input });
+      case "tick":
+        for (const child of this.#deadlines.due(this.#now)) this.#post({ child, input: { type: "tick" } } as Task);
+    }
+  }
+
+  #start(): void {
+    for (const { hashname } of this.#door.caches) this.#keep(hashname, "own");
+    for (const contact of this.#book.all()) this.#use(contact);
+    if (this.#mail === undefined) return;
+    this.#checkCard();
+    // Wakes what lay in the spool when we stopped.
+    this.#post({ child: "mail", input: { type: "tick" } });
+  }
+
+  #call(req: number, call: Call): void {
+    if (this.#mail === undefined) return this.#refuse(req, "no-mail", "this peer only serves as a cache");
+    switch (call.type) {
+      case "invite":
+        return this.#invite(req, call.once);
+      case "add":
+        return this.#add(req, call.link);
+      case "join":
+        return this.#joinCache(req, call.link);
+      case "accept":
+        return this.#accept(req, call.request);
+      case "ignore":
+        return this.#post({ child: "mail", input: { type: "ignore", req, request: call.request } });
+      case "send": {
+        const { contact, mail, expires } = call;
+        return this.#post({
+          child: "mail",
+          input: { type: "send", req, contact, mail, ...(expires === undefined ? {} : { expires }) },
+        });
+      }
+      case "cancel":
+        return this.#post({ child: "mail", input: { type: "cancel", req, id: call.id } });
+    }
+  }
+
+  // --- the table ---
+
+  #post(task: Task): void {
+    this.#queue.push(task);
+  }
+
+  #machine(child: Child): { deadline(): Time | undefined } | undefined {
+    const machines = {
+      mesh: this.#mesh,
+      outbox: this.#outbox,
+      cache: this.#cache,
+      inbox: this.#inbox,
+      join: this.#join,
+      mail: this.#mail,
+    };
+    return machines[child];
+  }
+
+  #run(task: Task): void {
+    this.#touched.add(task.child);
+    const now = this.#now;
+    switch (task.child) {
+      case "mesh":
+        for (const out of this.#mesh.handle(task.input, now)) this.#fromMesh(out);
+        return;
+      case "mail":
+        for (const out of this.#mail?.handle(task.input, now) ?? []) this.#fromMail(out);
+        return;
+      case "outbox":
+        for (const out of this.#outbox.handle(task.input, now)) {
+          if (out.type === "deposited")
+            this.#post({ child: "mail", input: { type: "delivered", id: out.id, ok: true } });
+          else if (out.type === "failed")
+            this.#post({ child: "mail", input: { type: "delivered", id: out.id, ok: false, why: out.why } });
+          else this.#fromRole("outbox", out);
+        }
+        return;
+      case "cache":
+        for (const out of this.#cache.handle(task.input, now)) {
+          if (out.type === "boxes") this.#out.push(out);
+          else this.#fromRole("cache", out);
+        }
+        return;
+      case "inbox":
+        for (const out of this.#inbox.handle(task.input, now)) {
+          if (out.type !== "message") this.#fromRole("inbox", out);
+          else if (this.#mail !== undefined) this.#post({ child: "mail", input: out });
+          else this.#post({ child: "inbox", input: { type: "done", via: out.via, box: out.box, id: out.id } });
+        }
+        return;
+      case "join":
+        for (const out of this.#join.handle(task.input, now)) {
+          if (out.type === "joined") this.#onJoined(out.req, out.answer);
+          else if (out.type === "not-joined") this.#notJoined(out.req, out.why);
+          else this.#fromRole("join", out);
+        }
+    }
+  }
+
+  /** Channel operations and wishes for links, the same from each role. */
+  #fromRole(role: Role, out: ChannelOp | LinkWish): void {
+    switch (out.type) {
+      case "reach":
+        return this.#keep(out.peer, role);
+      case "release":
+        return this.#letGo(out.peer, role);
+      case "open":
+        this.#owner.set(out.ch, role);
+        return this.#post({ child: "mesh", input: out });
+      default:
+        return this.#post({ child: "mesh", input: out });
+    }
+  }
+
+  #fromMesh(out: MeshOut): void {
+    switch (out.type) {
+      case "transmit":
+        this.#out.push(out);
+        return;
+      case "save":
+        if (this.#mail !== undefined) this.#out.push(out);
+        return;
+      case "handshake": {
+        const type = this.#mayLink(out) ? "approve" : "reject";
+        // A key handshake whose `uri` part is still on its way is neither: the mesh asks again when that comes.
+        const decided = type === "approve" || out.messages.some((m) => m.type === "uri");
+        if (decided) this.#post({ child: "mesh", input: { type, hashname: out.hashname } });
+        return;
+      }
+      case "up":
+      case "down": {
+        const up = out.type === "up";
+        if (up) this.#up.add(out.hashname);
+        else this.#up.delete(out.hashname);
+        const input = { type: out.type, peer: out.hashname };
+        for (const child of ["outbox", "cache", "inbox", "join"] as const) this.#post({ child, input });
+        this.#post({ child: "mail", input: { type: "link", peer: out.hashname, up } });
+        if (this.#book.of(out.hashname) !== undefined || this.#door.address(out.hashname) !== undefined)
+          this.#out.push({ type: "event", event: { type: "link", hashname: out.hashname, up } });
+        return;
+      }
+      case "renewed":
+        return this.#post({ child: "cache", input: { type: "renewed", peer: out.hashname } });
+      case "opened": {
+        const role = this.#roleFor(out.kind, out.head["to"]);
+        if (role === undefined) {
+          this.#post({ child: "mesh", input: { type: "fail", ch: out.ch, err: "unknown type" } });
+          return;
+        }
+        this.#owner.set(out.ch, role);
+        return this.#post({ child: role, input: out });
+      }
+      default: {
+        const role = this.#owner.get(out.ch);
+        if (out.type === "closed") this.#owner.delete(out.ch);
+        if (role !== undefined) this.#post({ child: role, input: out });
+      }
+    }
+  }
+
+  #roleFor(kind: string, to: unknown): Role | undefined {
+    switch (kind) {
+      case "boxes":
+        return "inbox";
+      case "inbox":
+        return "cache";
+      case "outbox":
+        return to === this.#options.identity.hashname ? "inbox" : "cache";
+      case JOIN_CHANNEL:
+        return "join";
+      default:
+        return undefined;
+    }
+  }
+
+  #fromMail(out: MailOut): void {
+    switch (out.type) {
+      case "deliver": {
+        const { id, route, to, bytes, expires } = out;
+        const x = Math.max(1, Math.ceil((expires - this.#now) / 1000));
+        const { via, uri } = this.#via(route);
+        this.#post({ child: "outbox", input: { type: "deposit", id, via, to, x, bytes, ...(uri ? { uri } : {}) } });
+        return;
+      }
+      case "withdraw": {
+        const { via, uri } = this.#via(out.route);
+        const { to, ids } = out;
+        this.#post({ child: "outbox", input: { type: "remove", via, to, ids, ...(uri ? { uri } : {}) } });
+        return;
+      }
+      case "done":
+        this.#post({ child: "inbox", input: out });
+        return;
+      case "introduce":
+        return this.#onIntroduce(out);
+      case "card":
+        return this.#onCard(out.contact, out.from, out.card);
+      case "event":
+        return this.#tell(out.event);
+      case "reply":
+      case "refuse":
+        if (out.req !== OURS) this.#out.push(out);
+        return;
+      default:
+        this.#out.push(out);
+    }
+  }
+
+  #tell(event: MailEvent): void {
+    if (event.type !== "request") {
+      this.#out.push({ type: "event", event });
+      return;
+    }
+    const request = this.requests().find((r) => r.request === event.request);
+    if (request !== undefined) this.#out.push({ type: "event", event: { type: "request", ...request } });
+  }
+
+  #via(route: Extract<MailOut, { type: "deliver" }>["route"]): { via: Hashname; uri: string | undefined } {
+    return route.type === "direct" ? { via: route.peer, uri: undefined } : { via: route.cache, uri: route.uri };
+  }
+
+  #refuse(req: number, code: string, message: string): void {
+    this.#out.push({ type: "refuse", req, code, message });
+  }
+
+  // --- links ---
+
+  #keep(hashname: Hashname, reason: string): void {
+    const reasons = this.#reasons.get(hashname) ?? new Set();
+    this.#reasons.set(hashname, reasons);
+    reasons.add(reason);
+    const address = this.#address(hashname);
+    if (address === undefined || address.paths.length === 0) return;
+    const { keys, paths, uri } = address;
+    const peer = { hashname, keys, paths: [...paths] };
+    this.#post({ child: "mesh", input: { type: "want", peer, ...(uri === undefined ? {} : { uri }) } });
+  }
+
+  #letGo(hashname: Hashname, reason: string): void {
+    const reasons = this.#reasons.get(hashname);
+    if (reasons === undefined || !reasons.delete(reason) || reasons.size > 0) return;
+    this.#reasons.delete(hashname);
+    this.#post({ child: "mesh", input: { type: "unwant", hashname } });
+  }
+
+  /** How to reach a hashname: as our own cache, as one that we join, as a contact, as a contact's cache. */
+  #address(hashname: Hashname): { keys: Keys; paths: readonly Path[]; uri: string | undefined } | undefined {
+    const joining = [...this.#joining.values()].find(({ cache }) => cache === hashname);
+    return joining ?? this.#door.address(hashname) ?? this.#book.address(hashname);
+  }
+
+  /** Whether this handshake may be answered. Nothing else decides if a stranger learns that we exist. */
+  #mayLink({ hashname, messages }: Extract<MeshOut, { type: "handshake" }>): boolean {
+    if (this.#reasons.has(hashname) || this.#book.of(hashname) !== undefined) return true;
+    return messages.some(({ type, json }) => {
+      const uri = type === "uri" ? json["uri"] : undefined;
+      return typeof uri === "string" && this.#door.admits(uri, hashname, this.#now);
+    });
+  }
+
+  // --- our card ---
+
+  #cardFor(reader: Hashname): Card {
+    const { identity, paths, name } = this.#options;
+    const { hashname, keys } = identity;
+    return {
+      id: idBytes(this.#card.id),
+      version: this.#card.version,
+      by: hashname,
+      features: [],
+      suites: ["static"],
+      peers: [{ hashname, keys, paths, since: 0, caches: this.#door.cachesFor(reader) }],
+      ...(name === undefined ? {} : { name }),
+    };
+  }
+
+  /** Where we can be reached may have changed: then the card has a new version, and contacts get it as mail. */
+  #checkCard(): void {
+    const { crypto, identity } = this.#options;
+    const content = encodeCard({ ...this.#cardFor(identity.hashname), version: 0 });
+    const digest = toHex(crypto.backend.sha256(content).subarray(0, 16));
+    if (digest === this.#card.digest) return;
+    const isFirst = this.#card.version === 0;
+    this.#card = { ...this.#card, version: this.#card.version + 1, digest };
+    this.#out.push({ type: "save", key: "peer/card", value: asJson(this.#card) });
+    if (!isFirst) for (const { id } of this.#book.all()) this.#sendCard(id);
+  }
+
+  #sendCard(contact: string): void {
+    this.#post({ child: "mail", input: { type: "send", req: OURS, contact, mail: { kind: "card" } } });
+  }
+
+  // --- contacts ---
+
+  #invite(req: number, once: boolean): void {
+    const { identity, paths, name, random } = this.#options;
+    const caches = this.#door.cachesFor(undefined);
+    if (paths.length === 0 && caches.length === 0)
+      return this.#refuse(req, "unreachable", "nobody could reach you yet: listen on an address or join a cache first");
+    const secret = random(16);
+    this.#out.push(...this.#door.invite(secret, once, this.#now));
+    const { keys, hashname } = identity;
+    const invite = { keys, hashname, paths, caches, card: idBytes(this.#card.id), secret };
+    const link = encodeInvite(name === undefined ? invite : { ...invite, name });
+    this.#out.push({ type: "reply", req, value: { link } });
+  }
+
+  #add(req: number, link: string): void {
+    const { crypto, identity } = this.#options;
+    const invite = parseInvite(crypto.backend, link);
+    if (invite === undefined) return this.#refuse(req, "bad-invite", inviteProblem(link));
+    if (invite.hashname === identity.hashname) return this.#refuse(req, "self", "this is your own invite");
+    const change = this.#book.add(invite);
+    if (typeof change === "string") return this.#refuse(req, change, REFUSALS[change]);
+    this.#apply(change);
+    // To a known contact, too: what we sent with an older invite may have shown a secret that is worth nothing any more.
+    this.#sendCard(change.contact.id);
+    this.#out.push({ type: "reply", req, value: this.#info(change.contact) });
+  }
+
+  #accept(req: number, request: string): void {
+    const found = this.#mail?.requests().find((each) => each.request === request);
+    const card = found && parseCard(this.#options.crypto.backend, found.card);
+    if (found === undefined || card === undefined) return this.#refuse(req, "not-found", "there is no such request");
+    const change = this.#book.meet(card, found.hashname);
+    if (change === undefined) return this.#refuse(req, "known", REFUSALS.known);
+    this.#welcome(req, request, change);
+  }
+
+  /** A stranger's first words. Who used an invite of ours, or whom we added ourselves, is expected. */
+  #onIntroduce({ request, sender, card, secret }: Extract<MailOut, { type: "introduce" }>): void {
+    const parsed = parseCard(this.#options.crypto.backend, card);
+    const isInvited = secret !== undefined && this.#door.hasInvite(secret);
+    if (parsed === undefined || !(isInvited || this.#book.of(sender.hashname) !== undefined)) return;
+    const change = this.#book.meet(parsed, sender.hashname);
+    if (change === undefined) return;
+    if (secret !== undefined) this.#out.push(...this.#door.spend(secret));
+    this.#welcome(OURS, request, change);
+  }
+
+  /** Take over a stranger's mail, and give our card: with it the new contact may leave more than a stranger may. */
+  #welcome(req: number, request: string, change: Change): void {
+    this.#apply(change);
+    this.#post({ child: "mail", input: { type: "accept", req, request } });
+    if (change.isNew) this.#sendCard(change.contact.id);
+  }
+
+  #onCard(contact: string, from: Hashname, bytes: Uint8Array): void {
+    const card = parseCard(this.#options.crypto.backend, bytes);
+    const change = card && this.#book.update(contact, from, card);
+    if (change !== undefined) this.#apply(change);
+  }
+
+  #apply({ contact, isNew, save }: Change): void {
+    this.#out.push(save);
+    this.#use(contact);
+    this.#out.push({ type: "event", event: { type: "contact", contact: this.#info(contact), isNew } });
+  }
+
+  /** Mail and mesh learn what they need of a contact. */
+  #use(contact: Contact): void {
+    const peers = this.#book.peersOf(contact).map(({ hashname, keys, caches, paths }) => ({
+      hashname,
+      keys,
+      direct: paths.length > 0,
+      caches: caches.map(({ hashname, uri, cap, store }) => ({ hashname, uri, cap, store })),
+    }));
+    const { id, secret } = contact;
+    this.#post({
+      child: "mail",
+      input: { type: "contact", contact: { id, peers, ...(secret === undefined ? {} : { secret }) } },
+    });
+    for (const hashname of contact.peers) this.#keep(hashname, "contact");
+  }
+
+  #info(contact: Contact): ContactInfo {
+    return this.#book.info(contact, (hashname) => this.#up.has(hashname));
+  }
+
+  // --- joining a cache ---
+
+  #joinCache(req: number, link: string): void {
+    const { crypto, identity } = this.#options;
+    const parsed = parseJoinLink(link);
+    if (parsed === undefined) return this.#refuse(req, "bad-link", "this is not a join link of a cache");
+    const { keys, paths, token } = parsed;
+    const cache = hashnameOf(crypto.backend, keys);
+    if (cache === identity.hashname) return this.#refuse(req, "self", "a peer cannot be its own cache");
+    const caches = new Set([...this.#door.caches.map((each) => each.hashname), cache]);
+    for (const each of this.#joining.values()) caches.add(each.cache);
+    if (caches.size > MAX_CACHES) return this.#refuse(req, "full", `a peer has at most ${MAX_CACHES} caches`);
+    const uri = admissionUri(token);
+    this.#joining.set(req, { cache, keys, paths, uri });
+    this.#post({ child: "join", input: { type: "join", req, cache, uri } });
+  }
+
+  #onJoined(req: number, head: Parameters<typeof parseJoinAnswer>[0]): void {
+    const joining = this.#joining.get(req);
+    const answer = parseJoinAnswer(head);
+    if (joining === undefined || answer === undefined) return this.#notJoined(req, "refused");
+    this.#joining.delete(req);
+    const { keys, paths } = joining;
+    const { cache, save } = this.#door.join({ ...answer, keys, paths });
+    this.#out.push(save);
+    this.#keep(cache.hashname, "own");
+    this.#checkCard();
+    const { hashname, quota, cap } = cache;
+    this.#out.push({ type: "reply", req, value: { cache: hashname, quota, cap } });
+  }
+
+  #notJoined(req: number, why: "unreachable" | "refused"): void {
+    this.#joining.delete(req);
+    this.#refuse(req, why, REFUSALS[why]);
+  }
+}
+
+/** Figures for `status`: totals and one's own links, never what a cache holds for whom. */
+export interface PeerStatus {
+  readonly hashname: Hashname;
+  readonly paths: readonly Path[];
+  readonly links: readonly { hashname: Hashname; state: string }[];
+  readonly caches: readonly { hashname: Hashname; up: boolean; cap: number }[];
+  readonly contacts: number;
+  readonly requests: number;
+  readonly inbox: number;
+}
+
+type LinkWish = { type: "reach" | "release"; peer: Hashname };
+
+function idBytes(id: string): Uint8Array {
+  return fromHex(id) ?? new Uint8Array(0);
+}
+
+/** Questions that we ask ourselves: nobody waits for their answers. */
+const OURS = -1;
+const MAX_CACHES = 8; // DESIGN 5: a card has at most 8 caches per peer
+const REFUSALS = {
+  known: "this peer belongs to another of your contacts already",
+  claimed: "the invite says that it is from one of your contacts, but that contact has never named this peer",
+  full: "the address book is full",
+  refused: "the cache did not take us: its link may be old or revoked",
+  unreachable: "the cache did not answer: is it running, and is its address reachable from here?",
+} as const;

@@ -1,0 +1,196 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  admissionUri,
+  type JoinAnswer,
+  mintToken,
+  type Path,
+  parseJoinAnswer,
+  parseJoinLink,
+  secretUri,
+} from "../card/index.ts";
+import { createCrypto, createIdentity, type Identity, portable } from "../crypto/index.ts";
+import { Chance } from "../testing/chance.ts";
+import { cs01 } from "../testing/cipher-set-01.ts";
+import { Door, type Save } from "./door.ts";
+
+const crypto = createCrypto(portable, [cs01()]);
+const { random } = new Chance(1);
+const [carol, alice, bob, eve] = Array.from({ length: 4 }, () => createIdentity(crypto, random)) as [
+  Identity,
+  Identity,
+  Identity,
+  Identity,
+];
+const NOW = 1_800_000_000_000;
+const PATHS: Path[] = [{ type: "mem", name: "carol" }];
+const SERVES = { cap: 1 << 20, quota: 1 << 24 };
+const NONE: ReadonlyMap<string, Uint8Array> = new Map();
+
+function doorOf(identity: Identity, options: { saved?: ReadonlyMap<string, Uint8Array>; serves?: boolean } = {}): Door {
+  return new Door({ crypto, identity, saved: options.saved ?? NONE, serves: options.serves ? SERVES : undefined });
+}
+
+function joinUri(cache: Door): string {
+  const link = parseJoinLink(cache.joinLink(PATHS));
+  if (link === undefined) throw new Error("no join link");
+  return admissionUri(link.token);
+}
+
+/** Joins `cache` as `self` does, with what the cache answers. */
+function join(door: Door, self: Identity, cache: Door, saves: Save[] = []): JoinAnswer {
+  const answer = parseJoinAnswer(cache.joinAnswer(joinUri(cache), self.hashname, NOW));
+  if (answer === undefined) throw new Error("not admitted");
+  saves.push(door.join({ ...answer, keys: carol.keys, paths: PATHS }).save);
+  return answer;
+}
+
+/** What was saved, as it is given back after a restart. */
+function disk(...saves: Save[]): Map<string, Uint8Array> {
+  const map = new Map<string, Uint8Array>();
+  for (const { key, value } of saves)
+    if (value === undefined) map.delete(key);
+    else map.set(key, value);
+  // In the order of their keys, as a store loads them: not in that of their writing.
+  return new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Alice, whose mail is at carol's: her own URI, the one for bob, and the one in her invites. */
+function offers(cache: Door = doorOf(carol, { serves: true })) {
+  const door = doorOf(alice);
+  join(door, alice, cache);
+  const [forBob, forAll] = [door.cachesFor(bob.hashname)[0]?.uri, door.cachesFor(undefined)[0]?.uri];
+  return { cache, door, member: door.address(carol.hashname)?.uri, forBob, forAll };
+}
+
+test("each class of token lets in whom it is for, and grants what it is for", () => {
+  const { cache, member, forBob, forAll } = offers();
+  const classes = [member, forBob, forAll, joinUri(cache), undefined].map((uri) =>
+    [alice, bob, eve].map(({ hashname }) => cache.quotaClass(uri, alice.hashname, hashname, NOW)),
+  );
+  expect(classes).toEqual([
+    ["member", undefined, undefined],
+    [undefined, "contact", undefined],
+    ["stranger", "stranger", "stranger"],
+    [undefined, undefined, undefined],
+    [undefined, undefined, undefined],
+  ]);
+  const admitted = [member, forBob, forAll, joinUri(cache)].map((uri) =>
+    [alice, bob, eve].map(({ hashname }) => cache.admits(uri ?? "", hashname, NOW)),
+  );
+  expect(admitted).toEqual([
+    [true, false, false],
+    [false, true, false],
+    [true, true, true],
+    [true, true, true],
+  ]);
+});
+
+test("a token for one recipient grants nothing towards another", () => {
+  const { cache, member, forBob, forAll } = offers();
+  const uris = [member, forBob, forAll];
+  expect(uris.map((uri) => cache.quotaClass(uri, eve.hashname, bob.hashname, NOW))).toEqual(uris.map(() => undefined));
+});
+
+test("what a cache granted is good after its restart, since it follows from its identity alone", () => {
+  const { forBob } = offers();
+  const again = doorOf(carol, { serves: true });
+  expect(again.quotaClass(forBob, alice.hashname, bob.hashname, NOW)).toBe("contact");
+  const other = doorOf(eve, { serves: true });
+  expect(other.quotaClass(forBob, alice.hashname, bob.hashname, NOW)).toBeUndefined();
+  expect(other.admits(forBob ?? "", bob.hashname, NOW)).toBe(false);
+});
+
+test("a peer that serves no cache grants nothing, and answers no join", () => {
+  const { forBob } = offers();
+  const plain = doorOf(carol);
+  expect(plain.quotaClass(forBob, alice.hashname, bob.hashname, NOW)).toBeUndefined();
+  expect(plain.joinAnswer(joinUri(doorOf(carol, { serves: true })), alice.hashname, NOW)).toBeUndefined();
+});
+
+test("a join answer gives what was configured, and a key that is not another recipient's", () => {
+  const cache = doorOf(carol, { serves: true });
+  const [one, two] = [join(doorOf(alice), alice, cache), join(doorOf(bob), bob, cache)];
+  expect(one).toMatchObject({ ...SERVES, store: carol.hashname.slice(0, 16) });
+  expect(one.key).not.toEqual(two.key);
+  expect(join(doorOf(alice), alice, doorOf(carol, { serves: true })).key).toEqual(one.key);
+});
+
+test("only the operator's own join token makes a recipient, whatever recipients mint with theirs", () => {
+  const { cache, door, member, forBob, forAll } = offers();
+  const { key } = door.caches[0] ?? { key: new Uint8Array(32) };
+  const forged = mintToken(portable, key, { recipient: alice.hashname, class: "join", until: 0, serial: 1 });
+  for (const uri of [member, forBob, forAll, admissionUri(forged), secretUri(random(16)), "", undefined])
+    expect(cache.joinAnswer(uri, alice.hashname, NOW)).toBeUndefined();
+});
+
+test("no mutated URI lets anybody in", () => {
+  const { cache, member, forBob, forAll } = offers();
+  const uris = [member, forBob, forAll, joinUri(cache)] as string[];
+  fc.assert(
+    fc.property(fc.constantFrom(...uris), fc.nat(), fc.constantFrom(..."abz27=?&/%"), (uri, position, character) => {
+      const at = uri.indexOf("t=") + 2 + (position % (uri.length - uri.indexOf("t=") - 2));
+      const changed = uri.slice(0, at) + character + uri.slice(at + 1);
+      expect(cache.admits(changed, bob.hashname, NOW)).toBe(changed === uri && uri !== member);
+    }),
+  );
+  fc.assert(fc.property(fc.string(), (text) => !cache.admits(text, bob.hashname, NOW)));
+});
+
+test("the same card for the same reader: tokens change only with the cache", () => {
+  const { door } = offers();
+  expect(door.cachesFor(bob.hashname)).toEqual(door.cachesFor(bob.hashname));
+  expect(door.cachesFor(bob.hashname)).not.toEqual(door.cachesFor(eve.hashname));
+});
+
+test("an invite says that a stranger may leave 8 KiB, a card the whole cap, and a smaller cap stays", () => {
+  const { door } = offers();
+  const caps = (d: Door): number[] =>
+    [undefined, bob.hashname].flatMap((who) => d.cachesFor(who).map(({ cap }) => cap));
+  expect(caps(door)).toEqual([8 * 1024, SERVES.cap]);
+  const small = doorOf(alice);
+  const answer = { key: random(32), quota: 5000, cap: 4000, store: "s" };
+  small.join({ ...answer, keys: carol.keys, paths: PATHS });
+  expect(caps(small)).toEqual([4000, 4000]);
+});
+
+test("caches that were joined are there again after a restart, and joining again replaces", () => {
+  const saves: Save[] = [];
+  const { cache } = offers();
+  const door = doorOf(alice);
+  join(door, alice, cache, saves);
+  join(door, alice, cache, saves);
+  const again = doorOf(alice, { saved: disk(...saves) });
+  expect(again.caches).toEqual(door.caches);
+  expect(again.caches).toHaveLength(1);
+  expect(again.cachesFor(bob.hashname)).toEqual(door.cachesFor(bob.hashname));
+  expect(again.address(carol.hashname)).toEqual(door.address(carol.hashname));
+  expect(again.address(bob.hashname)).toBeUndefined();
+});
+
+test("an invite for one is used up by the first, another goes on", () => {
+  const door = doorOf(alice);
+  const [one, many] = [random(16), random(16)];
+  const saves = [...door.invite(one, true, NOW), ...door.invite(many, false, NOW)];
+  for (const secret of [one, many]) {
+    expect(door.hasInvite(secret)).toBe(true);
+    expect(door.admits(secretUri(secret), eve.hashname, NOW)).toBe(true);
+  }
+  saves.push(...door.spend(one), ...door.spend(many), ...door.spend(one), ...door.spend(random(16)));
+  for (const each of [door, doorOf(alice, { saved: disk(...saves) })]) {
+    expect([each.hasInvite(one), each.hasInvite(many)]).toEqual([false, true]);
+    expect(each.admits(secretUri(one), eve.hashname, NOW)).toBe(false);
+    expect(each.admits(secretUri(many), eve.hashname, NOW)).toBe(true);
+  }
+});
+
+test("of more than a thousand invites the oldest goes, also when most of them were made before a restart", () => {
+  const made = Array.from({ length: 1002 }, () => random(16));
+  const first = doorOf(alice);
+  const saves = made.slice(0, 999).flatMap((secret, i) => first.invite(secret, true, NOW + i));
+  const door = doorOf(alice, { saved: disk(...saves) });
+  saves.push(...made.slice(999).flatMap((secret, i) => door.invite(secret, true, NOW + 999 + i)));
+  for (const each of [door, doorOf(alice, { saved: disk(...saves) })])
+    expect(made.map((secret) => each.hasInvite(secret))).toEqual(made.map((_, i) => i >= 2));
+  expect(disk(...saves).size).toBe(1000);
+});

@@ -1,0 +1,129 @@
+import { expect, test } from "vitest";
+import { toHex } from "./bytes/index.ts";
+import { createPeer, type Peer, type PeerOptions } from "./run.ts";
+import { memoryStore, type Store } from "./store/index.ts";
+import { cs01 } from "./testing/cipher-set-01.ts";
+import { MemoryNetwork } from "./transport/index.ts";
+
+/** Peers of one network in this process, with the quick test cipher; closed at the end of the test. */
+async function withPeers(
+  run: (peer: (name: string, options?: PeerOptions) => Promise<Peer>) => Promise<void>,
+): Promise<void> {
+  const network = new MemoryNetwork();
+  const peers: Peer[] = [];
+  try {
+    await run(async (name, options = {}) => {
+      const peer = await createPeer({ transports: [network.transport(name)], cipherSets: [cs01()], name, ...options });
+      peers.push(peer);
+      return peer;
+    });
+  } finally {
+    await Promise.all(peers.map((peer) => peer.close()));
+  }
+}
+
+/** The first event of a kind. */
+async function next<T extends string>(peer: Peer, type: T) {
+  for await (const event of peer.events()) if (event.type === type) return event as Extract<typeof event, { type: T }>;
+  throw new Error("no more events");
+}
+
+test("an invite, a contact, a text, an answer", () =>
+  withPeers(async (peer) => {
+    const [alice, bob] = [await peer("alice"), await peer("bob")];
+    const met = next(alice, "contact");
+    expect((await bob.add(await alice.invite())).name).toBe("alice");
+    expect((await met).contact.name).toBe("bob");
+    const came = next(alice, "mail");
+    const id = await bob.send("alice", "hello");
+    const mail = await came;
+    expect([mail.text, mail.id, mail.from]).toEqual(["hello", id, bob.hashname]);
+    const answered = next(bob, "mail");
+    await alice.send("bob", "hello yourself");
+    expect((await answered).text).toBe("hello yourself");
+    expect((await alice.inbox()).map((m) => m.text)).toEqual(["hello"]);
+  }));
+
+test("a cache keeps mail for somebody who is not there, and a file arrives as it was", () =>
+  withPeers(async (peer) => {
+    const carol = await peer("carol", { mail: false, cache: {} });
+    const [store, bobs] = [memoryStore(), memoryStore()];
+    let alice = await peer("alice", { store });
+    let bob = await peer("bob", { store: bobs });
+    await alice.join(carol.joinLink());
+    // Until alice's own card has come, bob may leave no more than a stranger.
+    const known = new Promise<void>((resolve) => {
+      bob.on((event) => event.type === "contact" && !event.isNew && resolve());
+    });
+    await bob.add(await alice.invite());
+    await known;
+    // Bob too starts again: else he would first try the link that he still believes in.
+    await Promise.all([alice.close(), bob.close()]);
+    bob = await peer("bob", { store: bobs });
+    const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7919) >> 3);
+    const id = await bob.send("alice", { name: "numbers.bin", bytes });
+    const text = await bob.send("alice", "see the file");
+    const handed = async (mail: string): Promise<boolean> => (await bob.track(mail))?.at(-1)?.state === "handed";
+    while (!((await handed(id)) && (await handed(text)))) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(carol.status().held?.bytes).toBeGreaterThan(100_000);
+
+    alice = await peer("alice", { store });
+    const found = new Map<string, string>();
+    for await (const event of alice.events()) {
+      if (event.type !== "mail") continue;
+      if (event.text !== undefined) found.set("text", event.text);
+      else {
+        const pieces: number[] = [];
+        for await (const piece of alice.file(event)) pieces.push(...piece);
+        found.set(event.file?.name ?? "", toHex(Uint8Array.from(pieces)));
+      }
+      if (found.size === 2) break;
+    }
+    expect(found.get("text")).toBe("see the file");
+    expect(found.get("numbers.bin")).toBe(toHex(bytes));
+    while ((await bob.track(id))?.at(-1)?.state !== "delivered")
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    while (carol.status().held?.messages !== 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  }));
+
+test("a cache has nothing to keep: it refuses a store, and mail of its own", () =>
+  withPeers(async (peer) => {
+    await expect(peer("carol", { mail: false, cache: {}, store: memoryStore() })).rejects.toMatchObject({
+      code: "no-mail",
+    });
+    const carol = await peer("carol", { mail: false, cache: {} });
+    await expect(carol.invite()).rejects.toMatchObject({ code: "no-mail" });
+  }));
+
+test("wrong use is told by code, in plain words", () =>
+  withPeers(async (peer) => {
+    const [alice, bob] = [await peer("alice"), await peer("bob")];
+    await expect(alice.add("https://example.org/")).rejects.toMatchObject({ code: "bad-invite" });
+    await expect(alice.add(await alice.invite())).rejects.toMatchObject({ code: "self" });
+    await expect(alice.send("nobody", "x")).rejects.toMatchObject({ code: "not-found" });
+    await expect(alice.accept("nobody")).rejects.toMatchObject({ code: "not-found" });
+    await expect(alice.cancel("00".repeat(16))).rejects.toMatchObject({ code: "not-found" });
+    await expect(alice.join("link://nowhere/")).rejects.toMatchObject({ code: "bad-link" });
+    expect(() => alice.joinLink()).toThrow(expect.objectContaining({ code: "no-cache" }));
+    await bob.add(await alice.invite());
+    await expect(bob.send("alice", { name: "../x", bytes: new Uint8Array(1) })).rejects.toMatchObject({
+      code: "bad-file",
+    });
+    const large = { name: "x", bytes: new Uint8Array(8 << 20) };
+    await expect(bob.send("alice", large)).rejects.toMatchObject({ code: "too-large" });
+    expect(await alice.track("nothing")).toBeUndefined();
+  }));
+
+test("a store that cannot be written at start says so", () =>
+  withPeers(async (peer) => {
+    const broken: Store = { ...memoryStore(), commit: async () => Promise.reject(new Error("no space left")) };
+    await expect(peer("alice", { store: broken })).rejects.toThrow(/no space left/);
+  }));
+
+test("the identity stays with the store", () =>
+  withPeers(async (peer) => {
+    const store = memoryStore();
+    const first = await peer("alice", { store });
+    await first.close();
+    expect((await peer("alice", { store })).hashname).toBe(first.hashname);
+  }));

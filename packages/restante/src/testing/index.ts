@@ -1,0 +1,9 @@
+/** `restante/testing`: simulated worlds, and the suites that adapters must pass. Never for production: nothing here is secure. */
+export { backendSuite } from "./backend-suite.ts";
+export { boxStoreSuite } from "./box-store-suite.ts";
+export { Chance } from "./chance.ts";
+export { cs01 } from "./cipher-set-01.ts";
+export { describe, type SimulationOptions, type SimulationReport, simulate } from "./simulate.ts";
+export { type SuiteTest, storeSuite } from "./store-suite.ts";
+export { transportSuite } from "./transport-suite.ts";
+export { type Counters, EFFECTS, type Effect, milliseconds, SimPeer, World, type WorldOptions } from "./world.ts";

@@ -1,0 +1,529 @@
+/**
+ * A world in a box: a virtual clock, a seeded network that loses, doubles, reorders and parts, and peers that sleep, crash at
+ * any effect and start again from what they had committed. It runs the library's own driver and root machine; only the
+ * outermost edge (clock, wire, disk) is simulated. The same seed gives the same run.
+ */
+import { concat, fromUtf8, type Time, toHex } from "../bytes/index.ts";
+import type { Path } from "../card/index.ts";
+import {
+  type Backend,
+  type CipherSet,
+  type Crypto,
+  createCrypto,
+  createIdentity,
+  type Hashname,
+  type Identity,
+  portable,
+} from "../crypto/index.ts";
+import { Driver, type DriverIo } from "../driver.ts";
+import type { LedgerEntry, LedgerRecord, OutboxEntry, InboxRecord as Received } from "../mail/index.ts";
+import { PART_CONTENT } from "../mail/index.ts";
+import { type Call, type OutgoingMail, type PeerEvent, Root } from "../peer.ts";
+import { type BoxStore, memoryBoxStore } from "../store/index.ts";
+import { Chance } from "./chance.ts";
+import { cs01 } from "./cipher-set-01.ts";
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** Probability that a packet is lost. */
+  readonly loss?: number;
+  /** Probability that a packet arrives twice. */
+  readonly duplicate?: number;
+  /** Least and most milliseconds on the way; drawn for each packet, so packets overtake each other. */
+  readonly latency?: readonly [least: number, most: number];
+  /** Probability that a commit fails. */
+  readonly commitFailure?: number;
+  /** Default: the fast and insecure test set 0x01. */
+  readonly cipherSets?: (backend: Backend) => CipherSet[];
+  readonly backend?: Backend;
+  /** Whether packets are cloaked, which costs a tenth of a world's time. Default: in every eighth world. */
+  readonly cloak?: boolean;
+}
+
+/** Where in a peer's work a crash can strike. */
+export const EFFECTS = [
+  "transmit",
+  "commit",
+  "committed",
+  "read",
+  "blob-read",
+  "blob-hash",
+  "blob-remove",
+  "boxes",
+  "event",
+  "reply",
+] as const;
+export type Effect = (typeof EFFECTS)[number];
+
+/** What happened in a world, in figures. */
+export interface Counters {
+  packets: number;
+  lost: number;
+  duplicated: number;
+  parted: number;
+  commits: number;
+  failedCommits: number;
+  crashes: Partial<Record<Effect | "outside", number>>;
+}
+
+const DAY_MS = 86_400_000;
+const START = 1_800_000_000_000; // any time after which sums of milliseconds stay exact
+
+/** Runs `SimPeer`s on one clock and one wire. */
+export class World {
+  readonly chance: Chance;
+  readonly crypto: Crypto;
+  readonly cloak: boolean;
+  readonly counters: Counters = {
+    packets: 0,
+    lost: 0,
+    duplicated: 0,
+    parted: 0,
+    commits: 0,
+    failedCommits: 0,
+    crashes: {},
+  };
+  readonly peers: SimPeer[] = [];
+  /** Faults can be switched off, to let a world come to rest. */
+  faults = true;
+  readonly #options: WorldOptions;
+  readonly #wire: Chance;
+  readonly #heap: { at: Time; n: number; run: () => void }[] = [];
+  readonly #parted = new Set<string>();
+  #now: Time = START;
+  #n = 0;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.chance = new Chance(options.seed);
+    this.#wire = this.chance.fork();
+    this.cloak = options.cloak ?? options.seed % 8 === 0;
+    const backend = options.backend ?? portable;
+    this.crypto = createCrypto(backend, options.cipherSets?.(backend) ?? [cs01()]);
+  }
+
+  get now(): Time {
+    return this.#now;
+  }
+
+  /** A peer with mail, awake. */
+  peer(name: string): SimPeer {
+    return this.#add(new SimPeer(this, name, { mail: true }));
+  }
+
+  /** A cache: no mail of its own, boxes in memory, and nothing that outlives a crash. */
+  cache(name: string, limits: { cap?: number; quota?: number } = {}): SimPeer {
+    return this.#add(
+      new SimPeer(this, name, { mail: false, cache: { cap: limits.cap ?? 8 << 20, quota: limits.quota ?? 64 << 20 } }),
+    );
+  }
+
+  #add(peer: SimPeer): SimPeer {
+    this.peers.push(peer);
+    peer.wake();
+    return peer;
+  }
+
+  /** Packets between the two are lost until `join`. */
+  part(a: SimPeer, b: SimPeer): void {
+    this.#parted.add(pair(a.name, b.name));
+  }
+
+  join(a: SimPeer, b: SimPeer): void {
+    this.#parted.delete(pair(a.name, b.name));
+  }
+
+  at(time: Time, run: () => void): void {
+    push(this.#heap, { at: Math.max(time, this.#now), n: this.#n++, run });
+  }
+
+  after(ms: number, run: () => void): void {
+    this.at(this.#now + ms, run);
+  }
+
+  /** Let time pass: milliseconds, or "3 days", "1 hour", "5 min", "10 s". */
+  run(duration: number | string): void {
+    const end = this.#now + milliseconds(duration);
+    for (let next = this.#heap[0]; next !== undefined && next.at <= end; next = this.#heap[0]) {
+      pop(this.#heap);
+      this.#now = next.at;
+      next.run();
+    }
+    this.#now = end;
+  }
+
+  /** Put a packet on the wire. */
+  transmit(from: string, path: Path, bytes: Uint8Array): void {
+    const { loss = 0, duplicate = 0, latency = [10, 200] } = this.#options;
+    this.counters.packets++;
+    const to = this.peers.find((peer) => peer.name === path.name);
+    if (to === undefined) return;
+    if (this.#parted.has(pair(from, to.name))) {
+      this.counters.parted++;
+      return;
+    }
+    if (this.faults && this.#wire.happens(loss)) {
+      this.counters.lost++;
+      return;
+    }
+    const copies = this.faults && this.#wire.happens(duplicate) ? 2 : 1;
+    this.counters.duplicated += copies - 1;
+    for (let i = 0; i < copies; i++) {
+      const copy = bytes.slice();
+      this.after(this.#wire.between(...latency), () => to.receive({ type: "mem", name: from }, copy));
+    }
+  }
+
+  commitFails(): boolean {
+    const fails = this.faults && this.chance.happens(this.#options.commitFailure ?? 0);
+    if (fails) this.counters.failedCommits++;
+    else this.counters.commits++;
+    return fails;
+  }
+}
+
+interface SimOptions {
+  readonly mail: boolean;
+  readonly cache?: { cap: number; quota: number };
+}
+
+/** One simulated peer: its disk survives, everything else dies with a crash. */
+export class SimPeer {
+  readonly name: string;
+  readonly identity: Identity;
+  /** What is committed. */
+  readonly disk: Map<string, Uint8Array> = new Map();
+  readonly blobs: Map<string, Map<number, Uint8Array>> = new Map();
+  readonly events: PeerEvent[] = [];
+  readonly troubles: string[] = [];
+  /** Packets that reached this peer while it was awake. */
+  received = 0;
+  crashes = 0;
+  /** Of a lying cache: the share of deposits that it drops without a word. */
+  dropsPuts = 0;
+  /** A planted bug: the next save of a key that starts so is not written, though the commit says it is. */
+  forgetSave: string | undefined;
+  readonly #world: World;
+  readonly #options: SimOptions;
+  readonly #chance: Chance;
+  #driver: Driver<Root> | undefined;
+  #boxes: BoxStore | undefined;
+  /** Callbacks of an earlier life are not heard in a later one. */
+  #life = 0;
+  #armed: { effect: Effect; left: number } | undefined;
+
+  constructor(world: World, name: string, options: SimOptions) {
+    this.#world = world;
+    this.name = name;
+    this.#options = options;
+    this.#chance = world.chance.fork();
+    this.identity = createIdentity(world.crypto, this.#chance.random);
+  }
+
+  get hashname(): Hashname {
+    return this.identity.hashname;
+  }
+
+  get isAwake(): boolean {
+    return this.#driver !== undefined;
+  }
+
+  get driver(): Driver<Root> {
+    if (this.#driver === undefined) throw new Error(`${this.name} is asleep`);
+    return this.#driver;
+  }
+
+  get root(): Root {
+    const root = this.driver.root;
+    if (root === undefined) throw new Error(`${this.name} is loading`);
+    return root;
+  }
+
+  /** Messages in the boxes of this cache. */
+  get held(): number {
+    return this.#boxes?.stats().messages ?? 0;
+  }
+
+  wake(): void {
+    if (this.#driver !== undefined) return;
+    const { cache, mail } = this.#options;
+    const { crypto } = this.#world;
+    const common = {
+      crypto,
+      identity: this.identity,
+      random: this.#chance.random,
+      paths: [{ type: "mem", name: this.name }],
+      name: this.name,
+      cloak: this.#world.cloak,
+      ...(cache === undefined ? {} : { cache }),
+    };
+    if (cache !== undefined) this.#boxes = memoryBoxStore({ box: cache.cap, recipient: cache.quota });
+    const life = ++this.#life;
+    const driver = new Driver({
+      io: this.#io(life),
+      durable: mail,
+      root: (saved) => new Root({ ...common, saved, mail }),
+      ...(cache === undefined ? {} : { bareRoot: () => new Root({ ...common, saved: new Map(), mail: false }) }),
+    });
+    this.#driver = driver;
+    this.#guard(() => driver.start());
+  }
+
+  /** The process ends in good order; what was not committed is gone all the same. */
+  sleep(): void {
+    this.#life++;
+    this.#driver?.stop();
+    this.#driver = undefined;
+    this.#boxes = undefined;
+    this.#armed = undefined;
+  }
+
+  /** The process dies here and now. */
+  crash(effect: Effect | "outside" = "outside"): void {
+    if (this.#driver === undefined) return;
+    this.crashes++;
+    this.#world.counters.crashes[effect] = (this.#world.counters.crashes[effect] ?? 0) + 1;
+    this.#life++;
+    this.#driver = undefined;
+    this.#boxes = undefined;
+    this.#armed = undefined;
+  }
+
+  /** Die at the `nth` such effect from now on (1 = the next). */
+  crashAt(effect: Effect, nth: number): void {
+    this.#armed = { effect, left: nth };
+  }
+
+  receive(from: Path, bytes: Uint8Array): void {
+    if (this.#driver === undefined) return;
+    this.received++;
+    this.#guard(() => this.#driver?.input({ type: "received", path: from, bytes }));
+  }
+
+  /** Ask the root something; `done` hears the answer once it is committed, or the error code. Nothing if we die before. */
+  call(call: Call, done: (value: unknown, error?: string) => void = () => {}): void {
+    const life = this.#life;
+    this.#guard(() =>
+      this.driver.call(call, (value, error) => {
+        if (life !== this.#life) return;
+        this.#hit("reply");
+        done(value, error?.code);
+      }),
+    );
+  }
+
+  /** Send text. `done` hears the id once the mail is durable. */
+  send(to: SimPeer, text: string, done: (id: string | undefined) => void = () => {}): void {
+    this.#send(to, { kind: "text", text }, done);
+  }
+
+  /** Send a file: its records are written first, as the library does. */
+  sendFile(to: SimPeer, name: string, content: Uint8Array, done: (id: string | undefined) => void = () => {}): void {
+    const blob = `out/${toHex(this.#chance.random(16))}`;
+    const records = new Map<number, Uint8Array>();
+    for (let at = 0, index = 0; at < content.length || index === 0; at += PART_CONTENT, index++)
+      records.set(index, content.slice(at, at + PART_CONTENT));
+    this.blobs.set(blob, records);
+    const sha256 = toHex(this.#world.crypto.backend.sha256(content));
+    this.#send(to, { kind: "file", name, media: "application/octet-stream", size: content.length, sha256, blob }, done);
+  }
+
+  #send(to: SimPeer, mail: OutgoingMail, done: (id: string | undefined) => void): void {
+    const contact = this.contactId(to);
+    if (contact === undefined) throw new Error(`${to.name} is no contact of ${this.name}`);
+    this.call({ type: "send", contact, mail }, (value) => done((value as { id: string } | undefined)?.id));
+  }
+
+  contactId(of: SimPeer): string | undefined {
+    return this.#driver?.root?.findContact(of.hashname)?.id;
+  }
+
+  /** Texts received, in the order of arrival; of files, their names. From the disk: what the application can rely on. */
+  inbox(from?: SimPeer): string[] {
+    return this.records()
+      .filter((mail) => from === undefined || mail.from === from.hashname)
+      .map((mail) => mail.text ?? mail.file?.name ?? mail.kind);
+  }
+
+  records(): Received[] {
+    return [...this.disk]
+      .filter(([key]) => key.startsWith("inbox/"))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, value]) => JSON.parse(fromUtf8(value) ?? "") as Received);
+  }
+
+  /** The bytes of a received file. */
+  fileOf(mail: Received): Uint8Array {
+    const records = this.blobs.get(mail.file?.blob ?? "") ?? new Map<number, Uint8Array>();
+    return concat(...[...records].sort(([a], [b]) => a - b).map(([, bytes]) => bytes)).subarray(0, mail.file?.size);
+  }
+
+  outbox(): readonly OutboxEntry[] {
+    return this.#driver?.root?.outbox() ?? [];
+  }
+
+  /** The ledger of one of our mails, wherever it lies by now. */
+  ledger(id: string): readonly LedgerEntry[] {
+    const saved = this.disk.get(`ledger/${id}`);
+    const ended = saved && (JSON.parse(fromUtf8(saved) ?? "") as LedgerRecord).ledger;
+    return this.#driver?.root?.ledger(id) ?? ended ?? [];
+  }
+
+  #hit(effect: Effect): void {
+    if (this.#armed?.effect !== effect || --this.#armed.left > 0) return;
+    throw new Crash(effect);
+  }
+
+  /** Run something of this peer; a crash inside ends its life, anything else is a bug that the world must show. */
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      this.crash(error.effect);
+    }
+  }
+
+  #io(life: number): DriverIo {
+    const world = this.#world;
+    let wakeup = 0;
+    const later = (least: number, most: number, run: () => void): void =>
+      world.after(this.#chance.between(least, most), () => {
+        if (life === this.#life) this.#guard(run);
+      });
+    return {
+      now: () => world.now,
+      wake: (at) => {
+        const mine = ++wakeup;
+        if (at === undefined) return;
+        world.at(at, () => {
+          if (life === this.#life && mine === wakeup) this.#guard(() => this.#driver?.tick());
+        });
+      },
+      load: (done) =>
+        later(1, 5, () => done(new Map([...this.disk].filter(([key]) => HEADS.some((p) => key.startsWith(p)))))),
+      commit: ({ records, changes }, done) => {
+        this.#hit("commit");
+        // The batch reaches the disk at some moment, or never: dying meanwhile leaves either all of it or nothing.
+        world.after(this.#chance.between(0, 3), () => {
+          if (life !== this.#life && this.#chance.happens(0.5)) return;
+          if (world.commitFails()) {
+            later(0, 2, () => done(new Error("simulated: the disk did not take it")));
+            return;
+          }
+          for (const { blob, index, bytes } of records) {
+            const known = this.blobs.get(blob) ?? new Map<number, Uint8Array>();
+            this.blobs.set(blob, known);
+            known.set(index, bytes.slice());
+          }
+          for (const { key, value } of changes) this.#write(key, value);
+          later(0, 2, () => {
+            this.#hit("committed");
+            done();
+          });
+        });
+      },
+      read: (key, done) => {
+        this.#hit("read");
+        later(0, 3, () => done(this.disk.get(key)?.slice()));
+      },
+      blobRead: (blob, index, done) => {
+        this.#hit("blob-read");
+        later(0, 3, () => done(this.blobs.get(blob)?.get(index)?.slice()));
+      },
+      blobHash: (blob, _count, size, done) => {
+        this.#hit("blob-hash");
+        const records = [...(this.blobs.get(blob) ?? [])].sort(([a], [b]) => a - b).map(([, bytes]) => bytes);
+        later(1, 20, () => done(toHex(world.crypto.backend.sha256(concat(...records).subarray(0, size)))));
+      },
+      blobRemove: (blob) => {
+        this.#hit("blob-remove");
+        this.blobs.delete(blob);
+      },
+      boxes: (op, done) => {
+        this.#hit("boxes");
+        if (this.#boxes === undefined || (op.type === "put" && this.#chance.happens(world.faults ? this.dropsPuts : 0)))
+          return done([]);
+        const answers = this.#boxes.handle(op, world.now);
+        if (Array.isArray(answers)) done(answers);
+      },
+      transmit: (path, bytes) => {
+        this.#hit("transmit");
+        world.transmit(this.name, path, bytes);
+      },
+      disconnect: () => {},
+      event: (event) => {
+        this.#hit("event");
+        this.events.push(event);
+      },
+      trouble: (message) => {
+        this.troubles.push(message);
+      },
+      state: () => {},
+    };
+  }
+
+  #write(key: string, value: Uint8Array | undefined): void {
+    if (this.forgetSave !== undefined && key.startsWith(this.forgetSave)) {
+      this.forgetSave = undefined;
+      return;
+    }
+    if (value === undefined) this.disk.delete(key);
+    else this.disk.set(key, value.slice());
+  }
+}
+
+class Crash {
+  readonly effect: Effect;
+  constructor(effect: Effect) {
+    this.effect = effect;
+  }
+}
+
+/** Milliseconds of "3 days", "1 hour", "5 min", "10 s". Throws on anything else: a test with a typing error must not pass. */
+export function milliseconds(duration: number | string): number {
+  if (typeof duration === "number") return duration;
+  const match = /^(\d+(?:\.\d+)?) ?(ms|s|min|hours?|days?)$/.exec(duration);
+  const unit = match?.[2]?.replace(/(hour|day)s/, "$1");
+  const size = { ms: 1, s: 1000, min: 60_000, hour: 3_600_000, day: DAY_MS }[unit ?? ""];
+  if (match === null || size === undefined) throw new Error(`no duration: ${duration}`);
+  return Number(match[1]) * size;
+}
+
+function pair(a: string, b: string): string {
+  return a < b ? `${a}|${b}` : `${b}|${a}`;
+}
+
+// A binary heap by time, then by order of planning.
+type Event = { at: Time; n: number; run: () => void };
+function before(a: Event, b: Event): boolean {
+  return a.at < b.at || (a.at === b.at && a.n < b.n);
+}
+function push(heap: Event[], event: Event): void {
+  let i = heap.length;
+  heap.push(event);
+  while (i > 0) {
+    const up = (i - 1) >> 1;
+    const parent = heap[up] as Event;
+    if (!before(event, parent)) break;
+    heap[i] = parent;
+    i = up;
+  }
+  heap[i] = event;
+}
+function pop(heap: Event[]): void {
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return;
+  let i = 0;
+  for (;;) {
+    let child = 2 * i + 1;
+    if (child >= heap.length) break;
+    if (child + 1 < heap.length && before(heap[child + 1] as Event, heap[child] as Event)) child++;
+    if (!before(heap[child] as Event, last)) break;
+    heap[i] = heap[child] as Event;
+    i = child;
+  }
+  heap[i] = last;
+}
+
+const HEADS = ["driver/", "mail/", "mesh/", "peer/"];

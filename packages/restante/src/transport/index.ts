@@ -1,0 +1,1 @@
+export { MemoryNetwork, type Transport, type TransportEvents, type TransportPath } from "./transport.ts";
