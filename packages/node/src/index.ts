@@ -1,5 +1,13 @@
-/** `@restante/node`: what Node adds to `restante`: sockets, a store on disk, native cryptography, a home for a daemon. */
+/** `@restante/node`: what Node adds to `restante`: sockets, a store on disk, native cryptography, the daemon. */
 export { loadNative } from "./crypto/native.ts";
+export {
+  type CacheOptions,
+  type Daemon,
+  type DaemonOptions,
+  type NetworkOptions,
+  startCache,
+  startDaemon,
+} from "./daemon.ts";
 export { type Home, type HomePaths, homePaths, openHome } from "./home.ts";
 export { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
 export { type LevelStoreOptions, levelStore } from "./store/level.ts";

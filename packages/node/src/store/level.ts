@@ -11,7 +11,7 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
-import { type Backend, RECORD_BYTES, RestanteError, type Store } from "restante";
+import { type Backend, portable, RECORD_BYTES, RestanteError, type Store } from "restante";
 import { assert, concat, equal, fromUtf8, utf8 } from "restante/protocol";
 import { BlobFiles } from "./blob-files.ts";
 import { claim } from "./claim.ts";
@@ -24,7 +24,8 @@ export interface LevelStoreOptions {
   readonly dir: string;
   /** 32 bytes, from `loadOrCreateKey`. Without it the store cannot be read. */
   readonly key: Uint8Array;
-  readonly backend: Backend;
+  /** Default: the portable one. */
+  readonly backend?: Backend;
 }
 
 /**
@@ -55,7 +56,7 @@ class LevelStore implements Store {
   #batches = 0n;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor({ dir, key, backend }: LevelStoreOptions) {
+  constructor({ dir, key, backend = portable }: LevelStoreOptions) {
     assert(key.length === 32, "a store key has 32 bytes");
     this.#dir = dir;
     this.#sealer = new Sealer(backend, key);

@@ -22,7 +22,7 @@ export interface Bound<Socket> {
 }
 
 /** The families that these options ask for. Throws "bad-address" for a host that is not an IP address. */
-export function familiesOf({ host, ipv6 = true }: ListenOptions): readonly Family[] {
+function familiesOf({ host, ipv6 = true }: ListenOptions): readonly Family[] {
   if (host === undefined) return ipv6 ? [4, 6] : [4];
   const family = isIP(host);
   if (family !== 4 && family !== 6)

@@ -1,0 +1,294 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { buffer, text } from "node:stream/consumers";
+import { RestanteError } from "restante";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Daemon, startCache, startDaemon } from "../daemon.ts";
+import { Client, parseEvents, type ServerEvent } from "./client.ts";
+import {
+  type ContactList,
+  type InviteInfo,
+  MAX_JSON_BYTES,
+  type MessagePage,
+  type OutboxList,
+  type RequestList,
+  type SeenInfo,
+  type SentInfo,
+  type StatusInfo,
+  type TrackInfo,
+} from "./contract.ts";
+
+/** Two daemons and a cache, each with its own home and sockets, in this process. */
+const told: string[] = [];
+const local = { host: "127.0.0.1", port: 0, say: (message: string) => void told.push(message) };
+let dir: string;
+let alice: Daemon;
+let bob: Daemon;
+let toAlice: Client;
+let toBob: Client;
+const opened: { close(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "restante-api-"));
+  const cache = await startCache({ ...local, home: join(dir, "cache") });
+  alice = await startDaemon({ ...local, home: join(dir, "alice"), name: "alice" });
+  bob = await startDaemon({ ...local, home: join(dir, "bob"), name: "bob" });
+  opened.push(alice, bob, cache);
+  toAlice = new Client(alice.socket);
+  toBob = new Client(bob.socket);
+  for (const client of [toAlice, toBob]) await client.call("POST", "/v1/caches", { link: cache.joinLink() });
+  const { link } = await toBob.call<InviteInfo>("POST", "/v1/invites", {});
+  await toAlice.call("POST", "/v1/contacts", { link });
+});
+
+afterAll(async () => {
+  for (const it of opened) await it.close();
+  await rm(dir, { recursive: true });
+  expect(told.filter((message) => !message.startsWith("native cryptography"))).toEqual([]);
+});
+
+/** Reads events until one is wanted. Listens from the call on. */
+async function listen(
+  client: Client,
+  after?: number,
+): Promise<(wanted: (event: ServerEvent) => boolean) => Promise<ServerEvent>> {
+  const stop = new AbortController();
+  const events = (await client.events(after, stop.signal))[Symbol.asyncIterator]();
+  opened.unshift({ close: async () => stop.abort() });
+  return async (wanted) => {
+    for (;;) {
+      const { value, done } = await events.next();
+      if (done) throw new Error("the events ended");
+      if (wanted(value)) return value;
+    }
+  };
+}
+
+const isMail = ({ type }: ServerEvent): boolean => type === "mail";
+
+describe("the API", () => {
+  test("a text and a file arrive, once, with a ledger that ends in delivered", async () => {
+    const atBob = await listen(toBob);
+    const atAlice = await listen(toAlice);
+    const sent = await toAlice.call<SentInfo>("POST", "/v1/messages", { contact: "bob", text: "hello" });
+    const got = await atBob(isMail);
+    expect(got.data).toMatchObject({ n: 1, id: sent.id, kind: "text", text: "hello", name: "alice" });
+    expect(got.id).toBe("1");
+
+    const content = randomBytes(100_000);
+    const { id } = await toAlice.upload<SentInfo>("/v1/files?contact=bob&name=a%20b.bin", Readable.from([content]));
+    const { data } = await atBob(isMail);
+    const sha256 = createHash("sha256").update(content).digest("hex");
+    const file = { name: "a b.bin", media: "application/octet-stream", size: content.length, sha256 };
+    expect(data).toMatchObject({ n: 2, id, file });
+    expect(Object.keys((data as { file: object }).file).sort()).toEqual(["media", "name", "sha256", "size"]);
+    expect(await buffer(await toBob.download("/v1/messages/2/file"))).toEqual(content);
+
+    await atAlice(
+      ({ type, data }) =>
+        type === "state" && (data as TrackInfo).id === id && (data as TrackInfo).state === "delivered",
+    );
+    const track = await toAlice.call<TrackInfo>("GET", `/v1/outbox/${id.slice(0, 10)}`);
+    expect(track.id).toBe(id);
+    expect(track.ledger[0]?.state).toBe("queued");
+    expect(track.ledger.at(-1)?.state).toBe("delivered");
+  });
+
+  test("messages come in pages, and the cursor of what was seen only grows, never past the end", async () => {
+    const { messages } = await toBob.call<MessagePage>("GET", "/v1/messages?after=1&limit=1");
+    expect(messages.map(({ n }) => n)).toEqual([2]);
+    expect((await toBob.call<MessagePage>("GET", "/v1/messages?after=2")).messages).toEqual([]);
+    const move = async (n: number): Promise<number> => (await toBob.call<SeenInfo>("PUT", "/v1/seen", { n })).n;
+    expect(await move(1)).toBe(1);
+    expect(await move(0)).toBe(1);
+    expect(await move(99)).toBe(2);
+    expect(await toBob.call<SeenInfo>("GET", "/v1/seen")).toEqual({ n: 2 });
+  });
+
+  test("who reads events after a mail's number gets everything since, first what lies there, then what comes", async () => {
+    const next = await listen(toBob, 1);
+    expect((await next(isMail)).id).toBe("2");
+    await toAlice.call("POST", "/v1/messages", { contact: "bob", text: "third" });
+    expect(await next(isMail)).toMatchObject({ id: "3", data: { text: "third" } });
+  });
+
+  test("a contact can be named by name, id, hashname or the start of one; unknown and ambiguous names are told apart", async () => {
+    const { contacts } = await toAlice.call<ContactList>("GET", "/v1/contacts");
+    expect(contacts.map(({ name }) => name)).toEqual(["bob"]);
+    const [{ id, hashnames } = { id: "", hashnames: [""] }] = contacts;
+    for (const contact of [id, id.slice(0, 6), hashnames[0], "BOB"])
+      await toAlice.call<SentInfo>("POST", "/v1/messages", { contact, text: "x" });
+    await expect(toAlice.call("POST", "/v1/messages", { contact: "carol", text: "x" })).rejects.toMatchObject({
+      code: "not-found",
+      message: 'there is no contact "carol"',
+    });
+  });
+
+  test("status says how the daemon fares, and nothing of anybody's mail", async () => {
+    const status = await toBob.call<StatusInfo>("GET", "/v1/status");
+    expect(status).toMatchObject({
+      state: "running",
+      name: "bob",
+      contacts: 1,
+      requests: 0,
+      problems: [],
+      home: join(dir, "bob"),
+    });
+    expect(status.caches).toHaveLength(1);
+    expect(JSON.stringify(status)).not.toContain("hello");
+  });
+
+  test("a stranger's hello becomes a request, and accepting it shows the mail", async () => {
+    // An invite good for one, used by two: the second is a stranger.
+    const carol = await startDaemon({ ...local, home: join(dir, "carol"), name: "carol" });
+    const dave = await startDaemon({ ...local, home: join(dir, "dave"), name: "dave" });
+    opened.push(carol, dave);
+    const { link } = await toBob.call<InviteInfo>("POST", "/v1/invites");
+    const atBob = await listen(toBob);
+    await new Client(carol.socket).call("POST", "/v1/contacts", { link });
+    await atBob(({ type }) => type === "contact");
+    const toDave = new Client(dave.socket);
+    await toDave.call("POST", "/v1/contacts", { link });
+    await toDave.call("POST", "/v1/messages", { contact: "bob", text: "it is me" });
+    await atBob(({ type, data }) => type === "request" && (data as { texts: string[] }).texts.length > 0);
+    const { requests } = await toBob.call<RequestList>("GET", "/v1/requests");
+    expect(requests).toMatchObject([{ name: "dave", texts: ["it is me"], hashname: dave.peer.hashname }]);
+    await toBob.call("POST", `/v1/requests/${dave.peer.hashname.slice(0, 8)}/accept`);
+    expect(await atBob(isMail)).toMatchObject({ data: { name: "dave", text: "it is me" } });
+    await expect(toBob.call("POST", `/v1/requests/${dave.peer.hashname}/accept`)).rejects.toMatchObject({
+      code: "not-found",
+    });
+  });
+
+  test("mail to somebody who is away can be cancelled", async () => {
+    const erin = await startDaemon({ ...local, home: join(dir, "erin") });
+    const { link } = await new Client(erin.socket).call<InviteInfo>("POST", "/v1/invites");
+    const erinId = erin.peer.hashname;
+    await erin.close();
+    await toAlice.call("POST", "/v1/contacts", { link });
+    const { id } = await toAlice.call<SentInfo>("POST", "/v1/messages", { contact: erinId, text: "never mind" });
+    const { outbox } = await toAlice.call<OutboxList>("GET", "/v1/outbox");
+    expect(outbox.find((mail) => mail.id === id)).toMatchObject({ state: "queued", kind: "text" });
+    expect(await toAlice.call<TrackInfo>("DELETE", `/v1/outbox/${id}`)).toMatchObject({ id, state: "cancelled" });
+  });
+});
+
+describe("wrong requests", () => {
+  /** Status, content type and body of a request that the client would never make. */
+  async function raw(
+    method: string,
+    path: string,
+    body = "",
+    headers = {},
+  ): Promise<[number, string, { code: string }]> {
+    const answer = await new Promise<import("node:http").IncomingMessage>((resolve, reject) => {
+      const outgoing = request({ socketPath: alice.socket, method, path, agent: false, headers });
+      outgoing.on("response", resolve).on("error", reject).end(body);
+    });
+    return [answer.statusCode ?? 0, answer.headers["content-type"] ?? "", JSON.parse(await text(answer))];
+  }
+
+  test.each([
+    ["no JSON", "POST", "/v1/messages", "{", 400, "bad-request"],
+    ["an unknown member", "POST", "/v1/messages", '{"contact":"bob","text":"x","urgent":true}', 400, "bad-request"],
+    ["a missing member", "POST", "/v1/messages", '{"contact":"bob"}', 400, "bad-request"],
+    ["another type", "POST", "/v1/messages", '{"contact":"bob","text":5}', 400, "bad-request"],
+    ["an empty text", "POST", "/v1/messages", '{"contact":"bob","text":""}', 400, "bad-request"],
+    [
+      "a text that is no text any more",
+      "POST",
+      "/v1/messages",
+      JSON.stringify({ contact: "bob", text: "x".repeat(100_000) }),
+      413,
+      "too-large",
+    ],
+    [
+      "too much JSON",
+      "POST",
+      "/v1/messages",
+      JSON.stringify({ contact: "bob", text: "x".repeat(MAX_JSON_BYTES) }),
+      413,
+      "too-large",
+    ],
+    ["an array", "POST", "/v1/invites", "[]", 400, "bad-request"],
+    ["no invite", "POST", "/v1/contacts", '{"link":"http://example.org"}', 400, "bad-invite"],
+    ["no join link", "POST", "/v1/caches", '{"link":"link://127.0.0.1"}', 400, "bad-link"],
+    ["a file without a name", "PUT", "/v1/files?contact=bob", "x", 400, "bad-request"],
+    ["a file with a path", "PUT", "/v1/files?contact=bob&name=..%2Fx", "x", 400, "bad-file"],
+    ["a repeated member", "PUT", "/v1/files?contact=bob&name=x&name=y", "x", 400, "bad-request"],
+    ["a page of words", "GET", "/v1/messages?after=one", "", 400, "bad-request"],
+    ["a negative number", "PUT", "/v1/seen", '{"n":-1}', 400, "bad-request"],
+    ["an unknown mail", "GET", "/v1/outbox/0123456789abcdef0123456789abcdef", "", 404, "not-found"],
+    ["an unknown file", "GET", "/v1/messages/99/file", "", 404, "not-found"],
+    ["an odd number of a file", "GET", "/v1/messages/0x1/file", "", 404, "not-found"],
+    ["an unknown request", "POST", "/v1/requests/abcdefgh/ignore", "", 404, "not-found"],
+    ["another answer to a request", "POST", "/v1/requests/abcdefgh/hug", "", 404, "not-found"],
+    ["another path", "GET", "/v2/status", "", 404, "not-found"],
+    ["another method", "PATCH", "/v1/status", "", 404, "not-found"],
+  ])("%s is a problem with a code", async (_, method, path, body, status, code) => {
+    expect(await raw(method, path, body)).toMatchObject([status, "application/problem+json", { status, code }]);
+  });
+
+  test("an own invite is refused", async () => {
+    const { link } = await toAlice.call<InviteInfo>("POST", "/v1/invites");
+    await expect(toAlice.call("POST", "/v1/contacts", { link })).rejects.toMatchObject({ code: "self" });
+  });
+
+  test("a file that is too large is refused with an answer, however much is still to come", async () => {
+    const endless = Readable.from(
+      (function* () {
+        for (let i = 0; i < 1000; i++) yield Buffer.alloc(64 * 1024);
+      })(),
+    );
+    await expect(toAlice.upload("/v1/files?contact=bob&name=x", endless)).rejects.toMatchObject({ code: "too-large" });
+  });
+
+  test("an upload that breaks off sends nothing", async () => {
+    const broken = Readable.from(
+      (async function* () {
+        yield Buffer.alloc(1000);
+        throw new RestanteError("broken", "the disk is gone");
+      })(),
+    );
+    const before = (await toAlice.call<OutboxList>("GET", "/v1/outbox")).outbox.length;
+    await expect(toAlice.upload("/v1/files?contact=bob&name=x", broken)).rejects.toThrow("the disk is gone");
+    expect((await toAlice.call<OutboxList>("GET", "/v1/outbox")).outbox).toHaveLength(before);
+  });
+});
+
+describe("the socket", () => {
+  test("is open to its owner alone, and gone with the daemon", async () => {
+    const home = join(dir, "short-lived");
+    const daemon = await startDaemon({ ...local, home });
+    expect((await stat(daemon.socket)).mode & 0o777).toBe(0o600);
+    expect((await stat(home)).mode & 0o777).toBe(0o700);
+    await daemon.close();
+    await expect(stat(daemon.socket)).rejects.toMatchObject({ code: "ENOENT" });
+    await expect(new Client(daemon.socket).call("GET", "/v1/status")).rejects.toMatchObject({ code: "no-daemon" });
+  });
+
+  test("a second daemon of one home is refused, and leaves the first alone", async () => {
+    await expect(startDaemon({ ...local, home: join(dir, "alice") })).rejects.toMatchObject({ code: "home-locked" });
+    expect(await toAlice.call<StatusInfo>("GET", "/v1/status")).toMatchObject({ state: "running" });
+  });
+});
+
+test("events are read the same however they are cut into pieces", async () => {
+  const stream = Buffer.from(
+    ': listening\n\nevent: mail\ndata: {"text":"é: \\n"}\nid: 7\n\nevent: link\ndata: {}\n\nevent: half',
+  );
+  for (const length of [1, 2, 3, 7, stream.length]) {
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < stream.length; at += length) pieces.push(stream.subarray(at, at + length));
+    const events: ServerEvent[] = [];
+    for await (const event of parseEvents(Readable.from(pieces))) events.push(event);
+    expect(events).toEqual([
+      { type: "mail", id: "7", data: { text: "é: \n" } },
+      { type: "link", id: undefined, data: {} },
+    ]);
+  }
+});

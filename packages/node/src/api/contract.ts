@@ -1,0 +1,129 @@
+/**
+ * The /v1 API as data: what a request may say and what an answer says. Requests are checked against these schemas and
+ * unknown members are refused; answers are typed only, since both ends come from one release.
+ */
+import type { ContactInfo, Hashname, LedgerEntry, MailState, OutboxEntry, Peer, RequestInfo } from "restante";
+import { z } from "zod";
+
+const text = (max: number) => z.string().min(1).max(max);
+/** Decimal digits only: "1e3", "" and " 7" are numbers to JavaScript, but nobody means them. */
+const natural = z
+  .string()
+  .regex(/^\d{1,15}$/, "must be a whole number")
+  .transform(Number);
+
+/** Id, hashname, name, or a start of one. */
+const contact = text(256);
+
+/** POST /v1/invites */
+export const inviteBody = z.strictObject({ once: z.boolean().optional() });
+/** POST /v1/contacts, POST /v1/caches */
+export const linkBody = z.strictObject({ link: text(16_384) });
+/** POST /v1/messages. `expires`: milliseconds since 1970. */
+export const textBody = z.strictObject({ contact, text: z.string().min(1), expires: z.int().positive().optional() });
+/** PUT /v1/files, the body being the file */
+export const fileQuery = z.strictObject({ contact, name: text(255), media: text(255).optional() });
+/** GET /v1/messages */
+export const pageQuery = z.strictObject({ after: natural.optional(), limit: natural.optional() });
+/** PUT /v1/seen */
+export const seenBody = z.strictObject({ n: z.int().min(0) });
+
+/** application/problem+json, RFC 9457. */
+export interface Problem {
+  readonly status: number;
+  readonly title: string;
+  /** Stable: that of the `RestanteError`, or "bad-request", "internal". */
+  readonly code: string;
+  /** For people. */
+  readonly detail: string;
+}
+
+/** What somebody sent us. Times in milliseconds since 1970. */
+export interface MessageInfo {
+  /** Its number in the inbox: 1, 2, 3, ... */
+  readonly n: number;
+  readonly id: string;
+  readonly contact: string;
+  /** The contact's name, when it has one. */
+  readonly name?: string;
+  readonly from: Hashname;
+  /** By the sender's clock. */
+  readonly time: number;
+  readonly received: number;
+  readonly kind: string;
+  /** Of kind "text". */
+  readonly text?: string;
+  /** Of kind "file"; its bytes are at /v1/messages/:n/file. */
+  readonly file?: FileInfo;
+  /** "damaged": the content was not what its digest says, and is not kept. */
+  readonly why?: string;
+}
+
+export interface FileInfo {
+  readonly name: string;
+  readonly media: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+/** GET /v1/outbox/:id */
+export interface TrackInfo {
+  readonly id: string;
+  readonly state: MailState;
+  readonly ledger: readonly LedgerEntry[];
+  /** While the mail is not final, and some days longer. */
+  readonly mail?: OutboxEntry;
+}
+
+/** GET /v1/status */
+export type StatusInfo = ReturnType<Peer["status"]> & {
+  readonly version: string;
+  readonly home: string;
+  readonly name?: string;
+  /** Of the cryptography. */
+  readonly backend: string;
+  /** The highest inbox number that was shown to the user. */
+  readonly seen: number;
+  /** Mail of ours that is neither delivered nor given up. */
+  readonly waiting: number;
+  /** When this daemon serves a cache. */
+  readonly joinLink?: string;
+  /** What is wrong, in plain words. Empty: all is well. */
+  readonly problems: readonly string[];
+};
+
+export interface MessagePage {
+  readonly messages: readonly MessageInfo[];
+}
+export interface ContactList {
+  readonly contacts: readonly ContactInfo[];
+}
+export interface RequestList {
+  readonly requests: readonly RequestInfo[];
+}
+export interface OutboxList {
+  readonly outbox: readonly OutboxEntry[];
+}
+export interface InviteInfo {
+  readonly link: string;
+}
+export interface SentInfo {
+  readonly id: string;
+}
+export interface SeenInfo {
+  readonly n: number;
+}
+export interface JoinedInfo {
+  readonly cache: Hashname;
+  /** Bytes it holds for us at most. */
+  readonly quota: number;
+  /** Bytes it holds of one sender at most. */
+  readonly cap: number;
+}
+
+/** The most messages in one answer. */
+export const MAX_PAGE = 1000;
+/** The largest JSON body, in bytes. */
+export const MAX_JSON_BYTES: number = 1024 * 1024;

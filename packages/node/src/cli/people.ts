@@ -1,0 +1,167 @@
+/** Commands about people and caches: invite, add, contacts, requests, cache join, status. */
+import { text as readAll } from "node:stream/consumers";
+import type { ContactInfo, RequestInfo } from "restante";
+import type { Client } from "../api/client.ts";
+import type { ContactList, InviteInfo, JoinedInfo, RequestList, StatusInfo } from "../api/contract.ts";
+import { EXIT, usage } from "./failure.ts";
+import { contactName } from "./mail.ts";
+import { qrCode } from "./qr-code.ts";
+import { count, printable, type Screen, short, size, table, time } from "./screen.ts";
+
+/** Prints a new invite link, and its QR code for people. */
+export async function invite(
+  screen: Screen,
+  client: Client,
+  options: { reusable?: boolean; qr?: boolean },
+): Promise<number> {
+  const { link } = await client.call<InviteInfo>("POST", "/v1/invites", { once: !options.reusable });
+  if (screen.json) {
+    screen.out(JSON.stringify({ link }));
+    return EXIT.done;
+  }
+  screen.out(link);
+  // Talk, so that a script gets the link alone.
+  if (options.qr || screen.isTerminal) {
+    for (const line of qrCode(screen, link) ?? ["(too long for a QR code on this terminal)"]) screen.say(line);
+    const who = options.reusable
+      ? "Whoever uses it becomes your contact."
+      : "The first who uses it becomes your contact.";
+    screen.say(screen.paint("dim", `${who} Give it to nobody else.`));
+  }
+  return EXIT.done;
+}
+
+/** Adds who made the invite. Without a link, or with "-", it is read from stdin. */
+export async function add(screen: Screen, client: Client, link: string | undefined): Promise<number> {
+  const contact = await client.call<ContactInfo>("POST", "/v1/contacts", { link: await linkFrom(link, "an invite") });
+  if (screen.json) screen.out(JSON.stringify(contact));
+  else {
+    screen.out(contact.id);
+    screen.say(`${contactName(contact)} is your contact now, and hears of you as soon as a way is open`);
+  }
+  return EXIT.done;
+}
+
+/** Everybody we can write to. */
+export async function contacts(screen: Screen, client: Client): Promise<number> {
+  const { contacts } = await client.call<ContactList>("GET", "/v1/contacts");
+  if (screen.json) for (const contact of contacts) screen.out(JSON.stringify(contact));
+  else if (contacts.length === 0)
+    screen.say("no contacts yet: `restante invite` makes a link for somebody, `restante add` takes one");
+  else {
+    const rows = contacts.map((contact) => [
+      short(contact.id),
+      contact.link,
+      String(contact.caches),
+      contact.name === undefined ? "" : printable(contact.name, { oneLine: true }),
+    ]);
+    for (const line of table(screen, ["ID", "LINK", "CACHES", "NAME"], rows)) screen.out(line);
+  }
+  return EXIT.done;
+}
+
+/** Who wants to be a contact; or the answer to one of them. */
+export async function requests(
+  screen: Screen,
+  client: Client,
+  verb: string | undefined,
+  id: string | undefined,
+): Promise<number> {
+  if (verb !== undefined) {
+    if (verb !== "accept" && verb !== "ignore")
+      throw usage(`a request can be answered with accept or ignore, not with "${verb}"`);
+    if (id === undefined) throw usage(`which one? Give the id that \`restante requests\` shows: requests ${verb} ID`);
+    const request = await client.call<RequestInfo>("POST", `/v1/requests/${encodeURIComponent(id)}/${verb}`);
+    if (screen.json) screen.out(JSON.stringify(request));
+    else
+      screen.say(
+        verb === "accept"
+          ? `${requestName(request)} is your contact now`
+          : `${requestName(request)} is ignored and learns nothing`,
+      );
+    return EXIT.done;
+  }
+  const { requests } = await client.call<RequestList>("GET", "/v1/requests");
+  if (screen.json) for (const request of requests) screen.out(JSON.stringify(request));
+  else if (requests.length === 0) screen.say("nobody waits for an answer");
+  else {
+    const rows = requests.map((request) => [
+      short(request.request),
+      time(request.at),
+      request.name === undefined ? "" : printable(request.name, { oneLine: true }),
+      printable(request.texts.join(" / "), { oneLine: true }),
+    ]);
+    for (const line of table(screen, ["ID", "SINCE", "CALLS ITSELF", "WRITES"], rows)) screen.out(line);
+  }
+  return EXIT.done;
+}
+
+/** Lets a cache hold our mail. */
+export async function joinCache(screen: Screen, client: Client, link: string | undefined): Promise<number> {
+  const joined = await client.call<JoinedInfo>("POST", "/v1/caches", {
+    link: await linkFrom(link, "the link of a cache"),
+  });
+  if (screen.json) screen.out(JSON.stringify(joined));
+  else {
+    screen.out(joined.cache);
+    screen.say(`this cache holds up to ${size(joined.quota)} for you, ${size(joined.cap)} of one sender`);
+  }
+  return EXIT.done;
+}
+
+/** How the daemon fares. Degraded when it has a problem. */
+export async function status(screen: Screen, client: Client): Promise<number> {
+  const status = await client.call<StatusInfo>("GET", "/v1/status");
+  const code = status.problems.length > 0 ? EXIT.degraded : EXIT.done;
+  if (screen.json) {
+    screen.out(JSON.stringify(status));
+    return code;
+  }
+  const up = status.caches.filter((cache) => cache.up).length;
+  const rows: [string, string][] = [
+    ["state", status.state === "running" ? screen.paint("green", "running") : screen.paint("red", status.state)],
+    ["name", status.name === undefined ? "none; serve --name NAME gives one" : printable(status.name)],
+    ["hashname", status.hashname],
+    ["home", status.home],
+    ["listens on", listensOn(status.paths).join(`\n${" ".repeat(12)}`)],
+    [
+      "contacts",
+      `${status.contacts}${status.requests > 0 ? `, and ${count(status.requests, "request")} to answer` : ""}`,
+    ],
+    ["caches", status.caches.length === 0 ? "none" : `${status.caches.length}, ${up} up`],
+    ["inbox", `${status.inbox}, ${Math.max(status.inbox - status.seen, 0)} not shown yet`],
+    ["outbox", `${status.waiting} on the way`],
+    ["crypto", status.backend],
+    ["version", status.version],
+  ];
+  if (status.held !== undefined) rows.push(["holds", heldText(status.held)]);
+  if (status.joinLink !== undefined) rows.push(["join link", status.joinLink]);
+  for (const [name, value] of rows) screen.out(`${screen.paint("dim", name.padEnd(10))}  ${value}`);
+  for (const problem of status.problems) screen.say(screen.paint("yellow", `problem: ${problem}`));
+  return code;
+}
+
+/** Addresses, each once, with the protocols that are open there: "10.0.0.7:42424 (udp, tcp)". */
+export function listensOn(paths: StatusInfo["paths"]): string[] {
+  const byAddress = new Map<string, string[]>();
+  for (const { type, ip = "", port } of paths) {
+    const address = ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+    byAddress.set(address, [...(byAddress.get(address) ?? []), type.slice(0, 3)]);
+  }
+  return [...byAddress].map(([address, types]) => `${address} (${types.join(", ")})`);
+}
+
+function heldText(held: NonNullable<StatusInfo["held"]>): string {
+  return `${count(held.messages, "message")} in ${held.boxes === 1 ? "1 box" : `${held.boxes} boxes`}, ${size(held.bytes)}`;
+}
+
+function requestName({ request: id, name }: RequestInfo): string {
+  return name === undefined ? short(id) : printable(name, { oneLine: true });
+}
+
+async function linkFrom(link: string | undefined, what: string): Promise<string> {
+  if (link === undefined && process.stdin.isTTY) throw usage(`give ${what} in quotes, or pipe it in`);
+  const text = (link === undefined || link === "-" ? await readAll(process.stdin) : link).trim();
+  if (text === "") throw usage(`give ${what} in quotes, or pipe it in`);
+  return text;
+}

@@ -1,0 +1,247 @@
+/**
+ * The command line: names, options, help. What a command does is in the file of its kind. The daemon is loaded by the commands
+ * that are one: for the others it would double the time that they take.
+ */
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { RestanteError } from "restante";
+import { Client } from "../api/client.ts";
+import type { DaemonOptions } from "../daemon.ts";
+import { homePaths } from "../home.ts";
+import { VERSION } from "../version.ts";
+import { self, usage } from "./failure.ts";
+import * as mail from "./mail.ts";
+import * as people from "./people.ts";
+import { createScreen, type Screen } from "./screen.ts";
+
+interface GlobalOptions {
+  home?: string;
+  json?: boolean;
+  color: boolean;
+  port?: number;
+  host?: string;
+}
+
+interface ServeOptions {
+  name?: string;
+  advertise?: string[];
+  cache?: boolean;
+  cacheOnly?: boolean;
+  qr?: boolean;
+}
+
+/**
+ * The program. `finish` gets the exit code of the command that ran. `stop` is called by the commands that run until the user
+ * wants them to end, and gives the signal of that.
+ */
+export function createProgram(finish: (code: number) => void, stop: () => AbortSignal): Command {
+  const program = new Command("restante")
+    .description("Mail for people who are never online at the same time, end to end encrypted.")
+    .version(VERSION, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .helpCommand("help [command]", "print help about a command")
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: termOf })
+    .exitOverride()
+    // Help goes to stdout. What commander would write to stderr comes as an error, too, and is told there, in one line.
+    .configureOutput({ writeErr: () => {} })
+    .addOption(
+      new Option("--home <dir>", "the daemon's directory (default: $XDG_STATE_HOME/restante)").env("RESTANTE_HOME"),
+    )
+    .option("--json", "print JSON lines")
+    .addOption(
+      new Option("--port <n>", "UDP and TCP port to listen on, 0 for any (default: 42424)")
+        .env("RESTANTE_PORT")
+        .argParser(port),
+    )
+    .addOption(new Option("--host <address>", "listen on this address only").env("RESTANTE_HOST"))
+    .addOption(new Option("--no-color", "no colours"));
+
+  const globals = (): GlobalOptions => program.opts<GlobalOptions>();
+  const home = (): string => resolve(globals().home || defaultHome(process.env));
+  /** An action that talks to the daemon. `advice`, by code of a failure: what to do then. */
+  const ask = async (
+    act: (screen: Screen, client: Client) => Promise<number>,
+    advice: Readonly<Record<string, string>> = {},
+  ): Promise<void> => {
+    try {
+      finish(await act(createScreen(globals()), new Client(homePaths(home()).sock)));
+    } catch (error) {
+      if (!(error instanceof RestanteError)) throw error;
+      const { code, message } = error;
+      if (code === "no-daemon")
+        throw new RestanteError(
+          code,
+          `no daemon runs in ${home()}; \`${self()} serve\` starts one, --home names another`,
+        );
+      const hint = advice[code];
+      throw hint === undefined ? error : new RestanteError(code, `${message.replace(/\.$/, "")}; ${hint}`);
+    }
+  };
+  const daemonOptions = (screen: Screen, options: ServeOptions): DaemonOptions => {
+    const { port, host } = globals();
+    return {
+      home: home(),
+      ...(port === undefined ? {} : { port }),
+      ...(host === undefined ? {} : { host }),
+      ...(options.name === undefined ? {} : { name: options.name }),
+      ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+      cache: options.cache ?? false,
+      say: (message) => screen.say(`restante: ${message}`),
+    };
+  };
+  const serving = (command: Command): Command =>
+    command
+      .addOption(new Option("--name <name>", "what your contacts see; kept in the home").env("RESTANTE_NAME"))
+      .option("--advertise <host:port>", "give this address to others instead of this machine's; repeatable", collect);
+
+  program.commandsGroup("Running:");
+  serving(program.command("start"))
+    .description("run a node with an echo peer, print an invite and what to try next")
+    .option("--qr", "print the QR code even when stdout is no terminal")
+    .action(async (options: ServeOptions) => {
+      const { start } = await import("./node.ts");
+      const screen = createScreen(globals());
+      const isDefaultHome = home() === defaultHome(process.env);
+      finish(
+        await start(screen, { ...daemonOptions(screen, options), qr: options.qr ?? false, isDefaultHome }, stop()),
+      );
+    });
+  serving(program.command("serve"))
+    .description("run the daemon in the foreground")
+    .option("--cache", "also hold mail for others, in memory")
+    .addOption(
+      new Option("--cache-only", "hold mail for others and do nothing else; prints the link to join").conflicts([
+        "cache",
+        "name",
+      ]),
+    )
+    .action(async (options: ServeOptions) => {
+      const { serve, serveCache } = await import("./node.ts");
+      const screen = createScreen(globals());
+      finish(await (options.cacheOnly ? serveCache : serve)(screen, daemonOptions(screen, options), stop()));
+    });
+  program
+    .command("status")
+    .description("how the daemon fares")
+    .action(() => ask(people.status));
+
+  program.commandsGroup("People:");
+  program
+    .command("invite")
+    .description("print a link with which somebody becomes your contact")
+    .option("--reusable", "good for any number of people")
+    .option("--qr", "print the QR code even when stdout is no terminal")
+    .action((options: { reusable?: boolean; qr?: boolean }) =>
+      ask((screen, client) => people.invite(screen, client, options)),
+    );
+  program
+    .command("add")
+    .description("become the contact of who made an invite")
+    .argument("[link]", "the invite, in quotes; - or nothing: read it from stdin")
+    .action((link?: string) =>
+      ask((screen, client) => people.add(screen, client, link), { "bad-invite": "give the whole link, in quotes" }),
+    );
+  program
+    .command("contacts")
+    .description("list whom you can write to")
+    .action(() => ask(people.contacts));
+  program
+    .command("requests")
+    .description("list strangers who wrote to you, or answer one")
+    .argument("[answer]", "accept or ignore")
+    .argument("[id]", "of the request, or its start")
+    .action((verb?: string, id?: string) =>
+      ask((screen, client) => people.requests(screen, client, verb, id), {
+        "not-found": `\`${self()} requests\` lists them`,
+        ambiguous: "give more of its id",
+      }),
+    );
+  const cache = program.command("cache").description("let a cache hold mail for you while you are away");
+  cache
+    .command("join")
+    .description("let a cache hold mail for you while you are away")
+    .argument("[link]", "that the cache printed, in quotes; - or nothing: read it from stdin")
+    .action((link?: string) =>
+      ask((screen, client) => people.joinCache(screen, client, link), { "bad-link": "give the whole link, in quotes" }),
+    );
+
+  const noMail = { "not-found": `\`${self()} outbox\` lists what is on its way`, ambiguous: "give more of its id" };
+  program.commandsGroup("Mail:");
+  program
+    .command("send")
+    .description("send a text, files, or both; prints the id of each mail")
+    .argument("<contact>", "name, id, hashname, or the start of one")
+    .argument("[text...]", "the text; - or nothing: read it from stdin. Put -- before one that starts with a dash")
+    .option("-f, --file <file>", "a file to send; repeatable", collect)
+    .option("--wait <seconds>", "wait so long for delivery; exit code 75 when it takes longer", seconds)
+    .action((contact: string, text: string[], options: { file?: string[]; wait?: number }) =>
+      ask((screen, client) => mail.send(screen, client, contact, text, options), {
+        "not-found": `\`${self()} contacts\` lists whom you can write to`,
+        ambiguous: "give more of one of them",
+      }),
+    );
+  program
+    .command("recv")
+    .description("print mail that was not printed before, and save its files")
+    .option("--follow", "go on with what comes, until stopped")
+    .option("--out <dir>", "where files go; none is ever overwritten", ".")
+    .action((options: { follow?: boolean; out: string }) =>
+      ask((screen, client) => mail.recv(screen, client, options, options.follow ? stop() : undefined)),
+    );
+  program
+    .command("outbox")
+    .description("list your mail that is on its way")
+    .action(() => ask(mail.outbox));
+  program
+    .command("track")
+    .description("what happened to a mail of yours")
+    .argument("<id>", "that send printed, or its start")
+    .action((id: string) => ask((screen, client) => mail.track(screen, client, id), noMail));
+  program
+    .command("cancel")
+    .description("give a mail up, and take its copies back where that is possible")
+    .argument("<id>", "that send printed, or its start")
+    .action((id: string) => ask((screen, client) => mail.cancel(screen, client, id), noMail));
+
+  program.addHelpText("after", FOOTER);
+  return program;
+}
+
+/** Where the XDG Base Directory Specification puts state. */
+function defaultHome(env: NodeJS.ProcessEnv): string {
+  const state = env["XDG_STATE_HOME"];
+  return join(state?.startsWith("/") ? state : join(homedir(), ".local", "state"), "restante");
+}
+
+/** "send <contact> [text...]", "cache join [link]": what to write, without the options. */
+function termOf(command: Command): string {
+  const [only] = command.commands;
+  const words = command.registeredArguments.map((it) => {
+    const name = it.variadic ? `${it.name()}...` : it.name();
+    return it.required ? `<${name}>` : `[${name}]`;
+  });
+  return [command.name(), ...(only === undefined ? words : [termOf(only)])].join(" ");
+}
+
+function port(text: string): number {
+  const n = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(n <= 65_535)) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
+  return n;
+}
+
+function seconds(text: string): number {
+  const n = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(n > 0 && n <= MAX_WAIT)) throw new InvalidArgumentError(`It is a number of seconds, up to ${MAX_WAIT}.`);
+  return n;
+}
+
+function collect(item: string, items: string[] = []): string[] {
+  if (item === "") throw usage("an option was given an empty value: leave it away, or say what it is");
+  return [...items, item];
+}
+
+const MAX_WAIT = 1_000_000; // some 11 days: timers take no more than 2^31 ms
+const FOOTER = `
+Exit codes: 0 done, 1 something does not work, 2 wrong use, 3 no daemon,
+4 not found, 5 refused, 75 queued but not delivered in the time given.`;

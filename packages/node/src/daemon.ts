@@ -1,0 +1,252 @@
+/**
+ * The daemon: one peer of one home, with its sockets, its store and the API for the command line. And its small sibling, the
+ * process that is only a cache: it has an identity and nothing else.
+ */
+import { lookup } from "node:dns/promises";
+import { open, readFile, rename } from "node:fs/promises";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import {
+  createCrypto,
+  createPeer,
+  MemoryNetwork,
+  type Path,
+  type Peer,
+  portable,
+  RestanteError,
+  type Transport,
+} from "restante";
+import type { Backend } from "restante/protocol";
+import { createApi, type Seen } from "./api/app.ts";
+import { serveApi } from "./api/server.ts";
+import { loadNative } from "./crypto/native.ts";
+import { startEcho } from "./echo.ts";
+import { homePaths, openHome } from "./home.ts";
+import { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
+import { levelStore } from "./store/level.ts";
+import { privateFolder } from "./store/private-file.ts";
+import { tcpTransport } from "./transport/tcp.ts";
+import { udpTransport } from "./transport/udp.ts";
+import { VERSION } from "./version.ts";
+
+export interface NetworkOptions {
+  /** UDP and TCP alike. Default: 42424. A busy one moves to the next free one; 0: any. */
+  readonly port?: number;
+  /** Listen on this address only. Default: on all. */
+  readonly host?: string;
+  /** "host:port" to put into cards and invites instead of the addresses of this machine. */
+  readonly advertise?: readonly string[];
+  /** Told in plain words what a person should know. */
+  readonly say?: (message: string) => void;
+}
+
+export interface DaemonOptions extends NetworkOptions {
+  /** The directory of this daemon; made when it is not there. */
+  readonly home: string;
+  /** What our contacts see; kept in the home. At most 64 characters. */
+  readonly name?: string;
+  /** Also serve a cache, in memory. */
+  readonly cache?: boolean;
+  /** Run an echo peer beside it, and be its contact. */
+  readonly echo?: boolean;
+}
+
+export interface Daemon {
+  readonly peer: Peer;
+  readonly name: string | undefined;
+  /** The API's socket file. */
+  readonly socket: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Start the daemon of a home. Throws "home-locked" when one runs there already, "bad-name", "bad-address", and what store, key
+ * and transports throw. What was opened before is closed again then.
+ */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const say = options.say ?? (() => {});
+  const opened: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let end = opened.pop(); end !== undefined; end = opened.pop()) await end();
+  };
+  try {
+    const home = await openHome(options.home);
+    opened.push(() => home.release());
+    const advertise = await advertised(options.advertise);
+    const name = await keepName(join(home.dir, "name"), options.name);
+    const seen = await openSeen(join(home.dir, "seen"));
+    const key = await loadOrCreateKey(home.key);
+    const backend = await bestBackend(say);
+    const onTrouble = say;
+
+    const network = new MemoryNetwork();
+    const echo = options.echo
+      ? await startEcho({
+          store: levelStore({ dir: join(home.dir, "echo"), key, backend }),
+          network,
+          backend,
+          onTrouble,
+        })
+      : undefined;
+    if (echo) opened.push(() => echo.close());
+
+    const transports = [...sockets(options), ...(echo ? [unlisted(network.transport("node"))] : [])];
+    const peer = await createPeer({
+      store: levelStore({ dir: home.store, key, backend }),
+      transports,
+      backend,
+      onTrouble,
+      ...(name === undefined ? {} : { name }),
+      ...(options.cache ? { cache: {} } : {}),
+      ...(advertise === undefined ? {} : { advertise }),
+    });
+    opened.push(() => peer.close());
+    if (echo) await echo.befriend(peer);
+
+    const stop = new AbortController();
+    const app = createApi({
+      peer,
+      backend: backend.name,
+      seen,
+      home: home.dir,
+      version: VERSION,
+      ...(name === undefined ? {} : { name }),
+      isCache: options.cache ?? false,
+      signal: stop.signal,
+      trouble: say,
+    });
+    opened.push(await serveApi(app, home.sock));
+    opened.push(async () => stop.abort());
+    return { peer, name, socket: home.sock, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+export interface CacheOptions extends NetworkOptions {
+  /** Where its identity lies; made at the first start and only read from then on. */
+  readonly home: string;
+}
+
+/**
+ * Serve a cache and nothing else: no mail, no store, no API, nothing written. Boxes live in memory and are gone with the
+ * process; what recipients hold stays valid, since it follows from the identity.
+ */
+export async function startCache(options: CacheOptions): Promise<Peer> {
+  const say = options.say ?? (() => {});
+  const home = homePaths(options.home);
+  await privateFolder(home.dir);
+  const backend = await bestBackend(say);
+  const identity = await loadOrCreateIdentity(createCrypto(backend), home.identity);
+  const advertise = await advertised(options.advertise);
+  return createPeer({
+    identity,
+    transports: sockets(options),
+    backend,
+    cache: {},
+    mail: false,
+    onTrouble: say,
+    ...(advertise === undefined ? {} : { advertise }),
+  });
+}
+
+/** Native where it loads; else portable, and a word about it. */
+async function bestBackend(say: (message: string) => void): Promise<Backend> {
+  const native = await loadNative();
+  if (native === undefined) say("native cryptography does not load here: using the portable one, which is slower");
+  return native ?? portable;
+}
+
+function sockets({ port, host }: NetworkOptions): Transport[] {
+  const where = { ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }) };
+  return [udpTransport(where), tcpTransport(where)];
+}
+
+/** A transport whose address stands in no card: it means nothing outside this process. */
+function unlisted(transport: Transport): Transport {
+  const start: Transport["start"] = async (events) => {
+    await transport.start(events);
+    return [];
+  };
+  return { ...transport, start };
+}
+
+/** "host:port" as paths, UDP and TCP. Names are looked up once, now. Throws "bad-address". */
+async function advertised(addresses: readonly string[] = []): Promise<Path[] | undefined> {
+  if (addresses.length === 0) return undefined;
+  const paths: Path[] = [];
+  for (const address of addresses) {
+    const [, bracketed, plain, digits] = ADDRESS.exec(address) ?? [];
+    const host = bracketed ?? plain;
+    const port = Number(digits);
+    if (host === undefined || port < 1 || port > 65_535)
+      throw new RestanteError("bad-address", `"${address}" is not an address: write host:port, or [IPv6]:port`);
+    const ip = isIP(host) ? host : await resolve(host);
+    const family = isIP(ip);
+    paths.push({ type: `udp${family}`, ip, port }, { type: `tcp${family}`, ip, port });
+  }
+  return paths;
+}
+
+async function resolve(host: string): Promise<string> {
+  try {
+    return (await lookup(host)).address;
+  } catch (cause) {
+    throw new RestanteError("bad-address", `the host name "${host}" cannot be resolved`, { cause });
+  }
+}
+
+/** The name given now, or the one kept from before. Throws "bad-name". */
+async function keepName(file: string, name: string | undefined): Promise<string | undefined> {
+  if (name === undefined) return (await readText(file)) || undefined;
+  if (name.length > 64 || /\p{C}/u.test(name) || name.trim() !== name)
+    throw new RestanteError(
+      "bad-name",
+      "a name has at most 64 characters, no control characters, and no space at its ends",
+    );
+  await writeText(file, name);
+  return name || undefined;
+}
+
+async function openSeen(file: string): Promise<Seen> {
+  let n = Number(await readText(file));
+  if (!Number.isSafeInteger(n) || n < 0) n = 0; // at worst mail is shown once more
+  return {
+    get n() {
+      return n;
+    },
+    async move(to) {
+      if (to <= n) return;
+      n = to;
+      try {
+        await writeText(file, String(to));
+      } catch (cause) {
+        throw new RestanteError("store-failed", "what was shown could not be noted: it will be shown again", { cause });
+      }
+    },
+  };
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+/** The whole text or what was there before. */
+async function writeText(file: string, text: string): Promise<void> {
+  const handle = await open(`${file}.new`, "w", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${file}.new`, file);
+}
+
+const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/;
