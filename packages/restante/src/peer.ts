@@ -67,6 +67,8 @@ export type RootIn =
   | { type: "read"; req: number; value: Uint8Array | undefined }
   | { type: "blob"; req: number; bytes: Uint8Array | undefined }
   | { type: "hash"; req: number; sha256: string }
+  /** We are about to be stopped: say what others wait for. `owesAcknowledgement` tells when that is done. */
+  | { type: "flush" }
   | { type: "tick" };
 
 export type RootOut =
@@ -240,6 +242,10 @@ export class Root implements Machine<RootIn, RootOut> {
     return found && this.#info(found);
   }
 
+  get owesAcknowledgement(): boolean {
+    return this.#mail?.owesAcknowledgement ?? false;
+  }
+
   status(): PeerStatus {
     const { identity, paths } = this.#options;
     return {
@@ -276,6 +282,7 @@ export class Root implements Machine<RootIn, RootOut> {
       case "read":
       case "blob":
       case "hash":
+      case "flush":
         return this.#post({ child: "mail", input });
       case "tick":
         for (const child of this.#deadlines.due(this.#now)) this.#post({ child, input: { type: "tick" } } as Task);

@@ -127,3 +127,17 @@ test("the identity stays with the store", () =>
     await first.close();
     expect((await peer("alice", { store })).hashname).toBe(first.hashname);
   }));
+
+test("who receives and leaves at once has still acknowledged", () =>
+  withPeers(async (peer) => {
+    const carol = await peer("carol", { mail: false, cache: {} });
+    const [alice, bob] = [await peer("alice"), await peer("bob")];
+    await Promise.all([alice.join(carol.joinLink()), bob.join(carol.joinLink())]);
+    await bob.add(await alice.invite());
+    const came = next(alice, "mail");
+    const id = await bob.send("alice", "just before you go");
+    await came;
+    await alice.close();
+    while ((await bob.track(id))?.at(-1)?.state !== "delivered")
+      await new Promise((resolve) => setTimeout(resolve, 20));
+  }));

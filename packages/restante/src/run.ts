@@ -106,7 +106,10 @@ export interface Peer {
   /** A link with which others join the cache that this peer serves. Code: "no-cache". */
   joinLink(): string;
   status(): PeerStatus & { state: string; held: BoxStats | undefined };
-  /** Stop. What was promised is on the disk; the rest is as if it had not been asked. */
+  /**
+   * Stop. What was promised is on the disk; the rest is as if it had not been asked. Takes up to two seconds while senders
+   * wait for an acknowledgement, so that they need not wait for our next start.
+   */
   close(): Promise<void>;
 }
 
@@ -298,6 +301,9 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     },
     status: () => ({ ...root().status(), state: driver.state, held: boxes?.stats() }),
     async close() {
+      driver.input({ type: "flush" });
+      for (let left = FLUSH_TRIES; left > 0 && driver.root?.owesAcknowledgement; left--)
+        await new Promise((resolve) => setTimeout(resolve, FLUSH_PAUSE_MS));
       driver.stop();
       clearTimeout(timer);
       await Promise.all(transports.map((transport) => transport.stop()));
@@ -436,4 +442,6 @@ const MIB = 1024 * 1024;
 const HEAD_SPACE = ["driver/", "mail/", "mesh/", "peer/"]; // loaded as a whole; all other keys are read one by one
 const IDENTITY_KEY = "identity";
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // setTimeout takes no more
+const FLUSH_TRIES = 100;
+const FLUSH_PAUSE_MS = 20;
 const MAX_QUEUED_EVENTS = 10_000;

@@ -139,6 +139,11 @@ export class Mail implements Machine<MailIn, MailOut> {
     return this.#inbox.unread;
   }
 
+  /** Whether a contact has not been told yet of mail that came from it. */
+  get owesAcknowledgement(): boolean {
+    return [...this.#peers.values()].some(({ received }) => received.isDue);
+  }
+
   /** Figures without names, for status and metrics. */
   status(): { queued: number; inFlight: number; junk: number; refused: number } {
     return {
@@ -167,6 +172,9 @@ export class Mail implements Machine<MailIn, MailOut> {
         return;
       case "message":
         this.#message(input);
+        return;
+      case "flush":
+        for (const peer of this.#peers.values()) this.#toReceived(peer, { type: "flush" });
         return;
       case "delivered": {
         const peer = this.#flights.get(input.id);

@@ -47,6 +47,8 @@ export type ReceivedIn =
   | { type: "own-floor" }
   /** The latest acknowledgement was handed over. */
   | { type: "told" }
+  /** We are about to leave: what the peer should hear, it should hear now. */
+  | { type: "flush" }
   /** The peer is no longer one of ours: forget it all. */
   | { type: "end" }
   | { type: "tick" };
@@ -140,6 +142,11 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     return this.#numbering.gaps();
   }
 
+  /** Whether the peer has not been told yet of what came from it. */
+  get isDue(): boolean {
+    return this.#isDue;
+  }
+
   // --- inputs ---
 
   #take(input: ReceivedIn, now: Time): void {
@@ -171,6 +178,9 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
         this.#isDue = false;
         this.#toldAt = now;
         this.#save();
+        return;
+      case "flush":
+        if (this.#isDue && this.#acknowledgeAt !== undefined) this.#acknowledgeBy(now);
         return;
       case "end":
         for (const key of this.#files.keys()) this.#forget(key, false);

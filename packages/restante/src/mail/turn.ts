@@ -44,6 +44,8 @@ export type MailIn =
   | { type: "hash"; req: number; sha256: string }
   | { type: "blob"; req: number; bytes: Uint8Array | undefined }
   | { type: "seen"; req: number; n: number }
+  /** We are about to leave: acknowledge at once what is not acknowledged yet. */
+  | { type: "flush" }
   | { type: "tick" };
 
 export type MailOut =

@@ -259,7 +259,9 @@ function judge(
     const states = mail.from.ledger(mail.id).map((entry) => entry.state);
     if (got.length === 0 && !mail.isCancelled)
       broken.push(`promise 1: ${words} never arrived; its ledger: ${states.join(" ")}`);
-    if (got.length > 0 && !states.includes("delivered"))
+    // Who cancels does not offer any more: when caches lost the acknowledgement too, the sender never hears of it.
+    const isGivenUp = mail.isCancelled && states.at(-1) === "cancelled";
+    if (got.length > 0 && !states.includes("delivered") && !isGivenUp)
       broken.push(`promise 3: ${words} arrived, but its ledger says ${states.join(" ")}`);
     if (got.length === 0 && states.includes("delivered"))
       broken.push(`promise 3: ${words} did not arrive, but its ledger says delivered`);

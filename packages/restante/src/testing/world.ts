@@ -199,6 +199,8 @@ export class SimPeer {
   /** Packets that reached this peer while it was awake. */
   received = 0;
   crashes = 0;
+  /** Milliseconds by which its clock is wrong. To be changed while it is asleep: clocks of one life do not jump. */
+  clockError = 0;
   /** Of a lying cache: the share of deposits that it drops without a word. */
   dropsPuts = 0;
   /** A planted bug: the next save of a key that starts so is not written, though the commit says it is. */
@@ -392,11 +394,11 @@ export class SimPeer {
         if (life === this.#life) this.#guard(run);
       });
     return {
-      now: () => world.now,
+      now: () => world.now + this.clockError,
       wake: (at) => {
         const mine = ++wakeup;
         if (at === undefined) return;
-        world.at(at, () => {
+        world.at(at - this.clockError, () => {
           if (life === this.#life && mine === wakeup) this.#guard(() => this.#driver?.tick());
         });
       },
@@ -444,7 +446,7 @@ export class SimPeer {
         this.#hit("boxes");
         if (this.#boxes === undefined || (op.type === "put" && this.#chance.happens(world.faults ? this.dropsPuts : 0)))
           return done([]);
-        const answers = this.#boxes.handle(op, world.now);
+        const answers = this.#boxes.handle(op, world.now + this.clockError);
         if (Array.isArray(answers)) done(answers);
       },
       transmit: (path, bytes) => {
