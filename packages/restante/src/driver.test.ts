@@ -3,6 +3,7 @@ import type { Machine, Time } from "./bytes/index.ts";
 import { Deadlines } from "./bytes/index.ts";
 import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
 import type { Call, RootIn, RootOut } from "./peer.ts";
+import type { BoxAnswer } from "./store/index.ts";
 
 const path = { type: "mem", name: "far" };
 const packet = (n: number): Uint8Array => Uint8Array.of(n);
@@ -38,6 +39,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
   const commits: { commit: Commit; done: (error?: unknown) => void }[] = [];
   const reads: { key: string; done: (value: Uint8Array | undefined, error?: unknown) => void }[] = [];
   const hashes: ((sha256: string) => void)[] = [];
+  const boxAnswers: BoxAnswer[] = [];
   const roots: ScriptedRoot[] = [];
   const states: DriverState[] = [];
   const clock = { now: 1000, wakeAt: undefined as Time | undefined, manual: false };
@@ -61,7 +63,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
     blobRemove: (blob) => void log.push(`remove ${blob}`),
     boxes: (op, done) => {
       log.push(`boxes ${op.type}`);
-      done([]);
+      done(boxAnswers.splice(0));
     },
     transmit: (_path, bytes) => void log.push(`transmit ${bytes[0]}`),
     disconnect: () => void log.push("disconnect"),
@@ -81,7 +83,19 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
   });
   driver.start();
   log.length = 0;
-  return { driver, log, disk, commits, reads, hashes, roots, states, clock, last: () => roots.at(-1) as ScriptedRoot };
+  return {
+    driver,
+    log,
+    disk,
+    commits,
+    reads,
+    hashes,
+    boxAnswers,
+    roots,
+    states,
+    clock,
+    last: () => roots.at(-1) as ScriptedRoot,
+  };
 }
 
 const save = (key: string): RootOut => ({ type: "save", key, value: packet(1) });
@@ -114,6 +128,17 @@ describe("the driver's contract", () => {
     expect(t.log).toEqual(["commit k"]);
     t.commits[0]?.done();
     expect(t.log).toEqual(["commit k", "transmit 1", "transmit 2"]);
+  });
+
+  test("1: an effect that is answered at once does not let a later turn overtake the rest of its own", () => {
+    const op = { type: "sweep", op: 1 } as const;
+    const t = setup((input) => {
+      if (input.type === "received") return [{ type: "boxes", op }, transmit(1)];
+      return input.type === "boxes" ? [transmit(2)] : [];
+    });
+    t.boxAnswers.push({ type: "done", op: 1 });
+    t.driver.input(received(1));
+    expect(t.log).toEqual(["boxes sweep", "transmit 1", "transmit 2"]);
   });
 
   test("2: a failed commit discards its effects, refuses pending calls and begins again from the disk", () => {

@@ -70,7 +70,8 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   /** Effects of finished turns that wait for the commit before them. */
   #waiting: RootOut[] = [];
   #waitingTurns = 0;
-  #committing = false;
+  /** A group is at the disk, or leaving: an effect that is answered at once begins a turn that has to wait for it. */
+  #isBusy = false;
   /** Failed commits since the last good one: the first is a reload, the next a rest. */
   #crashes = 0;
   #retries = 0;
@@ -173,7 +174,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
 
   /** Release what may leave; commit first where a turn saves. One commit at a time: meanwhile turns gather to the next. */
   #flush(): void {
-    while (!this.#committing && this.#waiting.length > 0) {
+    while (!this.#isBusy && this.#waiting.length > 0) {
       const group = this.#waiting;
       this.#waiting = [];
       this.#waitingTurns = 0;
@@ -184,22 +185,25 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
         else if (effect.type === "blob-write") records.push(effect);
       }
       const hasStore = this.#state !== "failed" && (this.#options.durable ?? true);
-      if (!hasStore || (changes.size === 0 && records.length === 0)) {
+      const generation = this.#generation;
+      this.#isBusy = true;
+      const leave = (): void => {
         this.#release(group);
+        if (generation === this.#generation) this.#isBusy = false;
+      };
+      if (!hasStore || (changes.size === 0 && records.length === 0)) {
+        leave();
         continue;
       }
-      this.#committing = true;
-      const generation = this.#generation;
       this.#io.commit({ records, changes: [...changes.values()] }, (error) => {
         if (generation !== this.#generation) return;
-        this.#committing = false;
         if (error !== undefined) {
           this.#crash(error);
           return;
         }
         this.#crashes = 0;
         this.#retries = 0;
-        this.#release(group);
+        leave();
         this.#flush();
         this.#wake();
       });
@@ -276,7 +280,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     this.#root = undefined;
     this.#waiting = [];
     this.#waitingTurns = 0;
-    this.#committing = false;
+    this.#isBusy = false;
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const call of calls) call.done(undefined, new RestanteError(code, REFUSALS[code]));

@@ -1,38 +1,47 @@
 import { expect, test } from "vitest";
 import type { Random, Time } from "./bytes/index.ts";
-import { encodeInvite, type Invite, type Path, parseInvite, secretUri } from "./card/index.ts";
+import {
+  admissionUri,
+  encodeInvite,
+  encodeJoinLink,
+  type Invite,
+  type Path,
+  parseInvite,
+  parseJoinLink,
+  secretUri,
+} from "./card/index.ts";
 import { createCrypto, createIdentity, type Hashname, type Identity, portable } from "./crypto/index.ts";
 import { Mesh, type MeshIn, type MeshOut } from "./mesh/index.ts";
+import { Book } from "./peer/index.ts";
 import { type Call, type PeerEvent, Root, type RootIn, type RootOut } from "./peer.ts";
 import { type BoxStore, memoryBoxStore } from "./store/index.ts";
 import { Chance } from "./testing/chance.ts";
 import { cs01 } from "./testing/cipher-set-01.ts";
-import { type SimPeer, World } from "./testing/world.ts";
-
-// --- roots side by side, without a driver: every effect can be looked at ---
 
 const crypto = createCrypto(portable, [cs01()]);
-const START = 1_800_000_000_000;
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const CACHE = { cap: 8 << 20, quota: 64 << 20 };
 
-/** Roots on a wire that neither loses nor waits. */
+interface Machine {
+  deadline(): Time | undefined;
+  tick(): void;
+  receive(from: Path, bytes: Uint8Array): void;
+}
+
+/** Roots side by side on a wire that neither loses nor waits, without a driver: every effect can be looked at. */
 class Bench {
-  now: Time = START;
-  readonly sides = new Map<string, { handle(input: RootIn): void; deadline(): Time | undefined }>();
-  /** Who sent how many bytes to whom. */
-  readonly packets: { from: string; to: string; size: number }[] = [];
+  now: Time = 1_800_000_000_000;
   readonly chance = new Chance(5);
-  #queue: (() => void)[] = [];
+  readonly machines = new Map<string, Machine>();
+  /** "from to" of every packet. */
+  readonly packets: string[] = [];
+  readonly #queue: (() => void)[] = [];
 
-  side(name: string, options: { mail?: boolean; cache?: { cap: number; quota: number }; paths?: Path[] } = {}): Side {
-    return new Side(this, name, options);
-  }
-
-  transmit(from: string, path: Path, bytes: Uint8Array): void {
-    const to = path.name ?? "";
-    this.packets.push({ from, to, size: bytes.length });
-    const input: RootIn = { type: "received", path: { type: "mem", name: from }, bytes: bytes.slice() };
-    this.later(() => this.sides.get(to)?.handle(input));
+  transmit(from: string, { name = "" }: Path, bytes: Uint8Array): void {
+    this.packets.push(`${from} ${name}`);
+    const copy = bytes.slice();
+    this.later(() => this.machines.get(name)?.receive({ type: "mem", name: from }, copy));
   }
 
   later(run: () => void): void {
@@ -43,19 +52,30 @@ class Bench {
     const end = this.now + ms;
     for (;;) {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) next();
-      const due = [...this.sides.values()].map((side) => side.deadline() ?? end + 1);
+      const due = [...this.machines.values()].map((machine) => machine.deadline() ?? end + 1);
       const at = Math.max(this.now, Math.min(...due));
       if (at > end) break;
       this.now = at;
-      for (const side of this.sides.values())
-        if ((side.deadline() ?? end + 1) <= at) side.handle({ type: "tick" });
+      for (const machine of this.machines.values()) if ((machine.deadline() ?? end + 1) <= at) machine.tick();
     }
     this.now = end;
   }
+
+  /** How many packets went from one to the other so far. */
+  count(from: string, to: string): number {
+    return this.packets.filter((packet) => packet === `${from} ${to}`).length;
+  }
 }
 
-/** One root with all that it ever put out. */
-class Side {
+interface SideOptions {
+  readonly mail?: boolean;
+  readonly cache?: { cap: number; quota: number };
+  readonly paths?: Path[];
+}
+
+/** A root with all that it ever put out. What it saves is saved at once. */
+class Side implements Machine {
+  readonly name: string;
   readonly identity: Identity;
   readonly outs: RootOut[] = [];
   readonly disk = new Map<string, Uint8Array>();
@@ -66,25 +86,26 @@ class Side {
   readonly #boxes: BoxStore = memoryBoxStore();
   #req = 1;
 
-  constructor(
-    bench: Bench,
-    readonly_name: string,
-    { mail = true, cache, paths }: { mail?: boolean; cache?: { cap: number; quota: number }; paths?: Path[] },
-  ) {
+  constructor(bench: Bench, name: string, options: SideOptions = {}) {
     this.#bench = bench;
+    this.name = name;
+    const { mail = true, cache, paths = [{ type: "mem", name }] } = options;
     const random: Random = bench.chance.fork().random;
-    this.identity = createIdentity(crypto, random);
-    const own: Path[] = paths ?? [{ type: "mem", name: readonly_name }];
-    const common = { crypto, identity: this.identity, random, paths: own, name: readonly_name, mail, cloak: false };
-    this.#make = () => new Root({ ...common, saved: new Map(this.disk), ...(cache === undefined ? {} : { cache }) });
+    const identity = createIdentity(crypto, random);
+    this.identity = identity;
+    const served = cache === undefined ? {} : { cache };
+    this.#make = () =>
+      new Root({ crypto, identity, random, paths, name, mail, cloak: false, saved: new Map(this.disk), ...served });
     this.root = this.#make();
-    this.name = readonly_name;
-    bench.sides.set(readonly_name, this);
+    bench.machines.set(name, this);
     this.handle({ type: "start" });
   }
 
-  readonly name: string;
+  get hashname(): Hashname {
+    return this.identity.hashname;
+  }
 
+  /** As after a crash: what was saved, and nothing else. */
   restart(): void {
     this.root = this.#make();
     this.handle({ type: "start" });
@@ -94,43 +115,516 @@ class Side {
     return this.root.deadline();
   }
 
+  tick(): void {
+    this.handle({ type: "tick" });
+  }
+
+  receive(path: Path, bytes: Uint8Array): void {
+    this.handle({ type: "received", path, bytes });
+  }
+
   handle(input: RootIn): void {
-    const bench = this.#bench;
-    for (const out of this.root.handle(input, bench.now)) {
+    for (const out of this.root.handle(input, this.#bench.now)) {
       this.outs.push(out);
-      if (out.type === "transmit") bench.transmit(this.name, out.path, out.bytes);
-      else if (out.type === "save" && out.value !== undefined) this.disk.set(out.key, out.value);
-      else if (out.type === "save") this.disk.delete(out.key);
-      else if (out.type === "read")
-        bench.later(() => this.handle({ type: "read", req: out.req, value: this.disk.get(out.key) }));
-      else if (out.type === "boxes") {
-        const answers = this.#boxes.handle(out.op, bench.now);
-        if (Array.isArray(answers)) bench.later(() => this.handle({ type: "boxes", answers }));
-      } else if (out.type === "reply") this.answers.set(out.req, { value: out.value });
-      else if (out.type === "refuse") this.answers.set(out.req, { code: out.code });
+      this.#perform(out);
     }
   }
 
-  /** The answer so far, if there is one. */
+  /** The answer, if it came in this time. */
   call(call: Call, wait = 0): { value?: unknown; code?: string } | undefined {
     const req = this.#req++;
     this.handle({ type: "call", req, call });
-    if (wait > 0) this.#bench.run(wait);
+    this.#bench.run(wait);
     return this.answers.get(req);
   }
 
   invite(once = true): string {
-    return (this.call({ type: "invite", once })?.value as { link: string }).link;
+    const value = this.call({ type: "invite", once })?.value as { link: string } | undefined;
+    return value?.link ?? "";
   }
 
   events<T extends PeerEvent["type"]>(type: T): Extract<PeerEvent, { type: T }>[] {
-    return this.outs.flatMap((out) => (out.type === "event" && out.event.type === type ? [out.event] : [])) as Extract<
-      PeerEvent,
-      { type: T }
-    >[];
+    const events = this.outs.flatMap((out) => (out.type === "event" ? [out.event] : []));
+    return events.filter((event): event is Extract<PeerEvent, { type: T }> => event.type === type);
   }
 
-  contact(of: Side | SimPeer): string | undefined {
-    return this.root.findContact(of.identity.hashname)?.id;
+  texts(): (string | undefined)[] {
+    return this.events("mail").map(({ text }) => text);
+  }
+
+  contact(of: Side): string | undefined {
+    return this.root.findContact(of.hashname)?.id;
+  }
+
+  #perform(out: RootOut): void {
+    const bench = this.#bench;
+    switch (out.type) {
+      case "transmit":
+        return bench.transmit(this.name, out.path, out.bytes);
+      case "save":
+        if (out.value === undefined) this.disk.delete(out.key);
+        else this.disk.set(out.key, out.value);
+        return;
+      case "read":
+        return bench.later(() => this.handle({ type: "read", req: out.req, value: this.disk.get(out.key) }));
+      case "boxes": {
+        const answers = this.#boxes.handle(out.op, bench.now);
+        if (Array.isArray(answers)) bench.later(() => this.handle({ type: "boxes", answers }));
+        return;
+      }
+      case "reply":
+        this.answers.set(out.req, { value: out.value });
+        return;
+      case "refuse":
+        this.answers.set(out.req, { code: out.code });
+    }
   }
 }
+
+/** A peer that is nothing but a mesh: it links to whom it likes, and opens what channels it likes. */
+class Wild implements Machine {
+  readonly identity: Identity;
+  readonly outs: MeshOut[] = [];
+  readonly #bench: Bench;
+  readonly #name: string;
+  readonly #mesh: Mesh;
+
+  constructor(bench: Bench, name: string) {
+    this.#bench = bench;
+    this.#name = name;
+    const { random } = bench.chance.fork();
+    this.identity = createIdentity(crypto, random);
+    let handle = 1000;
+    this.#mesh = new Mesh({ crypto, identity: this.identity, random, handles: () => handle++, cloak: false });
+    bench.machines.set(name, this);
+  }
+
+  want({ name, identity: { hashname, keys } }: Side, uri?: string): void {
+    const peer = { hashname, keys, paths: [{ type: "mem", name }] };
+    this.handle({ type: "want", peer, ...(uri === undefined ? {} : { uri }) });
+  }
+
+  deadline(): Time | undefined {
+    return this.#mesh.deadline();
+  }
+
+  tick(): void {
+    this.handle({ type: "tick" });
+  }
+
+  receive(path: Path, bytes: Uint8Array): void {
+    this.handle({ type: "received", path, bytes });
+  }
+
+  handle(input: MeshIn): void {
+    for (const out of this.#mesh.handle(input, this.#bench.now)) {
+      this.outs.push(out);
+      if (out.type === "transmit") this.#bench.transmit(this.#name, out.path, out.bytes);
+    }
+  }
+}
+
+function befriend(bench: Bench, a: Side, b: Side): void {
+  expect(b.call({ type: "add", link: a.invite() }, MINUTE)?.value).toMatchObject({ hashnames: [a.hashname] });
+  expect([a.contact(b), b.contact(a)].map((id) => typeof id)).toEqual(["string", "string"]);
+  bench.run(MINUTE);
+}
+
+function invite(link: string): Invite {
+  const parsed = parseInvite(portable, link);
+  if (parsed === undefined) throw new Error("no invite");
+  return parsed;
+}
+
+/** The admission URIs that `reader` has for the caches of `owner`. */
+function urisOf(reader: Side, owner: Side): string[] {
+  const card = new Book(portable, reader.disk).of(owner.hashname)?.card;
+  return card?.peers.flatMap(({ caches }) => caches.map(({ uri }) => uri)) ?? [];
+}
+
+// --- strangers ---
+
+test("[B53] [B54] promise 5: a stranger's handshake gets no byte back, whatever it shows", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  alice.call({ type: "join", link: carol.root.joinLink() }, MINUTE);
+  befriend(bench, alice, bob);
+  const spent = alice.invite();
+  new Side(bench, "first").call({ type: "add", link: spent }, MINUTE);
+  const [forBob] = urisOf(bob, alice);
+  expect(forBob).toBeDefined();
+  const elsewhere = parseJoinLink(bob.root.joinLink())?.token ?? new Uint8Array(0);
+  const shown = [
+    undefined,
+    "",
+    "link://nonsense",
+    secretUri(invite(spent).secret ?? new Uint8Array(0)),
+    secretUri(new Uint8Array(16)),
+    forBob,
+    admissionUri(elsewhere),
+  ];
+  shown.forEach((uri, i) => {
+    const name = `eve${i}`;
+    const eve = new Wild(bench, name);
+    for (const victim of [alice, carol]) eve.want(victim, uri);
+    bench.run(20 * MINUTE);
+    for (const victim of ["alice", "carol"]) {
+      expect(bench.count(name, victim)).toBeGreaterThan(10);
+      expect(bench.count(victim, name)).toBe(0);
+    }
+    bench.machines.delete(name);
+  });
+});
+
+test("a token opens the door to whom it is for, at the cache and nowhere else", () => {
+  const bench = new Bench();
+  const alice = new Side(bench, "alice");
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  alice.call({ type: "join", link: carol.root.joinLink() }, MINUTE);
+  const uri = invite(alice.invite()).caches[0]?.uri;
+  const eve = new Wild(bench, "eve");
+  for (const victim of [alice, carol]) eve.want(victim, uri);
+  bench.run(20 * MINUTE);
+  expect(bench.count("carol", "eve")).toBeGreaterThan(0);
+  expect(bench.count("alice", "eve")).toBe(0);
+});
+
+test("an invite for one is good for the first, and for nobody after", () => {
+  const bench = new Bench();
+  const [alice, bob, eve] = [new Side(bench, "alice"), new Side(bench, "bob"), new Side(bench, "eve")];
+  const link = alice.invite(true);
+  bob.call({ type: "add", link }, 5 * MINUTE);
+  expect([alice.contact(bob) === undefined, bob.contact(alice) === undefined]).toEqual([false, false]);
+  const before = bench.count("alice", "eve");
+  eve.call({ type: "add", link }, 20 * MINUTE);
+  expect(alice.contact(eve)).toBeUndefined();
+  expect(bench.count("alice", "eve")).toBe(before);
+  alice.restart();
+  bench.run(20 * MINUTE);
+  expect([alice.contact(eve), bench.count("alice", "eve")]).toEqual([undefined, before]);
+});
+
+// Known fault: mail tells nobody of a secret that comes from somebody who is a contact already.
+test.fails("an invite for one is used up by a contact, too", () => {
+  const bench = new Bench();
+  const [alice, bob, eve] = [new Side(bench, "alice"), new Side(bench, "bob"), new Side(bench, "eve")];
+  const link = alice.invite(true);
+  alice.call({ type: "add", link: bob.invite() });
+  bob.call({ type: "add", link }, 5 * MINUTE);
+  expect(alice.contact(bob)).toBeDefined();
+  eve.call({ type: "add", link }, 5 * MINUTE);
+  expect(alice.contact(eve)).toBeUndefined();
+});
+
+test("an invite for many is good for all of them, also after a restart", () => {
+  const bench = new Bench();
+  const alice = new Side(bench, "alice");
+  const link = alice.invite(false);
+  for (const name of ["bob", "dave"]) {
+    const guest = new Side(bench, name);
+    guest.call({ type: "add", link }, 5 * MINUTE);
+    expect(alice.contact(guest)).toBeDefined();
+    alice.restart();
+  }
+});
+
+test("a rejected or unknown handshake leaves no link behind", () => {
+  const bench = new Bench();
+  const alice = new Side(bench, "alice");
+  for (let i = 0; i < 20; i++)
+    new Wild(bench, `eve${i}`).want(alice, i % 2 === 0 ? undefined : secretUri(new Uint8Array(16)));
+  bench.run(10 * MINUTE);
+  expect(alice.root.status().links).toEqual([]);
+});
+
+// --- requests ---
+
+/** Eve, who has an invite of alice's without its secret, and so can only ask at alice's cache. */
+function withRequest(): { bench: Bench; alice: Side; eve: Side; request: string } {
+  const bench = new Bench();
+  const [alice, eve] = [new Side(bench, "alice"), new Side(bench, "eve")];
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  alice.call({ type: "join", link: carol.root.joinLink() }, MINUTE);
+  const { secret: _, ...open } = invite(alice.invite());
+  eve.call({ type: "add", link: encodeInvite({ ...open, paths: [] }) }, MINUTE);
+  const contact = eve.contact(alice) ?? "";
+  eve.call({ type: "send", contact, mail: { kind: "text", text: "may I?" } }, 5 * MINUTE);
+  const [found] = alice.root.requests();
+  if (found === undefined) throw new Error("no request");
+  expect(found).toMatchObject({ hashname: eve.hashname, name: "eve", texts: ["may I?"] });
+  return { bench, alice, eve, request: found.request };
+}
+
+test("a stranger's mail is a request: told once, shown to nobody, not acknowledged", () => {
+  const { bench, alice, eve } = withRequest();
+  bench.run(8 * HOUR); // past the second offer of the same
+  expect(alice.events("request").map(({ hashname }) => hashname)).toEqual([eve.hashname]);
+  expect([alice.texts(), alice.contact(eve), bench.count("alice", "eve")]).toEqual([[], undefined, 0]);
+  expect(eve.root.outbox().map(({ state }) => state)).toEqual(["handed", "handed"]);
+});
+
+test("an accepted request is a contact: what it wrote is shown, and both can write on", () => {
+  const { bench, alice, eve, request } = withRequest();
+  expect(alice.call({ type: "accept", request }, 10 * MINUTE)?.value).toEqual({ contact: alice.contact(eve) });
+  expect(alice.texts()).toEqual(["may I?"]);
+  expect(alice.root.requests()).toEqual([]);
+  expect(eve.root.outbox().every(({ state }) => state === "delivered")).toBe(true);
+  // Eve knows by now how alice wants to be reached by her.
+  expect(urisOf(eve, alice)).toHaveLength(1);
+  alice.call({ type: "send", contact: alice.contact(eve) ?? "", mail: { kind: "text", text: "you may" } }, MINUTE);
+  bench.run(MINUTE);
+  expect(eve.texts()).toEqual(["you may"]);
+  expect(alice.call({ type: "accept", request })?.code).toBe("not-found");
+});
+
+test("an ignored request is gone, and its sender hears nothing and is not heard again", () => {
+  const { bench, alice, eve, request } = withRequest();
+  expect(alice.call({ type: "ignore", request })?.value).toEqual({});
+  expect(alice.root.requests()).toEqual([]);
+  const contact = eve.contact(alice) ?? "";
+  eve.call({ type: "send", contact, mail: { kind: "text", text: "hello?" } }, 8 * HOUR);
+  expect([alice.root.requests(), alice.texts(), bench.count("alice", "eve")]).toEqual([[], [], 0]);
+  for (const type of ["accept", "ignore"] as const) expect(alice.call({ type, request })?.code).toBe("not-found");
+});
+
+test("a request outlives a restart", () => {
+  const { bench, alice, eve, request } = withRequest();
+  alice.restart();
+  expect(alice.root.requests().map((each) => each.request)).toEqual([request]);
+  alice.call({ type: "accept", request }, 5 * MINUTE);
+  expect([alice.texts(), alice.contact(eve) === undefined]).toEqual([["may I?"], false]);
+  bench.run(MINUTE);
+});
+
+// --- contacts ---
+
+test("what cannot be an invite is refused with a code, and changes nothing", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  const link = alice.invite();
+  const other = encodeInvite({ ...invite(link), card: new Uint8Array(16) });
+  const add = (text: string): string | undefined => bob.call({ type: "add", link: text })?.code;
+  expect([add(""), add(link.slice(0, -9)), add(bob.invite()), add(alice.root.joinLink())]).toEqual([
+    "bad-invite",
+    "bad-invite",
+    "self",
+    "bad-invite",
+  ]);
+  expect([add(link), add(link), add(other)]).toEqual([undefined, undefined, "known"]);
+  const eve = new Side(bench, "eve");
+  expect(add(encodeInvite({ ...invite(eve.invite()), card: invite(link).card }))).toBe("claimed");
+  expect(bob.root.contacts().map(({ hashnames }) => hashnames)).toEqual([[alice.hashname]]);
+});
+
+test("nobody can be invited who could not reach us", () => {
+  const bench = new Bench();
+  const alice = new Side(bench, "alice", { paths: [] });
+  expect(alice.call({ type: "invite", once: true })?.code).toBe("unreachable");
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  expect(alice.call({ type: "join", link: carol.root.joinLink() }, MINUTE)?.code).toBeUndefined();
+  const { paths, caches } = invite(alice.invite());
+  expect([paths, caches.map(({ hashname }) => hashname)]).toEqual([[], [carol.hashname]]);
+});
+
+// Known fault: of a request only the first secret is looked at.
+test.fails("a second invite helps where the first was used up by somebody else", () => {
+  const bench = new Bench();
+  const [alice, bob, eve] = [new Side(bench, "alice"), new Side(bench, "bob"), new Side(bench, "eve")];
+  const link = alice.invite(true);
+  eve.call({ type: "add", link }, MINUTE);
+  bob.call({ type: "add", link }, 10 * MINUTE);
+  expect(alice.contact(bob)).toBeUndefined();
+  bob.call({ type: "send", contact: bob.contact(alice) ?? "", mail: { kind: "text", text: "it is me" } }, MINUTE);
+  bob.call({ type: "add", link: alice.invite(true) }, 10 * MINUTE);
+  expect(alice.contact(bob)).toBeDefined();
+  expect(alice.texts()).toEqual(["it is me"]);
+});
+
+test("peers that invite each other at the same time are one contact each, and can write", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  const [forBob, forAlice] = [alice.invite(), bob.invite()];
+  alice.call({ type: "add", link: forAlice });
+  bob.call({ type: "add", link: forBob });
+  bench.run(5 * MINUTE);
+  expect([alice, bob].map((side) => side.root.contacts().length)).toEqual([1, 1]);
+  expect([alice, bob].map((side) => side.root.requests())).toEqual([[], []]);
+  alice.call({ type: "send", contact: alice.contact(bob) ?? "", mail: { kind: "text", text: "a" } });
+  bob.call({ type: "send", contact: bob.contact(alice) ?? "", mail: { kind: "text", text: "b" } });
+  bench.run(MINUTE);
+  expect([alice.texts(), bob.texts()]).toEqual([["b"], ["a"]]);
+});
+
+test("a root goes on where its last save left it: contacts, caches, and no card sent twice", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  alice.call({ type: "join", link: carol.root.joinLink() }, MINUTE);
+  befriend(bench, alice, bob);
+  const seen = (): unknown => [
+    alice.root.contacts().map(({ id, name, caches }) => [id, name, caches]),
+    alice.root.status().caches.map(({ hashname, cap }) => [hashname, cap]),
+  ];
+  const before = seen();
+  const known = alice.events("contact").length;
+  alice.restart();
+  expect(seen()).toEqual(before);
+  bench.run(10 * MINUTE);
+  expect(seen()).toEqual(before);
+  expect(alice.root.status().caches).toEqual([{ hashname: carol.hashname, up: true, cap: CACHE.cap }]);
+  expect(alice.events("contact")).toHaveLength(known);
+  expect(alice.root.outbox().filter(({ state }) => state !== "delivered")).toEqual([]);
+});
+
+test("who joins a cache tells each contact, with a token for that contact alone", () => {
+  const bench = new Bench();
+  const [alice, bob, dave] = [new Side(bench, "alice"), new Side(bench, "bob"), new Side(bench, "dave")];
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  for (const friend of [bob, dave]) befriend(bench, alice, friend);
+  expect([bob, dave].map((friend) => urisOf(friend, alice))).toEqual([[], []]);
+  alice.call({ type: "join", link: carol.root.joinLink() }, 2 * MINUTE);
+  const uris = [bob, dave].map((friend) => urisOf(friend, alice));
+  expect(uris.map((each) => each.length)).toEqual([1, 1]);
+  expect(uris[0]).not.toEqual(uris[1]);
+  expect(bob.events("contact").at(-1)).toMatchObject({ isNew: false, contact: { caches: 1 } });
+  // It is good: bob's mail for alice finds its way when she is not there.
+  bench.machines.delete("alice");
+  bob.restart();
+  bob.call({ type: "send", contact: bob.contact(alice) ?? "", mail: { kind: "text", text: "by carol" } }, 5 * MINUTE);
+  bench.machines.set("alice", alice);
+  alice.restart();
+  bench.run(5 * MINUTE);
+  expect(alice.texts()).toEqual(["by carol"]);
+});
+
+// --- caches ---
+
+test("a join is refused in words: no link, ourselves, nobody there, not admitted, too many", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  const join = (link: string): string | undefined => alice.call({ type: "join", link }, MINUTE)?.code;
+  const real = parseJoinLink(carol.root.joinLink());
+  const foreign = parseJoinLink(bob.root.joinLink());
+  if (real === undefined || foreign === undefined) throw new Error("no join link");
+  expect(join("link://nonsense")).toBe("bad-link");
+  expect(join(bob.invite())).toBe("bad-link");
+  expect(join(alice.root.joinLink())).toBe("self");
+  // Bob serves no cache, but whoever holds his link may talk to him.
+  expect(join(bob.root.joinLink())).toBe("refused");
+  // The token of another: carol does not even say that she is there.
+  expect(join(encodeJoinLink({ ...real, token: foreign.token }))).toBe("unreachable");
+  expect(bench.count("carol", "alice")).toBe(0);
+  expect(join(encodeJoinLink({ ...real, paths: [{ type: "mem", name: "nobody" }] }))).toBe("unreachable");
+  expect(alice.root.status().caches).toEqual([]);
+  expect(join(carol.root.joinLink())).toBeUndefined();
+  expect(alice.root.status().caches).toEqual([{ hashname: carol.hashname, up: true, cap: CACHE.cap }]);
+});
+
+test("a refused or unreachable cache is not called again", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  const link = bob.root.joinLink();
+  bench.machines.delete("bob");
+  expect(alice.call({ type: "join", link }, 2 * MINUTE)?.code).toBe("unreachable");
+  const sent = bench.count("alice", "bob");
+  bench.run(8 * HOUR);
+  expect(bench.count("alice", "bob")).toBe(sent);
+});
+
+test("a peer has eight caches at most, even if it asks nine at once; joining one again is no ninth", () => {
+  const bench = new Bench();
+  const alice = new Side(bench, "alice");
+  const caches = Array.from({ length: 9 }, (_, i) => new Side(bench, `cache${i}`, { mail: false, cache: CACHE }));
+  const early = caches.map((cache) => alice.call({ type: "join", link: cache.root.joinLink() })?.code);
+  expect(early).toEqual([...Array.from({ length: 8 }, () => undefined), "full"]);
+  bench.run(MINUTE);
+  expect(alice.root.status().caches).toHaveLength(8);
+  expect(alice.call({ type: "join", link: caches[8]?.root.joinLink() ?? "" })?.code).toBe("full");
+  const again = alice.call({ type: "join", link: caches[0]?.root.joinLink() ?? "" }, MINUTE);
+  expect(again?.value).toMatchObject({ cache: caches[0]?.hashname });
+  expect(alice.root.status().caches).toHaveLength(8);
+});
+
+test("[C7] [C8] [C9] promise 4: a root that only serves as a cache saves nothing, whatever passes through it", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  for (const side of [alice, bob]) side.call({ type: "join", link: carol.root.joinLink() }, MINUTE);
+  befriend(bench, alice, bob);
+  bench.machines.delete("bob");
+  alice.restart();
+  alice.call({ type: "send", contact: alice.contact(bob) ?? "", mail: { kind: "text", text: "kept" } }, 5 * MINUTE);
+  const puts = carol.outs.filter((out) => out.type === "boxes" && out.op.type === "put");
+  expect(puts.length).toBeGreaterThan(0);
+  bench.machines.set("bob", bob);
+  bob.restart();
+  bench.run(5 * MINUTE);
+  expect(bob.texts()).toEqual(["kept"]);
+  const kinds = new Set(carol.outs.map(({ type }) => type));
+  expect([...kinds].sort()).toEqual(["boxes", "transmit"]);
+});
+
+test("a root that only serves as a cache refuses every call", () => {
+  const bench = new Bench();
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  const calls: Call[] = [
+    { type: "invite", once: false },
+    { type: "add", link: "" },
+    { type: "accept", request: "" },
+    { type: "ignore", request: "" },
+    { type: "send", contact: "", mail: { kind: "text", text: "" } },
+    { type: "cancel", id: "" },
+    { type: "join", link: "" },
+  ];
+  expect(calls.map((call) => carol.call(call)?.code)).toEqual(calls.map(() => "no-mail"));
+});
+
+test("[C44] mail for a cache itself is taken and dropped, as for anybody unknown", () => {
+  const bench = new Bench();
+  const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
+  const eve = new Wild(bench, "eve");
+  eve.want(carol, admissionUri(parseJoinLink(carol.root.joinLink())?.token ?? new Uint8Array(0)));
+  bench.run(MINUTE);
+  const nobody = createIdentity(crypto, bench.chance.random).hashname;
+  for (const [ch, to] of [
+    [1, carol.hashname],
+    [2, nobody],
+  ] as const) {
+    const head = { type: "outbox", to, done: true };
+    eve.handle({ type: "open", ch, peer: carol.hashname, reliable: true, head, body: new Uint8Array(100) });
+    bench.run(MINUTE);
+  }
+  const about = (ch: number): unknown[] =>
+    eve.outs.flatMap((out) => ("ch" in out && out.ch === ch ? [{ ...out, ch: 0 }] : []));
+  expect(about(1).length).toBeGreaterThan(0);
+  expect(about(1)).toEqual(about(2));
+  expect(carol.outs.filter((out) => out.type === "boxes" && out.op.type === "put")).toEqual([]);
+});
+
+test("a channel of an unknown type is failed, reliable or not, and the link goes on", () => {
+  const bench = new Bench();
+  const alice = new Side(bench, "alice");
+  const guest = new Wild(bench, "guest");
+  guest.want(alice, secretUri(invite(alice.invite()).secret ?? new Uint8Array(0)));
+  bench.run(MINUTE);
+  for (const reliable of [true, false]) {
+    const ch = reliable ? 1 : 2;
+    guest.handle({
+      type: "open",
+      ch,
+      peer: alice.hashname,
+      reliable,
+      head: { type: "chess" },
+      body: new Uint8Array(1),
+    });
+    bench.run(MINUTE);
+    expect(guest.outs.filter((out) => "ch" in out && out.ch === ch).at(-1)).toEqual({
+      type: "closed",
+      ch,
+      err: "unknown type",
+    });
+  }
+  expect(alice.root.status().links).toMatchObject([{ hashname: guest.identity.hashname, state: "up" }]);
+});

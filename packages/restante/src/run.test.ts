@@ -106,9 +106,10 @@ test("wrong use is told by code, in plain words", () =>
     await expect(alice.join("link://nowhere/")).rejects.toMatchObject({ code: "bad-link" });
     expect(() => alice.joinLink()).toThrow(expect.objectContaining({ code: "no-cache" }));
     await bob.add(await alice.invite());
-    await expect(bob.send("alice", { name: "../x", bytes: new Uint8Array(1) })).rejects.toMatchObject({
-      code: "bad-file",
-    });
+    for (const name of ["", ".", "..", "../x", "a\\b", "a\u202eb", "ü".repeat(128)])
+      await expect(bob.send("alice", { name, bytes: new Uint8Array(1) })).rejects.toMatchObject({ code: "bad-file" });
+    const odd = { name: "x", media: "nonsense", bytes: new Uint8Array(1) };
+    await expect(bob.send("alice", odd)).rejects.toMatchObject({ code: "bad-file" });
     const large = { name: "x", bytes: new Uint8Array(8 << 20) };
     await expect(bob.send("alice", large)).rejects.toMatchObject({ code: "too-large" });
     expect(await alice.track("nothing")).toBeUndefined();

@@ -20,6 +20,8 @@ import {
 import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
 import {
   CONTENT_LIMIT,
+  isFileName,
+  isMedia,
   type LedgerEntry,
   type LedgerRecord,
   type OutboxEntry,
@@ -277,7 +279,14 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
         mail: outgoing,
         ...(expires === undefined ? {} : { expires }),
       };
-      return (await call<{ id: string }>(what)).id;
+      try {
+        return (await call<{ id: string }>(what)).id;
+      } catch (error) {
+        // Refused for what it is, not cut off by a stop or a failing disk: then nothing names the content, or ever will.
+        const isRefused = error instanceof RestanteError && !CUT_OFF.has(error.code);
+        if (isRefused && outgoing.kind === "file") await store.blobRemove(outgoing.blob);
+        throw error;
+      }
     },
     cancel: async (id) => void (await call({ type: "cancel", id })),
     outbox: () => root().outbox(),
@@ -350,8 +359,9 @@ async function keepFile(
   file: OutgoingFile,
 ): Promise<{ kind: "file"; name: string; media: string; size: number; sha256: string; blob: string }> {
   const { name, media = "application/octet-stream" } = file;
-  if (name === "" || name.length > 255 || /[/\\\p{Cc}]/u.test(name))
-    throw new RestanteError("bad-file", "a file needs a name of 1 to 255 characters without slashes");
+  if (!isFileName(name))
+    throw new RestanteError("bad-file", "a file needs a name of 1 to 255 bytes without slashes or control characters");
+  if (!isMedia(media)) throw new RestanteError("bad-file", "the media type is not like text/plain");
   const blob = `out/${toHex(random(16))}`;
   const hash = sha256.create();
   const record = new Uint8Array(PART_CONTENT);
@@ -442,6 +452,8 @@ const MIB = 1024 * 1024;
 const HEAD_SPACE = ["driver/", "mail/", "mesh/", "peer/"]; // loaded as a whole; all other keys are read one by one
 const IDENTITY_KEY = "identity";
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // setTimeout takes no more
+/** Codes of calls of which we cannot know whether they were committed. */
+const CUT_OFF = new Set(["restarted", "stopped", "not-running", "store-failed"]);
 const FLUSH_TRIES = 100;
 const FLUSH_PAUSE_MS = 20;
 const MAX_QUEUED_EVENTS = 10_000;

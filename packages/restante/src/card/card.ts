@@ -192,4 +192,4 @@ const ID = /^[0-9a-f]{32}$/;
 const NAME = /^[a-z0-9-]{1,32}$/;
 const URI_TEXT = /^[\x21-\x7e]{0,300}$/;
 /** Controls, lone surrogates, line ends, and the marks that reorder or hide text (UAX #9). */
-const UNFIT = /[\p{Cc}\p{Cs}\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+const UNFIT = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/u;

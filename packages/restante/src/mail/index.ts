@@ -1,5 +1,6 @@
 /** Mail: what is sent, kept, delivered, acknowledged and shown once. */
 export { CONTENT_LIMIT, PART_CONTENT, TEXT_LIMIT } from "./constants.ts";
+export { isFileName, isMedia } from "./envelope.ts";
 export type { InboxRecord } from "./inbox.ts";
 export type { LedgerEntry, MailState } from "./ledger.ts";
 export { Mail, type MailOptions } from "./mail.ts";

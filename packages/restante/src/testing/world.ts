@@ -199,6 +199,8 @@ export class SimPeer {
   /** Packets that reached this peer while it was awake. */
   received = 0;
   crashes = 0;
+  /** Messages that were left at this cache, whether it kept them or not. */
+  deposits = 0;
   /** Milliseconds by which its clock is wrong. To be changed while it is asleep: clocks of one life do not jump. */
   clockError = 0;
   /** Of a lying cache: the share of deposits that it drops without a word. */
@@ -444,6 +446,7 @@ export class SimPeer {
       },
       boxes: (op, done) => {
         this.#hit("boxes");
+        if (op.type === "put") this.deposits++;
         if (this.#boxes === undefined || (op.type === "put" && this.#chance.happens(world.faults ? this.dropsPuts : 0)))
           return done([]);
         const answers = this.#boxes.handle(op, world.now + this.clockError);
