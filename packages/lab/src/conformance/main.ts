@@ -1,0 +1,62 @@
+/** `npm run -s conformance [-- --json]`: runs the test suite, and says which requirements of the seeds its tests prove. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { judge, type SuiteReport, type Verdict } from "./judge.ts";
+import { type Checklist, readChecklist } from "./rows.ts";
+
+function main(args: readonly string[]): number {
+  if (args.some((arg) => arg !== "--json")) {
+    process.stderr.write("npm run -s conformance [-- --json]: there are no other options\n");
+    return USAGE;
+  }
+  const checklist = readChecklist();
+  const verdict = judge(checklist, runSuite());
+  const { rows, passed, failed, missing } = verdict;
+  process.stdout.write(
+    args.length > 0
+      ? `${JSON.stringify({ rows, passed: passed.length, failed, missing })}\n`
+      : `${describe(checklist, verdict)}\n`,
+  );
+  for (const failure of verdict.failures) process.stderr.write(`failed: ${failure}\n`);
+  for (const error of verdict.errors) process.stderr.write(`error: ${error}\n`);
+  return failed.length > 0 || verdict.errors.length > 0 ? 1 : 0;
+}
+
+/** All tests of all packages, by vitest in a process of its own. Its talk goes to stderr. */
+function runSuite(): SuiteReport {
+  const folder = mkdtempSync(join(tmpdir(), "restante-conformance-"));
+  try {
+    const file = join(folder, "report.json");
+    const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
+    const args = [vitest, "run", "--reporter=dot", "--reporter=json", `--outputFile.json=${file}`];
+    spawnSync(process.execPath, args, { cwd: ROOT, stdio: ["ignore", 2, 2] }); // failing tests are in the report
+    return JSON.parse(readFileSync(file, "utf8")) as SuiteReport;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function describe({ sections, rows }: Checklist, { passed, failed, missing }: Verdict): string {
+  const of = (letter: string, ids: readonly string[]): string[] => ids.filter((id) => id.startsWith(letter));
+  const table = Object.entries({ ...sections, "": "all" }).map(([letter, title]) =>
+    [
+      `${letter} ${title}`.trim().padEnd(32),
+      ...[rows.map(({ id }) => id), passed, failed, missing].map((ids) => String(of(letter, ids).length).padStart(8)),
+    ].join(" "),
+  );
+  const heading = `${"".padEnd(32)} ${["rows", "passed", "failed", "no test"].map((word) => word.padStart(8)).join(" ")}`;
+  const lists = Object.keys(sections).flatMap((letter) => [
+    `${letter}  passed:  ${of(letter, passed).join(" ") || "none"}`,
+    `${letter}  failed:  ${of(letter, failed).join(" ") || "none"}`,
+    `${letter}  no test: ${of(letter, missing).join(" ") || "none"}`,
+  ]);
+  return [heading, ...table, "", ...lists].join("\n");
+}
+
+const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
+const USAGE = 2;
+
+process.exitCode = main(process.argv.slice(2));

@@ -1,0 +1,294 @@
+/**
+ * `npm run demo [FILE...]`: the main job, with processes of the operating system. Bob's is gone when Alice writes, hers is
+ * gone when he reads; only a cache runs all the time, and it cannot read a byte. Exits 1 when anything is not as promised.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
+const CLI = join(ROOT, "packages/node/dist/cli/main.js");
+const running = new Set<Running>();
+
+async function main(args: readonly string[]): Promise<number> {
+  const missing = args.filter((file) => !existsSync(file) || !statSync(file).isFile());
+  if (args.some((arg) => arg.startsWith("-")) || missing.length > 0) {
+    process.stderr.write(`npm run demo [FILE...]: ${missing[0] ?? args[0]} is not a file\n`);
+    return 2;
+  }
+  if (args.reduce((sum, file) => sum + statSync(file).size, 0) > MAX_BYTES) {
+    process.stderr.write(
+      "npm run demo [FILE...]: a cache holds 8 MiB of one sender, so give it 7 MiB or less in all\n",
+    );
+    return 2;
+  }
+  const dir = mkdtempSync(join(tmpdir(), "restante-demo-"));
+  try {
+    await demonstrate(dir, args.length > 0 ? args.map((file) => resolve(file)) : ownFiles(dir));
+    say("\nEverything was as promised.");
+    return 0;
+  } catch (error) {
+    process.stderr.write(`\nNot as promised: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  } finally {
+    await Promise.all([...running].map((each) => each.kill("SIGKILL")));
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function demonstrate(dir: string, files: readonly string[]): Promise<void> {
+  const text = "Poste restante: this waits for you.";
+  const [alice, bob] = [new Person("alice", dir), new Person("bob", dir)];
+
+  title("A cache, which runs all the time and keeps everything in memory");
+  const cache = start("cache", ["--home", join(dir, "cache"), ...ANYWHERE, "serve", "--cache-only", "--json"]);
+  const { joinLink } = JSON.parse(await cache.line(/"joinLink"/)) as { joinLink: string };
+  say(`  process ${cache.pid}`);
+
+  title("Set-up: Bob joins the cache and makes an invite");
+  await bob.online();
+  await bob.run("cache", "join", joinLink);
+  say(`  the cache holds ${describe(await holds(cache))}`);
+  const invite = (await bob.run("invite")).trim();
+  await bob.offline();
+
+  title("Set-up: Alice joins the cache and adds Bob, who is not there");
+  await alice.online();
+  await alice.run("cache", "join", joinLink);
+  await alice.run("add", invite);
+  await until("alice's hello lies in the cache", async () => (await holds(cache)).messages > 0);
+  await alice.offline();
+
+  title("Set-up: Bob comes, finds her hello, takes her as a contact, and goes for good");
+  await bob.online();
+  await until("bob knows alice", async () => (await bob.run("contacts")).includes("alice"));
+  await until("bob's own card lies in the cache", async () => (await holds(cache)).messages > 0);
+  await bob.offline();
+
+  title("Alice comes back for Bob's card, then writes while no process of Bob exists");
+  await alice.online();
+  const ids = (await alice.run("send", "bob", text, ...files.flatMap((file) => ["-f", file]))).trim().split("\n");
+  if (ids.length !== files.length + 1) throw new Error(`send printed ${ids.length} ids for ${files.length + 1} mails`);
+  await until("the cache has taken all of it", async () => {
+    const states = await Promise.all(ids.map((id) => alice.state(id)));
+    const wanted = files.reduce((sum, file) => sum + statSync(file).size, 0);
+    return states.every((state) => state === "handed") && (await holds(cache)).bytes >= wanted;
+  });
+  say(`  the cache holds ${describe(await holds(cache))}`);
+  await alice.offline();
+
+  title("Bob starts, receives, checks, and goes");
+  await bob.online();
+  const out = join(dir, "received");
+  mkdirSync(out);
+  const [textId = "", ...fileIds] = ids;
+  const found = new Map<string, ReceivedMail>();
+  await until("bob has everything", async () => {
+    for (const line of (await bob.run("recv", "--json", "--out", out)).split("\n").filter((each) => each !== "")) {
+      const mail = JSON.parse(line) as ReceivedMail;
+      if (found.has(mail.id)) throw new Error(`mail ${mail.id} was shown twice`);
+      found.set(mail.id, mail);
+    }
+    return ids.every((id) => found.has(id));
+  });
+  if (found.get(textId)?.text !== text) throw new Error(`the text arrived as "${found.get(textId)?.text}"`);
+  for (const [index, file] of files.entries()) {
+    const [sent, received] = [sha256(file), sha256(found.get(fileIds[index] ?? "")?.file?.saved ?? "")];
+    const [size, verdict] = [String(statSync(file).size).padStart(10), sent === received ? "same" : "DIFFERENT"];
+    say(`  ${basename(file).padEnd(20)} ${size} bytes  SHA-256 ${received.slice(0, 16)}…  ${verdict}`);
+    if (sent !== received) throw new Error(`${basename(file)} arrived changed`);
+  }
+  await until("bob's acknowledgement lies in the cache", async () => {
+    const { messages, bytes } = await holds(cache);
+    return messages > 0 && bytes < 64 * 1024;
+  });
+  await bob.offline();
+
+  title("Alice starts again and sees what became of it");
+  await alice.online();
+  await until("every mail is delivered", async () => {
+    const states = await Promise.all(ids.map((id) => alice.state(id)));
+    return states.every((state) => state === "delivered");
+  });
+  for (const id of ids) say(indent(await alice.run("track", id)));
+  // All that may be left is what Alice has to say to Bob, who is gone: an acknowledgement of his own.
+  await until("the cache has let go of it all", async () => (await holds(cache)).bytes < 8 * 1024);
+  say(`\n  the cache holds ${describe(await holds(cache))}`);
+  await alice.offline();
+  if ((await cache.kill("SIGTERM")) !== 0) throw new Error("the cache did not end in good order");
+}
+
+/** What \`recv --json\` prints of a mail, as far as it is looked at here. */
+interface ReceivedMail {
+  readonly id: string;
+  readonly text?: string;
+  /** \`saved\`: where it was put. */
+  readonly file?: { readonly saved?: string };
+}
+
+/** Somebody with a home directory, whose daemon runs only while online. */
+class Person {
+  readonly #name: string;
+  readonly #home: string;
+  #daemon: Running | undefined;
+
+  constructor(name: string, dir: string) {
+    this.#name = name;
+    this.#home = join(dir, name);
+  }
+
+  async online(): Promise<void> {
+    this.#daemon = start(this.#name, ["--home", this.#home, ...ANYWHERE, "serve", "--name", this.#name, "--json"]);
+    await this.#daemon.line(/"ready"/);
+    say(`  ${this.#name}: process ${this.#daemon.pid} runs`);
+  }
+
+  async offline(): Promise<void> {
+    const code = await this.#daemon?.kill("SIGTERM");
+    if (code !== 0) throw new Error(`the daemon of ${this.#name} ended with ${code}`);
+    say(`  ${this.#name}: no process any more`);
+  }
+
+  /** A command to the own daemon: what it prints. */
+  async run(...args: string[]): Promise<string> {
+    const command = start(this.#name, ["--home", this.#home, ...args]);
+    const code = await command.exit;
+    if (code !== 0) throw new Error(`restante ${args[0]} of ${this.#name} ended with ${code}: ${command.err.trim()}`);
+    return command.out;
+  }
+
+  async state(id: string): Promise<string> {
+    const track = JSON.parse(await this.run("--json", "track", id)) as { ledger?: { state: string }[]; state?: string };
+    return track.ledger?.at(-1)?.state ?? track.state ?? "";
+  }
+}
+
+interface Running {
+  readonly pid: number;
+  readonly out: string;
+  readonly err: string;
+  readonly exit: Promise<number | null>;
+  /** The first line of stdout from now on, or before, that matches. */
+  line(pattern: RegExp, from?: number): Promise<string>;
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+function start(who: string, args: readonly string[]): Running {
+  const child: ChildProcess = spawn(process.execPath, [CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  let err = "";
+  let wake = (): void => {};
+  child.stdout?.setEncoding("utf8").on("data", (data: string) => {
+    out += data;
+    wake();
+  });
+  child.stderr?.setEncoding("utf8").on("data", (data: string) => {
+    err += data;
+  });
+  const exit = new Promise<number | null>((resolve) => child.on("close", (code) => resolve(code)));
+  const started: Running = {
+    pid: child.pid ?? 0,
+    get out() {
+      return out;
+    },
+    get err() {
+      return err;
+    },
+    exit,
+    async line(pattern, from = 0) {
+      for (;;) {
+        const found = out
+          .slice(from)
+          .split("\n")
+          .slice(0, -1)
+          .find((line) => pattern.test(line));
+        if (found !== undefined) return found;
+        if (child.exitCode !== null || child.signalCode !== null)
+          throw new Error(`a process of ${who} ended: ${err.trim()}`);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+    async kill(signal) {
+      child.kill(signal);
+      return exit;
+    },
+  };
+  void exit.then(() => {
+    running.delete(started);
+    wake();
+  });
+  running.add(started);
+  return started;
+}
+
+interface Holds {
+  readonly boxes: number;
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+async function holds(cache: Running): Promise<Holds> {
+  const from = cache.out.length;
+  process.kill(cache.pid, "SIGUSR2");
+  return JSON.parse(await cache.line(/"holds"/, from)) as Holds;
+}
+
+function describe({ boxes, messages, bytes }: Holds): string {
+  return messages === 0 ? "nothing" : `${bytes} bytes in ${messages} sealed messages in ${boxes} boxes`;
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    if (await isSo()) {
+      say(`  ${what}`);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  throw new Error(`in ${(MAX_TRIES * PAUSE_MS) / 1000} s it did not come about that ${what}`);
+}
+
+/** The picture of this repository, and five MiB that nobody has seen before. */
+function ownFiles(dir: string): string[] {
+  const [picture, large] = [join(dir, "restante.png"), join(dir, "five-mib.bin")];
+  copyFileSync(join(ROOT, "docs/restante.png"), picture);
+  writeFileSync(large, randomBytes(5 * 1024 * 1024));
+  return [picture, large];
+}
+
+function sha256(file: string): string {
+  return existsSync(file) ? createHash("sha256").update(readFileSync(file)).digest("hex") : "not there";
+}
+
+function title(text: string): void {
+  say(`\n${text}`);
+}
+
+function indent(text: string): string {
+  return text.trimEnd().replaceAll(/^/gm, "  ");
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+const ANYWHERE = ["--port", "0", "--host", "127.0.0.1"];
+const MAX_BYTES = 7 << 20; // sealing and padding make it a little more
+const PAUSE_MS = 250;
+const MAX_TRIES = 480;
+
+process.exitCode = await main(process.argv.slice(2));

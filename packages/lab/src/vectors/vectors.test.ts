@@ -1,0 +1,119 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { type FileReport, runFolder } from "./runner.ts";
+
+const VECTORS = fileURLToPath(new URL("../../../../vectors", import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), "restante-vectors-"));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+test("the project's own vectors pass, and nothing but 1a, 2a and the bazaar is unsupported", () => {
+  const { files, failed, unknown } = runFolder(VECTORS);
+  expect(files.flatMap((file) => file.failures)).toEqual([]);
+  expect(failed).toBe(0);
+  expect(unknown).toEqual([]);
+  const telehash = files.filter(({ file }) => file.startsWith("telehash/"));
+  expect(telehash).toHaveLength(9);
+  for (const { file, passed } of telehash) expect(passed, file).toBeGreaterThan(0);
+  expect(counts(files, "telehash/messages.json")).toEqual({ cases: 9, passed: 3, unsupported: 6 });
+  expect(counts(files, "telehash/sessions.json")).toEqual({ cases: 5, passed: 2, unsupported: 3 });
+  for (const { file, cases, unsupported } of files) {
+    if (file.startsWith("openbazaar/")) expect(unsupported, file).toBe(cases);
+    else if (!/(messages|sessions)\.json$/.test(file)) expect(unsupported, file).toBe(0);
+  }
+});
+
+type At = (path: string) => unknown;
+const flip = (hex: unknown): string =>
+  String(hex).slice(0, -1) + (Number.parseInt(String(hex).slice(-1), 16) ^ 1).toString(16);
+const put = (value: unknown) => (): unknown => value;
+const copy =
+  (path: string) =>
+  (_: unknown, at: At): unknown =>
+    at(path);
+
+/** A value in each kind of file, and what to put there instead of it. */
+const PLANTED: [file: string, path: string, change: (old: unknown, at: At) => unknown][] = [
+  ["base32", "encode.1.expect", put("ab")],
+  ["base32", "decode.1.expect", put("66")],
+  ["hashname", "3.telehash_c", copy("4.telehash_c")],
+  ["hashname", "3.hashname_js.intermediates.3a", copy("6.hashname_js.intermediates.3a")],
+  ["hashname", "1.hashname_js.from_im_only", copy("4.telehash_c")],
+  ["lob", "9.expect.json", put({ a: 2 })],
+  ["lob", "9.expect.body", flip],
+  ["lob", "1.expect", copy("0.expect")],
+  ["lob", "10.expect.json_error", put(false)],
+  ["lob-encode", "1.expect", flip],
+  ["chunking", "0.expect", flip],
+  ["chunking", "1.size_arg", put(6)],
+  ["cloaking", "cases.2.rounds", put(1)],
+  ["cloaking", "cases.0.cloaked", flip],
+  ["messages", "cases.6.outer", flip],
+  ["messages", "cases.6.inner", flip],
+  ["messages", "cases.6.routing_token_sha256_form", flip],
+  ["messages", "cases.6.ephemeral_secret", copy("cases.7.ephemeral_secret")],
+  ["messages", "sender", copy("recipient")],
+  ["messages", "cases.0.csid", put("4a")],
+  ["sessions", "sessions.3.a.token", flip],
+  ["sessions", "sessions.3.a.order", put(2)],
+  ["sessions", "sessions.3.a_enckey", flip],
+  ["sessions", "sessions.4.b_to_a.inner", flip],
+  ["sessions", "sessions.4.tampered.0.outer", copy("sessions.4.a_to_b.outer")],
+  ["siphash", "box_ids.0.expect", flip],
+  ["siphash", "box_ids.2.messages.1.expect", flip],
+];
+
+test.each(PLANTED)("a wrong value planted in %s at %s is found", (name, path, change) => {
+  const json: unknown = JSON.parse(readFileSync(join(VECTORS, "telehash", `${name}.json`), "utf8"));
+  const at: At = (where) => where.split(".").reduce((value, key) => (value as Record<string, unknown>)[key], json);
+  const [, parent, key] = /^(?:(.*)\.)?(.*)$/.exec(path) ?? [];
+  const holder = (parent === undefined ? json : at(parent)) as Record<string, unknown>;
+  expect(holder).toHaveProperty([key ?? ""]); // the path leads somewhere
+  holder[key ?? ""] = change(at(path), at);
+  const { files, failed } = runFolder(folderWith("telehash", `${name}.json`, JSON.stringify(json)));
+  expect(files).toHaveLength(1);
+  expect(failed).toBeGreaterThan(0);
+  expect(files[0]?.failures).toHaveLength(failed);
+});
+
+test("other lists run as well: none, one, the same twice, in folders at any depth", () => {
+  const all = JSON.parse(readFileSync(join(VECTORS, "telehash", "lob.json"), "utf8"));
+  for (const list of [[], all.slice(4, 5), [...all, ...all]]) {
+    const folder = folderWith("a/b/telehash", "lob.json", JSON.stringify(list));
+    expect(runFolder(folder).files).toEqual([
+      {
+        file: "a/b/telehash/lob.json",
+        cases: list.length,
+        passed: list.length,
+        failed: 0,
+        unsupported: 0,
+        failures: [],
+      },
+    ]);
+  }
+});
+
+test("a file that is broken, empty or of another shape counts as failed, one of no known kind is only named", () => {
+  for (const content of ["", "{", "[1]", '{"encode":1}', "null", '{"box_ids":{}}'])
+    expect(runFolder(folderWith("telehash", "siphash.json", content)).failed, content).toBe(1);
+  expect(runFolder(folderWith("openbazaar", "cids.json", "[]")).failed).toBe(1);
+  const folder = folderWith("telehash", "constructor.json", "[]");
+  cpSync(join(VECTORS, "telehash", "lob.json"), join(folder, "lob.json")); // known by its name alone, not by its folder
+  expect(runFolder(folder)).toMatchObject({ files: [], failed: 0, unknown: ["lob.json", "telehash/constructor.json"] });
+  expect(() => runFolder(join(scratch, "nowhere"))).toThrow();
+});
+
+let folders = 0;
+function folderWith(below: string, file: string, content: string): string {
+  const folder = join(scratch, String(folders++));
+  mkdirSync(join(folder, below), { recursive: true });
+  writeFileSync(join(folder, below, file), content);
+  return folder;
+}
+
+function counts(files: readonly FileReport[], name: string): object {
+  const { cases, passed, unsupported } = files.find(({ file }) => file === name) ?? {};
+  return { cases, passed, unsupported };
+}
