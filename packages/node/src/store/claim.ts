@@ -14,13 +14,13 @@ export type Claim = { readonly pid: undefined; release(): Promise<void> } | { re
 export async function claim(dir: string): Promise<Claim> {
   const own = `lock.${process.pid}.${(await life(process.pid)).started}.${randomBytes(4).toString("hex")}`;
   const file = join(dir, own);
-  await (await open(file, "wx", 0o600)).close();
-  held.add(own);
+  held.add(own); // first: a claim of this process that is not held counts as one that was left behind
   const release = async (): Promise<void> => {
     held.delete(own);
     await remove(file);
   };
   try {
+    await (await open(file, "wx", 0o600)).close();
     for (const name of await readdir(dir)) {
       const [, pid, started] = CLAIM.exec(name) ?? [];
       if (pid === undefined || started === undefined || name === own) continue;
