@@ -13,7 +13,8 @@ step(
   () => hash("package-lock.json"),
   () => npm("ci", "--ignore-scripts", "--no-audit", "--no-fund"),
 );
-run(process.execPath, [join("node_modules", "@typescript", "native", "bin", "tsc"), "-b"]);
+// What runs, without the tests: a slip in one of those must not keep anybody from starting. `npm run check` sees them all.
+run(process.execPath, [join("node_modules", "@typescript", "native", "bin", "tsc"), "-b", "packages/lab"]);
 
 function step(stamp, want, act) {
   const file = join(root, stamp);

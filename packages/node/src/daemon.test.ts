@@ -39,6 +39,26 @@ describe("a daemon", () => {
     expect(await third.client.call<StatusInfo>("GET", "/v1/status")).toMatchObject({ name: "berta", seen: 0 });
   });
 
+  test("listens where it did last time, when nothing else is asked for", async () => {
+    const home = join(dir, "home");
+    const ports = (daemon: Daemon): number[] => daemon.peer.status().paths.map(({ port }) => port ?? 0);
+    const first = await startDaemon({ host: "127.0.0.1", home });
+    open.push(first);
+    const before = ports(first);
+    await first.close();
+    const second = await startDaemon({ host: "127.0.0.1", home });
+    open.push(second);
+    expect(ports(second)).toEqual(before);
+    await second.close();
+    for (const damage of ["what", "0 0", "99999 1"]) {
+      await writeFile(join(home, "ports"), damage);
+      const again = await startDaemon({ host: "127.0.0.1", home });
+      open.push(again);
+      expect(ports(again).every((port) => port > 0)).toBe(true);
+      await again.close();
+    }
+  });
+
   test("takes a cursor that cannot be read for none: mail is shown again, never skipped", async () => {
     const first = await start();
     await first.daemon.close();

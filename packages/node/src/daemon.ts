@@ -90,7 +90,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       : undefined;
     if (echo) opened.push(() => echo.close());
 
-    const transports = [...sockets(options), ...(echo ? [unlisted(network.transport("node"))] : [])];
+    const ports = join(home.dir, "ports");
+    const transports = [
+      ...sockets(options, await keptPorts(ports)),
+      ...(echo ? [unlisted(network.transport("node"))] : []),
+    ];
     const peer = await createPeer({
       store: levelStore({ dir: home.store, key, backend }),
       transports,
@@ -101,6 +105,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...(advertise === undefined ? {} : { advertise }),
     });
     opened.push(() => peer.close());
+    // Contacts and caches look for us where we were: after a restart beside other nodes it should be there again.
+    if (options.port === undefined && advertise === undefined) await keepPorts(ports, peer.status().paths);
     if (echo) await echo.befriend(peer);
 
     const stop = new AbortController();
@@ -158,9 +164,31 @@ async function bestBackend(say: (message: string) => void): Promise<Backend> {
   return native ?? portable;
 }
 
-function sockets({ port, host }: NetworkOptions): Transport[] {
-  const where = { ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }) };
-  return [udpTransport(where), tcpTransport(where)];
+/** The ports that were asked for, else those of last time. */
+function sockets({ port, host }: NetworkOptions, kept: Ports = {}): Transport[] {
+  const on = (chosen: number | undefined): { port?: number; host?: string } => ({
+    ...(chosen === undefined ? {} : { port: chosen }),
+    ...(host === undefined ? {} : { host }),
+  });
+  return [udpTransport(on(port ?? kept.udp)), tcpTransport(on(port ?? kept.tcp))];
+}
+
+interface Ports {
+  readonly udp?: number;
+  readonly tcp?: number;
+}
+
+async function keptPorts(file: string): Promise<Ports> {
+  const [, udp, tcp] = /^(\d{1,5}) (\d{1,5})$/.exec(await readText(file)) ?? [];
+  const ports = { udp: Number(udp), tcp: Number(tcp) };
+  const areFit = Object.values(ports).every((port) => port > 0 && port < 65_536);
+  return areFit ? ports : {};
+}
+
+async function keepPorts(file: string, paths: readonly Path[]): Promise<void> {
+  const portOf = (kind: string): number | undefined => paths.find(({ type }) => type.startsWith(kind))?.port;
+  const [udp, tcp] = [portOf("udp"), portOf("tcp")];
+  if (udp !== undefined && tcp !== undefined) await writeText(file, `${udp} ${tcp}`);
 }
 
 /** A transport whose address stands in no card: it means nothing outside this process. */
@@ -200,7 +228,7 @@ async function resolve(host: string): Promise<string> {
 /** The name given now, or the one kept from before. Throws "bad-name". */
 async function keepName(file: string, name: string | undefined): Promise<string | undefined> {
   if (name === undefined) return (await readText(file)) || undefined;
-  if (name.length > 64 || /\p{C}/u.test(name) || name.trim() !== name)
+  if (name.length > 64 || /[\p{C}\p{Zl}\p{Zp}]/u.test(name) || name.trim() !== name)
     throw new RestanteError(
       "bad-name",
       "a name has at most 64 characters, no control characters, and no space at its ends",

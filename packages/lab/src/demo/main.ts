@@ -123,9 +123,8 @@ async function demonstrate(dir: string, files: readonly string[]): Promise<void>
     return states.every((state) => state === "delivered");
   });
   for (const id of ids) say(indent(await alice.run("track", id)));
-  // All that may be left is what Alice has to say to Bob, who is gone: an acknowledgement of his own.
-  await until("the cache has let go of it all", async () => (await holds(cache)).bytes < 8 * 1024);
-  say(`\n  the cache holds ${describe(await holds(cache))}`);
+  await until("the cache has let go of every mail", async () => (await holds(cache)).bytes < 8 * 1024);
+  say(`\n  the cache holds ${describe(await holds(cache))}: Alice's acknowledgements, until Bob comes again`);
   await alice.offline();
   if ((await cache.kill("SIGTERM")) !== 0) throw new Error("the cache did not end in good order");
 }
@@ -248,7 +247,13 @@ async function holds(cache: Running): Promise<Holds> {
 }
 
 function describe({ boxes, messages, bytes }: Holds): string {
-  return messages === 0 ? "nothing" : `${bytes} bytes in ${messages} sealed messages in ${boxes} boxes`;
+  return messages === 0
+    ? "nothing"
+    : `${bytes} bytes in ${count(messages, "sealed message")} in ${count(boxes, "box", "boxes")}`;
+}
+
+function count(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
 }
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {

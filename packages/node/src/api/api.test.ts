@@ -197,6 +197,14 @@ describe("wrong requests", () => {
     ["an unknown member", "POST", "/v1/messages", '{"contact":"bob","text":"x","urgent":true}', 400, "bad-request"],
     ["a missing member", "POST", "/v1/messages", '{"contact":"bob"}', 400, "bad-request"],
     ["another type", "POST", "/v1/messages", '{"contact":"bob","text":5}', 400, "bad-request"],
+    [
+      "an end in seconds",
+      "POST",
+      "/v1/messages",
+      '{"contact":"bob","text":"x","expires":1795246183}',
+      400,
+      "bad-request",
+    ],
     ["an empty text", "POST", "/v1/messages", '{"contact":"bob","text":""}', 400, "bad-request"],
     [
       "a text that is no text any more",

@@ -100,6 +100,8 @@ export function createApi(options: ApiOptions): Hono {
   app.post("/v1/messages", async (c) => {
     const { contact, text, expires } = textBody.parse(await json(c.req.raw));
     const to = findContact(peer, contact);
+    if (expires !== undefined && expires <= Date.now())
+      throw new RestanteError("bad-request", "expires is over already: it is in milliseconds since 1970");
     const id = await peer.send(to.id, text, expires === undefined ? {} : { expires });
     return c.json({ id } satisfies SentInfo, 202, { location: `/v1/outbox/${id}` });
   });

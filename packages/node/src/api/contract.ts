@@ -5,7 +5,7 @@
 import type { ContactInfo, Hashname, LedgerEntry, MailState, OutboxEntry, Peer, RequestInfo } from "restante";
 import { z } from "zod";
 
-const text = (max: number) => z.string().min(1).max(max);
+const text = (max: number) => z.string().min(1, "must not be empty").max(max);
 /** Decimal digits only: "1e3", "" and " 7" are numbers to JavaScript, but nobody means them. */
 const natural = z
   .string()
@@ -20,7 +20,11 @@ export const inviteBody = z.strictObject({ once: z.boolean().optional() });
 /** POST /v1/contacts, POST /v1/caches */
 export const linkBody = z.strictObject({ link: text(16_384) });
 /** POST /v1/messages. `expires`: milliseconds since 1970. */
-export const textBody = z.strictObject({ contact, text: z.string().min(1), expires: z.int().positive().optional() });
+export const textBody = z.strictObject({
+  contact,
+  text: z.string().min(1, "must not be empty"),
+  expires: z.int().positive().optional(),
+});
 /** PUT /v1/files, the body being the file */
 export const fileQuery = z.strictObject({ contact, name: text(255), media: text(255).optional() });
 /** GET /v1/messages */

@@ -133,6 +133,7 @@ test("wrong use is told in one line on stderr, with its exit code", async () => 
     [["send", "bob"], 5, /too long for a text/, "x".repeat(600_000)],
     [["add"], 2, /give an invite in quotes/, ""],
     [["recv", "--json"], 3, /no daemon runs in .*nobody; `.* serve` starts one/, ""],
+    [["recv", "--out", main], 2, /is a file; --out takes a folder/, ""],
     [["serve", "--advertise", "here"], 2, /"here" is not an address: write host:port/, ""],
   ];
   const results = await Promise.all(cases.map(([args, , , input]) => restante([...args, ...nobody], { input })));

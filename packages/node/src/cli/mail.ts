@@ -77,6 +77,7 @@ export async function recv(
   options: { follow?: boolean; out: string },
   stop?: AbortSignal,
 ): Promise<number> {
+  await mustBeFolder(options.out);
   let { n: seen } = await client.call<SeenInfo>("GET", "/v1/seen");
   let code: number = EXIT.done;
   let shown = 0;
@@ -242,6 +243,12 @@ async function mustBeFile(file: string): Promise<void> {
     throw usage(`"${file}" cannot be read: ${error.code ?? error.message}`);
   });
   if (found.isDirectory()) throw usage(`"${file}" is a directory: pack it into one file first`);
+}
+
+/** Asked before any mail is: a folder that is not there yet is made when the first file comes. */
+async function mustBeFolder(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory() === false) throw usage(`"${path}" is a file; --out takes a folder`);
 }
 
 /** All of stdin as text, without one line end at its end. */

@@ -28,17 +28,18 @@ export async function serveCache(screen: Screen, options: DaemonOptions, stop: A
   const cache = await startCache(options);
   const { hashname, paths } = cache.status();
   const joinLink = cache.joinLink();
+  const tell = (): void => {
+    const { boxes, messages, bytes } = cache.status().held ?? { boxes: 0, messages: 0, bytes: 0 };
+    screen.out(JSON.stringify({ type: "holds", boxes, messages, bytes }));
+  };
+  // Before anybody can know our process id: without a listener the signal would kill us.
+  process.on("SIGUSR2", tell);
   if (screen.json) screen.out(JSON.stringify({ type: "ready", hashname, paths, home: options.home, joinLink }));
   else {
     screen.say(`restante: a cache, ${hashname}`);
     screen.say(`restante: listens on ${listensOn(paths).join(", ")}; what it holds is in memory only`);
     screen.out(joinLink);
   }
-  const tell = (): void => {
-    const { boxes, messages, bytes } = cache.status().held ?? { boxes: 0, messages: 0, bytes: 0 };
-    screen.out(JSON.stringify({ type: "holds", boxes, messages, bytes }));
-  };
-  process.on("SIGUSR2", tell);
   await aborted(stop);
   process.off("SIGUSR2", tell);
   await cache.close();
@@ -78,12 +79,13 @@ function welcome(screen: Screen, { hashname, paths, home, isDefaultHome, name, l
     `  ${screen.paint("dim", `# ${why}`)}`,
     `  ${restante} ${command}`,
   ];
+  const named = self().startsWith("npm ") ? "npm start -- --name NAME" : "start --name NAME";
   const code =
     qr || screen.isTerminal ? (qrCode(screen, link) ?? ["(it does not fit this terminal as a QR code)"]) : [];
   return [
     screen.paint("bold", "Restante is running."),
     "",
-    fact("name", name === undefined ? "none yet; start with --name NAME to have one" : printable(name)),
+    fact("name", name === undefined ? `none yet; \`${named}\` gives one` : printable(name)),
     fact("hashname", hashname),
     fact("listens on", listensOn(paths).join(`\n${" ".repeat(14)}`)),
     fact("home", tilde(home)),

@@ -3,7 +3,7 @@ import { text as readAll } from "node:stream/consumers";
 import type { ContactInfo, RequestInfo } from "restante";
 import type { Client } from "../api/client.ts";
 import type { ContactList, InviteInfo, JoinedInfo, RequestList, StatusInfo } from "../api/contract.ts";
-import { EXIT, usage } from "./failure.ts";
+import { EXIT, self, usage } from "./failure.ts";
 import { contactName } from "./mail.ts";
 import { qrCode } from "./qr-code.ts";
 import { count, printable, type Screen, short, size, table, time } from "./screen.ts";
@@ -47,7 +47,7 @@ export async function contacts(screen: Screen, client: Client): Promise<number> 
   const { contacts } = await client.call<ContactList>("GET", "/v1/contacts");
   if (screen.json) for (const contact of contacts) screen.out(JSON.stringify(contact));
   else if (contacts.length === 0)
-    screen.say("no contacts yet: `restante invite` makes a link for somebody, `restante add` takes one");
+    screen.say(`no contacts yet: \`${self()} invite\` makes a link for somebody, \`${self()} add\` takes one`);
   else {
     const rows = contacts.map((contact) => [
       short(contact.id),
@@ -70,7 +70,7 @@ export async function requests(
   if (verb !== undefined) {
     if (verb !== "accept" && verb !== "ignore")
       throw usage(`a request can be answered with accept or ignore, not with "${verb}"`);
-    if (id === undefined) throw usage(`which one? Give the id that \`restante requests\` shows: requests ${verb} ID`);
+    if (id === undefined) throw usage(`which one? Give the id that \`${self()} requests\` shows: requests ${verb} ID`);
     const request = await client.call<RequestInfo>("POST", `/v1/requests/${encodeURIComponent(id)}/${verb}`);
     if (screen.json) screen.out(JSON.stringify(request));
     else

@@ -2,6 +2,7 @@
  * The command line: names, options, help. What a command does is in the file of its kind. The daemon is loaded by the commands
  * that are one: for the others it would double the time that they take.
  */
+import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
@@ -69,6 +70,8 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     } catch (error) {
       if (!(error instanceof RestanteError)) throw error;
       const { code, message } = error;
+      if (code === "no-daemon" && existsSync(homePaths(home()).identity) && !existsSync(homePaths(home()).key))
+        throw new RestanteError(code, `${home()} is the home of a cache, which takes no commands`);
       if (code === "no-daemon")
         throw new RestanteError(
           code,
@@ -80,6 +83,8 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
   };
   const daemonOptions = (screen: Screen, options: ServeOptions): DaemonOptions => {
     const { port, host } = globals();
+    if (statSync(home(), { throwIfNoEntry: false })?.isDirectory() === false)
+      throw usage(`"${home()}" is a file; --home takes a directory`);
     return {
       home: home(),
       ...(port === undefined ? {} : { port }),
@@ -93,7 +98,11 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
   const serving = (command: Command): Command =>
     command
       .addOption(new Option("--name <name>", "what your contacts see; kept in the home").env("RESTANTE_NAME"))
-      .option("--advertise <host:port>", "give this address to others instead of this machine's; repeatable", collect);
+      .option(
+        "--advertise <host:port>",
+        "give this address to others instead of this machine's; a name is looked up once, now; repeatable",
+        collect,
+      );
 
   program.commandsGroup("Running:");
   serving(program.command("start"))
@@ -111,10 +120,10 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .description("run the daemon in the foreground")
     .option("--cache", "also hold mail for others, in memory")
     .addOption(
-      new Option("--cache-only", "hold mail for others and do nothing else; prints the link to join").conflicts([
-        "cache",
-        "name",
-      ]),
+      new Option(
+        "--cache-only",
+        "hold mail for others and do nothing else; prints the link to join, and on SIGUSR2 how much it holds",
+      ).conflicts(["cache", "name"]),
     )
     .action(async (options: ServeOptions) => {
       const { serve, serveCache } = await import("./node.ts");
@@ -140,7 +149,9 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .description("become the contact of who made an invite")
     .argument("[link]", "the invite, in quotes; - or nothing: read it from stdin")
     .action((link?: string) =>
-      ask((screen, client) => people.add(screen, client, link), { "bad-invite": "give the whole link, in quotes" }),
+      ask((screen, client) => people.add(screen, client, link), {
+        "bad-invite": `give a whole invite, in quotes; the link of a cache is for \`${self()} cache join\``,
+      }),
     );
   program
     .command("contacts")
@@ -150,7 +161,7 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .command("requests")
     .description("list strangers who wrote to you, or answer one")
     .argument("[answer]", "accept or ignore")
-    .argument("[id]", "of the request, or its start")
+    .argument("[id]", "of the request, or its start, four characters or more")
     .action((verb?: string, id?: string) =>
       ask((screen, client) => people.requests(screen, client, verb, id), {
         "not-found": `\`${self()} requests\` lists them`,
@@ -163,7 +174,9 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .description("let a cache hold mail for you while you are away")
     .argument("[link]", "that the cache printed, in quotes; - or nothing: read it from stdin")
     .action((link?: string) =>
-      ask((screen, client) => people.joinCache(screen, client, link), { "bad-link": "give the whole link, in quotes" }),
+      ask((screen, client) => people.joinCache(screen, client, link), {
+        "bad-link": `give all that the cache printed, in quotes; an invite is for \`${self()} add\``,
+      }),
     );
 
   const noMail = { "not-found": `\`${self()} outbox\` lists what is on its way`, ambiguous: "give more of its id" };
@@ -171,7 +184,7 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
   program
     .command("send")
     .description("send a text, files, or both; prints the id of each mail")
-    .argument("<contact>", "name, id, hashname, or the start of one")
+    .argument("<contact>", "name, id, hashname, or the start of one, four characters or more")
     .argument("[text...]", "the text; - or nothing: read it from stdin. Put -- before one that starts with a dash")
     .option("-f, --file <file>", "a file to send; repeatable", collect)
     .option("--wait <seconds>", "wait so long for delivery; exit code 75 when it takes longer", seconds)
@@ -196,12 +209,12 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
   program
     .command("track")
     .description("what happened to a mail of yours")
-    .argument("<id>", "that send printed, or its start")
+    .argument("<id>", "that send printed, or its start, four characters or more")
     .action((id: string) => ask((screen, client) => mail.track(screen, client, id), noMail));
   program
     .command("cancel")
     .description("give a mail up, and take its copies back where that is possible")
-    .argument("<id>", "that send printed, or its start")
+    .argument("<id>", "that send printed, or its start, four characters or more")
     .action((id: string) => ask((screen, client) => mail.cancel(screen, client, id), noMail));
 
   program.addHelpText("after", FOOTER);

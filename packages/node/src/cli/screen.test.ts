@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { qrCode } from "./qr-code.ts";
-import { clip, printable, type Screen, size, table } from "./screen.ts";
+import { clip, plainJson, printable, type Screen, size, table } from "./screen.ts";
 
 const screen: Screen = {
   json: false,
@@ -22,6 +22,17 @@ describe("text of others", () => {
         expect(shown.replace(oneLine ? "" : /[\n\t]/g, "")).not.toMatch(/\p{Cc}/u);
       }),
     );
+  });
+
+  test("is no more to a terminal as JSON, and the same to a program", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => {
+        const line = plainJson(JSON.stringify({ text }));
+        expect(line).not.toMatch(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u);
+        expect(JSON.parse(line)).toEqual({ text });
+      }),
+    );
+    expect(plainJson(JSON.stringify("\u009b2J"))).toBe('"\\u009b2J"');
   });
 
   test("keeps its words, lines and marks", () => {

@@ -26,7 +26,7 @@ export function createScreen(options: { json?: boolean; color: boolean }): Scree
     isTerminal,
     hasColor,
     columns: process.stdout.columns || 80,
-    out: (line) => void process.stdout.write(`${line}\n`),
+    out: (line) => void process.stdout.write(`${options.json ? plainJson(line) : line}\n`),
     say: (line) => void process.stderr.write(`${line}\n`),
     paint: (style, text) => (hasColor ? styleText(style, text, { validateStream: false }) : text),
   };
@@ -40,6 +40,14 @@ export function printable(text: string, { oneLine = false } = {}): string {
   const lines = text.replace(/\r\n?/g, "\n");
   const flat = oneLine ? lines.replace(/[\n\t\u2028\u2029]+/g, " ") : lines;
   return flat.replace(/(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, "\u{FFFD}");
+}
+
+/** JSON with the same meaning that a terminal shows as it stands: what `printable` takes out is escaped. */
+export function plainJson(json: string): string {
+  return json.replace(
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
+    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Cut to a number of columns, counting wide characters as two. */

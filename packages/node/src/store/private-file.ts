@@ -1,7 +1,7 @@
 /** Files and folders that hold secrets: for our user alone, and refused when others can read them. */
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, stat, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { RestanteError } from "restante";
 
 /** The file's bytes; `undefined` when there is none. Throws "open-permissions" when others may read or write it. */
@@ -49,8 +49,9 @@ export async function createPrivate(file: string, bytes: Uint8Array): Promise<bo
  * Throws "open-permissions" when it is open to others.
  */
 export async function privateFolder(dir: string): Promise<void> {
-  const first = await mkdir(dir, { recursive: true, mode: 0o700 });
-  for (let made = dir; first !== undefined && made.length >= first.length; made = dirname(made))
+  const path = resolve(dir); // a relative one never gets shorter than "."
+  const first = await mkdir(path, { recursive: true, mode: 0o700 });
+  for (let made = path; first !== undefined && made.length >= first.length; made = dirname(made))
     await syncFolder(dirname(made));
   refuseOpen(dir, (await stat(dir)).mode, "700");
 }
