@@ -302,3 +302,33 @@ test("stop refuses what is pending and lets nothing more out", () => {
   expect(t.log).not.toContain("transmit 1");
   expect(t.states.at(-1)).toBe("stopped");
 });
+
+describe("a clock that is set back", () => {
+  test("by little changes nothing; by more begins the root anew, which waits for nothing that lies ahead", () => {
+    const t = setup(() => []);
+    t.clock.now += 3_600_000;
+    t.driver.tick();
+    t.clock.now -= 59_000;
+    t.driver.input(received(1));
+    expect(t.roots).toHaveLength(1);
+    t.clock.now -= 61_000;
+    t.driver.tick();
+    expect(t.roots).toHaveLength(2);
+    expect(t.last().inputs).toEqual([{ type: "start" }]);
+    expect(t.log.some((line) => line.startsWith("trouble the clock"))).toBe(true);
+    t.driver.input(received(2));
+    expect(t.last().inputs.at(-1)).toEqual(received(2));
+  });
+
+  test("refuses a call, and a store that failed is tried again at once", () => {
+    const t = setup(() => [], true);
+    t.clock.now += 3_600_000;
+    t.driver.tick();
+    t.clock.now = 1000;
+    const codes: unknown[] = [];
+    t.driver.call(call, (_value, error) => codes.push(error?.code));
+    expect(codes).toEqual(["restarted"]);
+    expect(t.driver.state).toBe("running");
+    expect(t.roots).toHaveLength(2);
+  });
+});

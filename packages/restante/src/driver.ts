@@ -77,6 +77,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   #retries = 0;
   #retryAt: Time | undefined;
   #nextCall = 1;
+  #latest: Time = Number.NEGATIVE_INFINITY;
   #dropped = 0;
 
   constructor(options: DriverOptions<Root>) {
@@ -140,6 +141,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   /** The time asked for by `io.wake` has come. */
   tick(): void {
     const now = this.#io.now();
+    if (this.#isSetBack(now)) return;
     if (this.#retryAt !== undefined && this.#retryAt <= now) {
       this.#retryAt = undefined;
       this.#load();
@@ -164,12 +166,31 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
 
   #turn(input: RootIn): void {
     const root = this.#root;
-    if (root === undefined) return;
-    const out = root.handle(input, this.#io.now());
+    const now = this.#io.now();
+    if (root === undefined || this.#isSetBack(now)) return;
+    const out = root.handle(input, now);
     for (const effect of out) this.#waiting.push(effect);
     if (out.length > 0) this.#waitingTurns++;
     this.#flush();
     this.#wake();
+  }
+
+  /**
+   * True: the clock was set back, and the root begins anew. All that it meant to do some time would wait until the clock is
+   * again where it was, which can take years.
+   */
+  #isSetBack(now: Time): boolean {
+    const isBack = now + SET_BACK_MS < this.#latest;
+    this.#latest = now;
+    if (!isBack || this.#state === "stopped") return false;
+    this.#io.trouble("the clock was set back; starting again with what is stored");
+    this.#retryAt = undefined;
+    if (this.#options.durable ?? true) this.#load();
+    else {
+      this.#drop("restarted");
+      this.#begin(new Map());
+    }
+    return true;
   }
 
   /** Release what may leave; commit first where a turn saves. One commit at a time: meanwhile turns gather to the next. */
@@ -340,6 +361,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
 
 const STARTS_KEY = "driver/starts"; // its length is a small counter; only that it can be written matters
 const MAX_WAITING_TURNS = 4096; // at some 1.5 kB a packet: a few MiB of undone work
+const SET_BACK_MS = 60_000; // clocks are put right by less all the time, and nothing waits much longer for that
 const RETRY_MS = [1_000, 3_000, 8_000, 20_000, 60_000]; // DESIGN 4, point 2
 const REFUSALS = {
   "store-failed": "the store does not work at the moment, so nothing can be promised; try again later",

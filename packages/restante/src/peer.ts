@@ -143,6 +143,8 @@ export class Root implements Machine<RootIn, RootOut> {
   readonly #door: Door;
   /** Why a link is kept: "own" cache, "contact", or a role's name. No reason left: the mesh may drop it. */
   readonly #reasons = new Map<Hashname, Set<string>>();
+  /** What a contact's cache is shown: the URI of the mail that goes there. */
+  readonly #uris = new Map<Hashname, string>();
   /** Caches that have not answered yet, by the number of the call. */
   readonly #joining = new Map<number, { cache: Hashname; keys: Keys; paths: readonly Path[]; uri: string }>();
   readonly #owner = new Map<number, Role>();
@@ -181,7 +183,7 @@ export class Root implements Machine<RootIn, RootOut> {
       cap: options.cache?.cap ?? 0,
       admit: (uri, to, sender, now) => this.#door.quotaClass(uri, to, sender, now),
     });
-    this.#inbox = new Inbox({ backend, self, handles });
+    this.#inbox = new Inbox({ backend, self, handles, isContact: (peer) => this.#book.of(peer) !== undefined });
     this.#join = new Join({ handles, answer: (uri, peer, now) => this.#door.joinAnswer(uri, peer, now) });
     if (!options.mail) return;
     this.#mail = new Mail({
@@ -191,6 +193,7 @@ export class Root implements Machine<RootIn, RootOut> {
       boxId: (sender, recipient) => boxId(backend, sender, recipient),
       messageId: (box, bytes) => messageId(backend, box, bytes),
       cardFor: (reader) => encodeCard(this.#cardFor(reader)),
+      isInvite: (secret) => this.#door.hasInvite(secret),
       saved: new Map([...saved].filter(([key]) => key.startsWith("mail/"))),
     });
   }
@@ -427,7 +430,7 @@ export class Root implements Machine<RootIn, RootOut> {
       case "renewed":
         return this.#post({ child: "cache", input: { type: "renewed", peer: out.hashname } });
       case "opened": {
-        const role = this.#roleFor(out.kind, out.head["to"]);
+        const role = this.#roleFor(out);
         if (role === undefined) {
           this.#post({ child: "mesh", input: { type: "fail", ch: out.ch, err: "unknown type" } });
           return;
@@ -443,14 +446,15 @@ export class Root implements Machine<RootIn, RootOut> {
     }
   }
 
-  #roleFor(kind: string, to: unknown): Role | undefined {
+  #roleFor({ kind, head, peer }: Extract<MeshOut, { type: "opened" }>): Role | undefined {
     switch (kind) {
       case "boxes":
-        return "inbox";
+        // Of our own caches alone: whoever else shows boxes wants to see what we do with them. The other role is silent.
+        return this.#door.address(peer) === undefined ? "cache" : "inbox";
       case "inbox":
         return "cache";
       case "outbox":
-        return to === this.#options.identity.hashname ? "inbox" : "cache";
+        return head["to"] === this.#options.identity.hashname ? "inbox" : "cache";
       case JOIN_CHANNEL:
         return "join";
       default:
@@ -464,11 +468,13 @@ export class Root implements Machine<RootIn, RootOut> {
         const { id, route, to, bytes, expires } = out;
         const x = Math.max(1, Math.ceil((expires - this.#now) / 1000));
         const { via, uri } = this.#via(route);
+        this.#introduceWith(via, uri);
         this.#post({ child: "outbox", input: { type: "deposit", id, via, to, x, bytes, ...(uri ? { uri } : {}) } });
         return;
       }
       case "withdraw": {
         const { via, uri } = this.#via(out.route);
+        this.#introduceWith(via, uri);
         const { to, ids } = out;
         this.#post({ child: "outbox", input: { type: "remove", via, to, ids, ...(uri ? { uri } : {}) } });
         return;
@@ -479,7 +485,7 @@ export class Root implements Machine<RootIn, RootOut> {
       case "introduce":
         return this.#onIntroduce(out);
       case "card":
-        return this.#onCard(out.contact, out.from, out.card);
+        return this.#onCard(out);
       case "event":
         return this.#tell(out.event);
       case "reply":
@@ -504,6 +510,17 @@ export class Root implements Machine<RootIn, RootOut> {
     return route.type === "direct" ? { via: route.peer, uri: undefined } : { via: route.cache, uri: route.uri };
   }
 
+  /**
+   * A cache opens its door to the URI of any of its recipients. So it is shown that of the mail which wants to go there now:
+   * a contact whose card gives a bad one for a cache keeps no other contact's mail away from it.
+   */
+  #introduceWith(via: Hashname, uri: string | undefined): void {
+    if (uri === undefined || uri === "" || this.#up.has(via) || this.#uris.get(via) === uri) return;
+    this.#uris.set(via, uri);
+    const [reason] = this.#reasons.get(via) ?? [];
+    if (reason !== undefined) this.#keep(via, reason);
+  }
+
   #refuse(req: number, code: string, message: string): void {
     this.#out.push({ type: "refuse", req, code, message });
   }
@@ -525,13 +542,18 @@ export class Root implements Machine<RootIn, RootOut> {
     const reasons = this.#reasons.get(hashname);
     if (reasons === undefined || !reasons.delete(reason) || reasons.size > 0) return;
     this.#reasons.delete(hashname);
+    this.#uris.delete(hashname);
     this.#post({ child: "mesh", input: { type: "unwant", hashname } });
   }
 
   /** How to reach a hashname: as our own cache, as one that we join, as a contact, as a contact's cache. */
   #address(hashname: Hashname): { keys: Keys; paths: readonly Path[]; uri: string | undefined } | undefined {
     const joining = [...this.#joining.values()].find(({ cache }) => cache === hashname);
-    return joining ?? this.#door.address(hashname) ?? this.#book.address(hashname);
+    const own = joining ?? this.#door.address(hashname);
+    if (own !== undefined) return own;
+    const known = this.#book.address(hashname);
+    const uri = this.#book.of(hashname) === undefined ? this.#uris.get(hashname) : undefined;
+    return known && { ...known, uri: uri ?? known.uri };
   }
 
   /** Whether this handshake may be answered. Nothing else decides if a stranger learns that we exist. */
@@ -584,6 +606,7 @@ export class Root implements Machine<RootIn, RootOut> {
       return this.#refuse(req, "unreachable", "nobody could reach you yet: listen on an address or join a cache first");
     const secret = random(16);
     this.#out.push(...this.#door.invite(secret, once, this.#now));
+    this.#post({ child: "mail", input: { type: "forgive" } });
     const { keys, hashname } = identity;
     const invite = { keys, hashname, paths, caches, card: idBytes(this.#card.id), secret };
     const link = encodeInvite(name === undefined ? invite : { ...invite, name });
@@ -630,10 +653,12 @@ export class Root implements Machine<RootIn, RootOut> {
     if (change.isNew) this.#sendCard(change.contact.id);
   }
 
-  #onCard(contact: string, from: Hashname, bytes: Uint8Array): void {
-    const card = parseCard(this.#options.crypto.backend, bytes);
-    const change = card && this.#book.update(contact, from, card);
+  #onCard({ contact, from, card, secret }: Extract<MailOut, { type: "card" }>): void {
+    const parsed = parseCard(this.#options.crypto.backend, card);
+    const change = parsed && this.#book.update(contact, from, parsed);
     if (change !== undefined) this.#apply(change);
+    // Two people may invite each other: an invite for one is used up by a contact, too.
+    if (secret !== undefined) this.#out.push(...this.#door.spend(secret));
   }
 
   #apply({ contact, isNew, save }: Change): void {

@@ -142,3 +142,47 @@ test("who receives and leaves at once has still acknowledged", () =>
     while ((await bob.track(id))?.at(-1)?.state !== "delivered")
       await new Promise((resolve) => setTimeout(resolve, 20));
   }));
+
+test("a name that no card can carry is refused, a long one is cut between characters", () =>
+  withPeers(async (peer) => {
+    for (const name of ["", "two\nlines", "two\u2028lines", "back\u202ewards"])
+      await expect(createPeer({ name })).rejects.toMatchObject({ code: "bad-name" });
+    const [alice, bob] = [await peer("alice", { name: `${"x".repeat(63)}\u{1f600}` }), await peer("bob")];
+    expect((await bob.add(await alice.invite())).name).toBe("x".repeat(63));
+  }));
+
+test("of more addresses than a card has room for the first count", () =>
+  withPeers(async (peer) => {
+    const advertise = Array.from({ length: 40 }, (_, i) => ({ type: "udp4", ip: `192.0.2.${i + 1}`, port: 42424 }));
+    const alice = await peer("alice", { advertise });
+    expect(alice.status().paths).toEqual(advertise.slice(0, 16));
+    expect(await alice.invite()).toContain("link://192.0.2.1");
+  }));
+
+test("a peer whose transport cannot start closes what it had opened", async () => {
+  const closed: string[] = [];
+  const network = new MemoryNetwork();
+  const [good, bad] = [network.transport("good"), network.transport("bad")];
+  const store = memoryStore();
+  const close = store.close.bind(store);
+  store.close = async () => {
+    closed.push("store");
+    await close();
+  };
+  const transports = [
+    { ...good, stop: async () => void closed.push("transport") },
+    { ...bad, start: () => Promise.reject(new Error("no address")) },
+  ];
+  await expect(createPeer({ store, transports })).rejects.toThrow("no address");
+  expect(closed).toEqual(["transport", "store"]);
+});
+
+test("closing ends the streams of events", () =>
+  withPeers(async (peer) => {
+    const alice = await peer("alice");
+    const events = alice.events();
+    const waiting = events.next();
+    await alice.close();
+    expect((await waiting).done).toBe(true);
+    for await (const _ of events) throw new Error("there is nothing more to tell");
+  }));

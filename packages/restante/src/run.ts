@@ -4,7 +4,7 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { type Random, RestanteError, toHex, utf8 } from "./bytes/index.ts";
-import type { Path } from "./card/index.ts";
+import { isName, MAX_PATHS, type Path } from "./card/index.ts";
 import {
   type Backend,
   type CipherSet,
@@ -40,7 +40,7 @@ export interface PeerOptions {
   readonly transports?: readonly Transport[];
   /** Default: the one in the store, made at the first start. */
   readonly identity?: Identity;
-  /** Shown to people who get our card; at most 64 characters. */
+  /** Shown to people who get our card: one line, cut to 64 characters. */
   readonly name?: string;
   /** Hold boxes for others, in memory. Sizes in bytes: `cap` per sender and recipient, `quota` per recipient. */
   readonly cache?: { readonly cap?: number; readonly quota?: number } | undefined;
@@ -48,7 +48,7 @@ export interface PeerOptions {
   readonly boxes?: BoxStore;
   /** False: only a cache; nothing is written anywhere. */
   readonly mail?: boolean;
-  /** Addresses to put into cards and invites instead of those on which the transports listen. */
+  /** Addresses to put into cards and invites instead of those on which the transports listen. The first 16 count. */
   readonly advertise?: readonly Path[];
   /** The cryptographic primitives. Default: portable JavaScript. `@restante/node` has a native one. */
   readonly backend?: Backend;
@@ -82,7 +82,7 @@ export interface Peer {
   /** Strangers who wrote to us and wait for an answer. */
   requests(): readonly RequestInfo[];
   accept(request: string): Promise<void>;
-  /** Forget a request. The stranger learns nothing. */
+  /** Forget a request, and what else the stranger sends in the next 30 days, or until the next invite. Nobody learns of it. */
   ignore(request: string): Promise<void>;
   /**
    * Resolves with the mail's id (32 hex characters) when the mail is durable here. Codes: "not-found" (no such contact),
@@ -99,7 +99,7 @@ export interface Peer {
   inbox(options?: { after?: number; limit?: number }): Promise<Received[]>;
   /** The bytes of a received file, in pieces. Code: "not-found". */
   file(mail: Received): AsyncIterable<Uint8Array>;
-  /** Everything that happens from this call on. A reader who falls 10,000 events behind loses the oldest. */
+  /** Everything that happens from this call on. A reader who falls 10,000 events behind loses the oldest. Ends with `close`. */
   events(): AsyncIterableIterator<PeerEvent>;
   /** The same, called at once. Gives back the function that ends it. */
   on(listener: (event: PeerEvent) => void): () => void;
@@ -116,7 +116,8 @@ export interface Peer {
 }
 
 /**
- * Start a peer. Throws what the store and the transports throw when they cannot open ("store-locked", "address-in-use", ...).
+ * Start a peer. Throws "bad-name", and what the store and the transports throw when they cannot open ("store-locked",
+ * "address-in-use", ...); what was opened before is closed again then.
  */
 export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const clock = options.clock ?? Date.now;
@@ -130,12 +131,20 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const store = options.store ?? memoryStore();
   const transports = options.transports ?? [];
   const trouble = options.onTrouble ?? (() => {});
+  const name = options.name?.slice(0, NAME_LENGTH).replace(/[\ud800-\udbff]$/, ""); // no half of a character
+  if (name !== undefined && !isName(name))
+    throw new RestanteError("bad-name", "a name is one line of text, without control characters, and not empty");
   const crypto = createCrypto(options.backend ?? portable, options.cipherSets);
   const cache = options.cache && { cap: options.cache.cap ?? 8 * MIB, quota: options.cache.quota ?? 64 * MIB };
   const boxes = cache && (options.boxes ?? memoryBoxStore({ box: cache.cap, recipient: cache.quota }));
 
   await store.open();
-  const identity = options.identity ?? (await ownIdentity(crypto, random, store));
+  const identity =
+    options.identity ??
+    (await ownIdentity(crypto, random, store).catch(async (error: unknown) => {
+      await store.close();
+      throw error;
+    }));
   const byType = new Map(transports.flatMap((transport) => transport.types.map((type) => [type, transport] as const)));
   const listeners = new Set<(event: PeerEvent) => void>();
   const paths: Path[] = [];
@@ -210,7 +219,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     identity,
     random,
     paths,
-    ...(options.name === undefined ? {} : { name: options.name.slice(0, 64) }),
+    ...(name === undefined ? {} : { name }),
     ...(cache === undefined ? {} : { cache }),
   };
   const driver = new Driver({
@@ -220,17 +229,20 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     ...(cache === undefined ? {} : { bareRoot: () => new Root({ ...common, saved: new Map(), mail: false }) }),
   });
 
-  for (const transport of transports) {
-    const own = await transport.start({
-      received: (path, bytes) => driver.input({ type: "received", path, bytes }),
-      path: (path, open) => driver.input({ type: "path", path, open }),
-      writable: (path, credit) => driver.input({ type: "writable", path, credit }),
-      trouble,
-    });
-    paths.push(...own);
-  }
-  if (options.advertise !== undefined) paths.splice(0, paths.length, ...options.advertise);
+  const started: Transport[] = [];
   try {
+    for (const transport of transports) {
+      const own = await transport.start({
+        received: (path, bytes) => driver.input({ type: "received", path, bytes }),
+        path: (path, open) => driver.input({ type: "path", path, open }),
+        writable: (path, credit) => driver.input({ type: "writable", path, credit }),
+        trouble,
+      });
+      started.push(transport);
+      paths.push(...own);
+    }
+    if (options.advertise !== undefined) paths.splice(0, paths.length, ...options.advertise);
+    paths.splice(MAX_PATHS); // a card has no room for more
     await new Promise<void>((resolve, reject) => {
       onState = (state, why) => {
         if (state === "running") resolve();
@@ -240,7 +252,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     });
   } catch (error) {
     driver.stop();
-    await Promise.all(transports.map((transport) => transport.stop()));
+    await Promise.all(started.map((transport) => transport.stop()));
     await store.close();
     throw error;
   }
@@ -254,6 +266,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     if (driver.root === undefined) throw new RestanteError("not-running", "the peer is not running");
     return driver.root;
   };
+  const closing = new Set<() => void>();
   const on = (listener: (event: PeerEvent) => void): (() => void) => {
     listeners.add(listener);
     return () => listeners.delete(listener);
@@ -301,7 +314,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       return pairs.map(([, value]) => JSON.parse(new TextDecoder().decode(value)) as Received);
     },
     file: (mail) => readFile(store, mail),
-    events: () => eventStream(on),
+    events: () => eventStream(on, closing),
     on,
     join: (link) => call({ type: "join", link }),
     joinLink() {
@@ -315,6 +328,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
         await new Promise((resolve) => setTimeout(resolve, FLUSH_PAUSE_MS));
       driver.stop();
       clearTimeout(timer);
+      for (const end of closing) end();
       await Promise.all(transports.map((transport) => transport.stop()));
       await store.close();
     },
@@ -408,7 +422,10 @@ async function* readFile(store: Store, mail: Received): AsyncIterable<Uint8Array
 }
 
 /** Listens from the moment it is made, so that nothing is missed between asking and the first `await`. */
-function eventStream(on: (listener: (event: PeerEvent) => void) => () => void): AsyncIterableIterator<PeerEvent> {
+function eventStream(
+  on: (listener: (event: PeerEvent) => void) => () => void,
+  closing: Set<() => void>,
+): AsyncIterableIterator<PeerEvent> {
   const queue: PeerEvent[] = [];
   let wake = (): void => {};
   let isOver = false;
@@ -417,12 +434,17 @@ function eventStream(on: (listener: (event: PeerEvent) => void) => () => void): 
     queue.push(event);
     wake();
   });
-  const over = async (): Promise<IteratorReturnResult<undefined>> => {
+  const finish = (): void => {
     isOver = true;
+    closing.delete(finish);
     end();
     wake();
+  };
+  const over = async (): Promise<IteratorReturnResult<undefined>> => {
+    finish();
     return { done: true, value: undefined };
   };
+  closing.add(finish);
   return {
     [Symbol.asyncIterator]() {
       return this;
@@ -457,3 +479,4 @@ const CUT_OFF = new Set(["restarted", "stopped", "not-running", "store-failed"])
 const FLUSH_TRIES = 100;
 const FLUSH_PAUSE_MS = 20;
 const MAX_QUEUED_EVENTS = 10_000;
+const NAME_LENGTH = 64; // as in a card

@@ -329,6 +329,18 @@ describe("outbox", () => {
     expect(new Set(puts.slice(0, 9).map((op) => op.type === "put" && op.box)).size).toBe(2); // eight of the first peer
   });
 
+  test("[X20] strangers leave half messages in a room of their own, however many they are", () => {
+    const desk = new Desk();
+    const guests = Array.from({ length: 200 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
+    const channels = guests.flatMap((peer) =>
+      Array.from({ length: 9 }, () => desk.outbox(peer, { uri: "guest" }, bytesOf(60_000)).ch),
+    );
+    desk.outbox(alice, { done: true }, bytesOf(60_000));
+    expect(desk.stored()).toHaveLength(1);
+    for (const ch of channels) desk.packet(ch, { done: true }, bytesOf(1));
+    expect(desk.stored()).toHaveLength(Math.floor((1024 * 1024) / 60_000));
+  });
+
   test("[X20] a half message that nobody continues gives way after ten seconds", () => {
     const desk = new Desk();
     const peers = Array.from({ length: 18 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));

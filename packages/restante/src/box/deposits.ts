@@ -5,7 +5,7 @@
 import type { Time } from "../bytes/index.ts";
 import { type Backend, type Hashname, parseHashname } from "../crypto/index.ts";
 import { flag, type JsonObject, text, uint } from "../wire/index.ts";
-import { Assembly, AssemblyRoom } from "./assembly.ts";
+import { Assembly, AssemblyRoom, MAX_MESSAGE_BYTES } from "./assembly.ts";
 import { type ChannelEvent, type ChannelOpened, NOTHING } from "./channel.ts";
 import { boxId, messageId, removedId } from "./ids.ts";
 import type { BoxClass, PartOut } from "./operations.ts";
@@ -29,6 +29,8 @@ interface Deposit {
 export class Deposits {
   readonly #options: Options;
   readonly #room = new AssemblyRoom({ perPeer: MAX_BYTES_PER_PEER, inAll: MAX_BYTES });
+  /** Whoever has an invite can come under any number of hashnames: their half messages must not shut out the others. */
+  readonly #strangersRoom = new AssemblyRoom({ perPeer: MAX_MESSAGE_BYTES, inAll: MAX_STRANGER_BYTES });
   readonly #deposits = new Map<number, Deposit>();
   readonly #ofPeer = new Map<Hashname, Set<number>>();
 
@@ -51,7 +53,8 @@ export class Deposits {
         ? undefined
         : { to, uri, box: boxId(backend, open.peer, to) };
     const granted = target && admit(uri, target.to, open.peer, now);
-    const message = new Assembly(this.#room, open.peer);
+    const isKnown = granted !== undefined && granted !== "stranger";
+    const message = new Assembly(isKnown ? this.#room : this.#strangersRoom, open.peer);
     this.#deposits.set(open.ch, { peer: open.peer, target, message, class: granted, askedAt: now });
     channels.add(open.ch);
     this.#ofPeer.set(open.peer, channels);
@@ -118,6 +121,7 @@ export class Deposits {
 }
 
 const MAX_BYTES = 8 * 1024 * 1024; // of unfinished messages in all: X20
+const MAX_STRANGER_BYTES = 1024 * 1024; // the same of strangers, besides
 const MAX_BYTES_PER_PEER = 512 * 1024; // eight of the longest
 const MAX_CHANNELS_PER_PEER = 64;
 const MAX_LIFETIME_S = 30 * 24 * 60 * 60; // DESIGN "Constants"

@@ -24,7 +24,8 @@ class Desk {
   #ch = 1;
 
   constructor() {
-    this.inbox = new Inbox({ backend: portable, self, handles: () => this.#ch++ });
+    const isContact = (peer: Hashname): boolean => peer === alice;
+    this.inbox = new Inbox({ backend: portable, self, handles: () => this.#ch++, isContact });
   }
 
   take(input: InboxIn): InboxOut[] {
@@ -237,6 +238,17 @@ describe("fetching", () => {
   });
 });
 
+test("what is to be removed at a cache that takes no removal is bounded", () => {
+  const desk = new Desk();
+  desk.boxes([BOX]);
+  for (let n = 0; n < 3000; n++) {
+    const body = Uint8Array.of(n >> 8, n, 1);
+    desk.packet(1, { done: true }, body);
+    desk.take({ type: "done", via: carol, box: BOX, id: idOf(body) });
+  }
+  expect(desk.take({ type: "writable", ch: 1, credit: 10_000 })).toHaveLength(1024);
+});
+
 describe("directly", () => {
   test("[C1] [C29] a sender leaves messages with us as with a cache", () => {
     const desk = new Desk();
@@ -275,6 +287,23 @@ describe("directly", () => {
       (outs) => outs.length > 1,
     );
     expect(finished).toHaveLength(8);
+  });
+
+  test("[X20] what strangers leave unfinished takes nothing from a contact", () => {
+    const desk = new Desk();
+    for (let n = 0; n < 300; n++) {
+      const peer = hashnameFromBytes(
+        new Uint8Array(32)
+          .fill(50)
+          .fill(n >> 8, 1, 2)
+          .fill(n, 2, 3),
+      );
+      const open = { type: "opened", reliable: true, kind: "outbox", head: { type: "outbox", to: self } } as const;
+      desk.take({ ...open, ch: 3000 + n, peer, body: bytesOf(60_000) });
+    }
+    expect(desk.outbox({ done: true }, bytesOf(60_000))).toMatchObject([{ type: "message" }, { type: "took" }]);
+    const finished = Array.from({ length: 300 }, (_, n) => desk.packet(3000 + n, { done: true }, bytesOf(1)));
+    expect(finished.filter((outs) => outs.length > 1)).toHaveLength(Math.floor((1024 * 1024) / 60_000));
   });
 });
 

@@ -5,7 +5,7 @@
 import { Deadlines, fromHex, type Machine, type Time, toHex } from "../bytes/index.ts";
 import type { Backend, Hashname } from "../crypto/index.ts";
 import { flag, type JsonObject, uint } from "../wire/index.ts";
-import { Assembly, AssemblyRoom } from "./assembly.ts";
+import { Assembly, AssemblyRoom, MAX_MESSAGE_BYTES } from "./assembly.ts";
 import { type ChannelEvent, type ChannelOp, type ChannelOpened, NOTHING } from "./channel.ts";
 import { boxId, ID_BYTES, messageId } from "./ids.ts";
 
@@ -86,10 +86,20 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   readonly #channels = new Map<number, Reader | Direct | Advert>();
   readonly #fetched = new AssemblyRoom({ perPeer: MAX_FETCHED_PER_PEER, inAll: MAX_FETCHED });
   readonly #direct = new AssemblyRoom({ perPeer: MAX_DIRECT_PER_PEER, inAll: MAX_DIRECT });
+  /** For whoever is linked and no contact, under any number of hashnames: they must not shut out the contacts. */
+  readonly #strangers = new AssemblyRoom({ perPeer: MAX_MESSAGE_BYTES, inAll: MAX_STRANGERS });
+  readonly #isContact: (peer: Hashname) => boolean;
   readonly #slow = new Deadlines<Hashname>();
   #outs: InboxOut[] = [];
 
-  constructor(options: { readonly backend: Backend; readonly self: Hashname; readonly handles: () => number }) {
+  /** `isContact`: default everybody. */
+  constructor(options: {
+    readonly backend: Backend;
+    readonly self: Hashname;
+    readonly handles: () => number;
+    readonly isContact?: (peer: Hashname) => boolean;
+  }) {
+    this.#isContact = options.isContact ?? (() => true);
     this.#backend = options.backend;
     this.#self = options.self;
     this.#handles = options.handles;
@@ -148,7 +158,8 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     const way = this.#way(open.peer);
     if (open.kind === "outbox") {
       const isForUs = open.head["to"] === this.#self;
-      const message = isForUs ? new Assembly(this.#direct, open.peer) : undefined;
+      const room = this.#isContact(open.peer) ? this.#direct : this.#strangers;
+      const message = isForUs ? new Assembly(room, open.peer) : undefined;
       this.#channels.set(ch, { kind: "outbox", ch, way, message });
     } else if (open.kind === "boxes") this.#channels.set(ch, { kind: "boxes", ch, way });
     else return;
@@ -258,7 +269,8 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     if (removal !== undefined && fromHex(box)?.length === ID_BYTES) {
       const reader = way.readers.get(box);
       if (reader !== undefined) {
-        reader.removals.add(removal);
+        // Who does not acknowledge what we ask must not make us remember it without end: what is left comes again.
+        if (reader.removals.size < MAX_REMOVALS) reader.removals.add(removal);
         this.#sendRemovals(reader);
       } else if (box !== this.#boxOf(way)) {
         // Its channel was ended to make room for others. (What came from the sender itself lies nowhere.)
@@ -388,10 +400,11 @@ const MAX_IDS = 120; // seed 003: "only up to 120 IDs are included per message"
 const MAX_WANTED = 4096; // boxes that wait to be opened, per cache
 const MAX_DRAINING = 16; // boxes that are being fetched at once, per cache
 const MAX_STANDING = 32; // open inboxes per cache, of the 64 that it serves
-const MAX_REMOVALS = 1024; // that wait for an inbox to be opened, per box
+const MAX_REMOVALS = 1024; // that wait for an inbox to be opened or to take them, per box
 const MAX_OPEN = 64; // messages of one peer that the application has not dealt with
 const SLOW_MS = 60_000;
 const MAX_FETCHED_PER_PEER = (MAX_STANDING + 1) * 64 * 1024;
 const MAX_FETCHED = 16 * 1024 * 1024;
 const MAX_DIRECT_PER_PEER = 512 * 1024; // as at a cache
 const MAX_DIRECT = 8 * 1024 * 1024;
+const MAX_STRANGERS = 1024 * 1024;

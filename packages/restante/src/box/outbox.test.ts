@@ -114,7 +114,7 @@ test("after five idle seconds the channel is ended, and with its close the link 
   const desk = new Desk();
   desk.deposit(1);
   desk.take({ type: "writable", ch: 1, credit: 9 });
-  expect(desk.outbox.deadline()).toBeUndefined();
+  expect(desk.outbox.deadline()).toBe(NOW + 120_000);
   desk.take({ type: "acked", ch: 1, count: 1 });
   expect(desk.tick()).toEqual([end(1)]);
   expect(desk.now).toBe(NOW + 5_000);
@@ -146,7 +146,7 @@ test("a message fails when no link comes up in 35 seconds", () => {
   expect(desk.now).toBe(NOW + 35_000);
   expect(types(desk.deposit(2))).toEqual(["reach"]);
   expect(types(desk.take({ type: "up", peer: carol }))).toEqual(["open"]);
-  expect(desk.outbox.deadline()).toBeUndefined();
+  expect(desk.outbox.deadline()).toBe(desk.now + 120_000);
 });
 
 test("a channel that closes too early fails what it carried and what waited for it, once each", () => {
@@ -294,4 +294,39 @@ test("every deposit has exactly one answer, whatever the channels do, and nothin
     ),
     { numRuns: 500 },
   );
+});
+
+test("a message that is not taken in two minutes has failed, whatever else the other side says on the channel", () => {
+  const desk = new Desk();
+  const room = packetRoom({}, true);
+  desk.deposit(1, bytesOf(3 * room));
+  desk.deposit(2);
+  desk.take({ type: "writable", ch: 1, credit: 10 });
+  desk.now += 60_000;
+  desk.take({ type: "acked", ch: 1, count: 1 });
+  const outs = desk.tick();
+  expect(desk.now).toBe(NOW + 120_000);
+  expect(outs).toEqual([
+    end(1),
+    { type: "failed", id: 1, why: "lost" },
+    { type: "failed", id: 2, why: "lost" },
+    { type: "release", peer: carol },
+  ]);
+  expect(desk.take({ type: "acked", ch: 1, count: 9 })).toEqual([]);
+  expect(desk.take({ type: "closed", ch: 1, err: "timeout" })).toEqual([]);
+  expect(desk.deposit(3)).toMatchObject([{ type: "reach" }, { type: "open", ch: 2 }]);
+  desk.take({ type: "acked", ch: 2, count: 1 });
+  expect(desk.outbox.deadline()).toBe(desk.now + 5_000); // nothing is waited for
+});
+
+test("a slow way fails nothing while message after message is taken", () => {
+  const desk = new Desk();
+  desk.deposit(1);
+  desk.take({ type: "writable", ch: 1, credit: 9 });
+  for (let id = 2; id <= 5; id++) desk.deposit(id);
+  for (let id = 1; id <= 5; id++) {
+    desk.now += 100_000;
+    desk.take({ type: "tick" });
+    expect(desk.take({ type: "acked", ch: 1, count: 1 })[0]).toEqual({ type: "deposited", id });
+  }
 });

@@ -76,6 +76,8 @@ interface Channel {
   isEnded: boolean;
   /** What was sent and not yet taken, in order. */
   readonly flight: { readonly job: Job; packets: number; isWhole: boolean }[];
+  /** When the first of these has been waited for long enough; absent while there is none. */
+  stallsAt: Time | undefined;
 }
 
 /** The peer by which messages go. It exists while there is something to do. */
@@ -99,6 +101,8 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
   readonly #up = new Set<Hashname>();
   readonly #reaching = new Deadlines<Hashname>();
   readonly #idle = new Deadlines<number>();
+  /** Until when the oldest message of a channel must have been taken. */
+  readonly #stalled = new Deadlines<number>();
   #bytes = 0;
   #outs: OutboxOut[] = [];
 
@@ -155,6 +159,10 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
           const channel = this.#channels.get(ch);
           if (channel !== undefined) this.#leave(channel, now);
         }
+        for (const ch of this.#stalled.due(now)) {
+          const channel = this.#channels.get(ch);
+          if (channel !== undefined) this.#giveUp(channel, now);
+        }
         for (const via of this.#reaching.due(now)) {
           const way = this.#ways.get(via);
           if (way === undefined) continue;
@@ -169,8 +177,8 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
   }
 
   deadline(): Time | undefined {
-    const [idle, reaching] = [this.#idle.next(), this.#reaching.next()];
-    return idle === undefined || reaching === undefined ? (idle ?? reaching) : Math.min(idle, reaching);
+    const times = [this.#idle.next(), this.#stalled.next(), this.#reaching.next()].filter((time) => time !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   #deposit(input: Extract<OutboxIn, { type: "deposit" }>, now: Time): void {
@@ -242,7 +250,8 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
         way.waiting.add(line);
         return;
       }
-      const channel: Channel = { ch: this.#handles(), line, credit: 0, isEnded: false, flight: [] };
+      const ch = this.#handles();
+      const channel: Channel = { ch, line, credit: 0, isEnded: false, flight: [], stallsAt: undefined };
       line.channel = channel;
       way.channels.add(channel);
       this.#channels.set(channel.ch, channel);
@@ -255,6 +264,7 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
       channel.credit--;
       this.#outs.push({ type: "send", ch: channel.ch, ...this.#nextPacket(channel, {}) });
     }
+    if (channel.stallsAt === undefined && channel.flight.length > 0) this.#expectProgress(channel, now);
     const isIdle = line.jobs.size === 0 && channel.flight.length === 0;
     if (isIdle && way.waiting.size > 0) this.#leave(channel, now);
     else this.#idle.set(channel.ch, isIdle ? now + IDLE_MS : undefined);
@@ -293,11 +303,30 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
       left -= taken;
       if (first.packets > 0 || !first.isWhole) break;
       channel.flight.shift();
+      this.#expectProgress(channel, now);
       const { job } = first;
       this.#finish(channel.line.way, job);
       if (job.type === "deposit" && !job.isCancelled) this.#outs.push({ type: "deposited", id: job.id });
     }
     if (channel.line.channel === channel) this.#pump(channel.line, now);
+  }
+
+  #expectProgress(channel: Channel, now: Time): void {
+    channel.stallsAt = channel.flight.length > 0 ? now + STALL_MS : undefined;
+    this.#stalled.set(channel.ch, channel.stallsAt);
+  }
+
+  /** Whoever keeps a channel alive and takes nothing must not keep the places that all deliveries share. */
+  #giveUp(channel: Channel, now: Time): void {
+    const { line } = channel;
+    this.#end(channel);
+    this.#forget(channel);
+    if (line.channel === channel) {
+      line.channel = undefined;
+      this.#failLine(line);
+    }
+    this.#letNextOpen(line.way, now);
+    this.#settle(line);
   }
 
   /** Ends a channel that has nothing to do. */
@@ -351,6 +380,7 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
     this.#channels.delete(channel.ch);
     line.way.channels.delete(channel);
     this.#idle.set(channel.ch, undefined);
+    this.#stalled.set(channel.ch, undefined);
     for (const { job } of channel.flight) this.#fail(line, job, "lost");
     channel.flight.length = 0;
   }
@@ -409,6 +439,7 @@ function newWay(via: Hashname): Way {
 
 const IDLE_MS = 5_000; // an exchange of a few mails opens one channel, not one per mail
 const REACH_MS = 35_000; // one handshake process of 30 s, and some air
+const STALL_MS = 120_000; // for 64 KiB: slower than half a KiB a second is no way to send mail
 const MAX_CHANNELS_PER_WAY = 32; // of the 64 that a cache serves for one peer
 const MAX_BYTES_PER_WAY = 8 * 1024 * 1024;
 const MAX_BYTES = 64 * 1024 * 1024;

@@ -17,7 +17,7 @@ export {
   type TokenClass,
   verifyToken,
 } from "./admission.ts";
-export { type CacheRef, type Card, type CardPeer, encodeCard, parseCard } from "./card.ts";
+export { type CacheRef, type Card, type CardPeer, encodeCard, isName, parseCard } from "./card.ts";
 export { encodeInvite, type Invite, inviteProblem, parseInvite, parseSecretUri, secretUri } from "./invite.ts";
 export {
   encodeFragment,
@@ -30,4 +30,4 @@ export {
   parseLinkJson,
   verifyFragment,
 } from "./link.ts";
-export { isStream, type Path, parsePath, pathKey } from "./path.ts";
+export { isStream, MAX_PATHS, type Path, parsePath, pathKey } from "./path.ts";

@@ -578,3 +578,26 @@ function isEvent(out: ChannelsOut): boolean {
 function events(out: readonly ChannelsOut[]): ChannelsOut[] {
   return out.filter(isEvent);
 }
+
+test("what all exchanges hold back for order is bounded together, and comes free with each of them", () => {
+  const held = { bytes: 0 };
+  const links = Array.from({ length: 10 }, () => {
+    let handle = 100;
+    return new Channels({ order: 1, handles: () => handle++, limits: { held: 20_000 }, held });
+  });
+  const far = (link: Channels, seq: number): ChannelsOut[] =>
+    link.handle({ type: "received", inner: encodePacket({ c: 2, seq }, new Uint8Array(1000)) }, 0);
+  for (const link of links) {
+    link.handle({ type: "received", inner: encodePacket({ c: 2, seq: 1, type: "x" }) }, 0);
+    link.handle({ type: "took", ch: 100 }, 0);
+    for (let seq = 3; seq < 100; seq++) far(link, seq);
+  }
+  expect(held.bytes).toBeGreaterThan(18_000);
+  expect(held.bytes).toBeLessThan(22_000);
+  // What comes in order is taken from everybody, all the same.
+  const last = links.at(-1) as Channels;
+  expect(far(last, 2).some(({ type }) => type === "packet")).toBe(true);
+  last.handle({ type: "took", ch: 100 }, 0);
+  for (const link of links) link.handle({ type: "reset", err: "renewed" }, 0);
+  expect(held.bytes).toBe(0);
+});

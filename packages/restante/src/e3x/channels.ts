@@ -70,6 +70,13 @@ export interface ChannelLimits {
   readonly bytes: number;
   readonly maxId: number;
   readonly maxSeq: number;
+  /** Bytes that all exchanges with the same `Held` hold; beyond them packets that are not next in order are dropped. */
+  readonly held: number;
+}
+
+/** What the channels of all exchanges of a peer hold for others. */
+export interface Held {
+  bytes: number;
 }
 
 /** The channels of one exchange. All that a peer can make it hold is bounded: protocol/channels.md §7. */
@@ -84,6 +91,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   readonly #pinched = new Set<Channel>(); // got less credit than their window has room, for want of #limits.bytes
   readonly #closed = new Map<number, number>(); // id of a reliable channel that ended well -> its last ack
   readonly #deadlines = new Deadlines<number>(); // by id, of open and closed channels
+  readonly #held: Held;
   #remotes = 0; // channels that the peer opened
   #bytesIn = 0;
   #bytesOut = 0;
@@ -93,9 +101,10 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   #out: ChannelsOut[] = [];
   #promised = 0; // credit given, in packets
 
-  /** `order`: ours, 1 = ODD. `handles` gives a new `ch` for each channel that the peer opens. */
-  constructor(options: { order: 0 | 1; handles: () => number; limits?: Partial<ChannelLimits> }) {
+  /** `order`: ours, 1 = ODD. `handles` gives a new `ch` for each channel that the peer opens. `held`: shared with others. */
+  constructor(options: { order: 0 | 1; handles: () => number; limits?: Partial<ChannelLimits>; held?: Held }) {
     this.#handles = options.handles;
+    this.#held = options.held ?? { bytes: 0 };
     this.#limits = { ...LIMITS, ...options.limits };
     this.#ids = new ChannelIds(options.order, this.#limits.maxId);
   }
@@ -191,9 +200,9 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     const channel = this.#byHandle.get(ch);
     if (channel?.reliable === undefined) return;
     const { receiver } = channel.reliable;
-    this.#bytesIn -= receiver.bytes;
+    const before = receiver.bytes;
     const isOwed = receiver.take(this.#now);
-    this.#bytesIn += receiver.bytes;
+    this.#hold(receiver.bytes - before);
     if (!isOwed) throw new RestanteError("channel-took", `channel ${ch} gave no packet that is not taken`);
     this.#settle(channel);
   }
@@ -305,12 +314,19 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
 
   #accept(receiver: ReliableReceiver, seq: number, content: Incoming, asks: boolean): Incoming[] {
     // Packets beyond a hole get half of the room at most, or they could shut out those that fill the holes.
-    const limit = receiver.isNext(seq) ? this.#limits.bytes : this.#limits.bytes / 2;
-    const room = limit - this.#bytesIn;
-    this.#bytesIn -= receiver.bytes;
+    // And what all peers together leave there is bounded: there may be many of them, and nothing makes them go on.
+    const room = receiver.isNext(seq)
+      ? this.#limits.bytes - this.#bytesIn
+      : Math.min(this.#limits.bytes / 2 - this.#bytesIn, this.#limits.held - this.#held.bytes);
+    const before = receiver.bytes;
     const inOrder = receiver.accept(seq, content, asks, room, this.#now);
-    this.#bytesIn += receiver.bytes;
+    this.#hold(receiver.bytes - before);
     return inOrder;
+  }
+
+  #hold(bytes: number): void {
+    this.#bytesIn += bytes;
+    this.#held.bytes += bytes;
   }
 
   #deliver(channel: Channel, { head, body, end, isBare }: Incoming): void {
@@ -426,7 +442,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     this.#out.push({ type: "closed", ch: channel.ch, err });
     if (channel.reliable === undefined) return;
     const { sender, receiver } = channel.reliable;
-    this.#bytesIn -= receiver.bytes;
+    this.#hold(-receiver.bytes);
     this.#bytesOut -= sender.bytes;
     if (err === undefined) this.#remember(channel.id, receiver.taken);
     this.#tellPinched();
@@ -451,4 +467,11 @@ const MAX_QUEUE = 64; // packets of an unreliable channel that the path does not
 const MAX_UNACKED = 256; // packets of a reliable channel; `writable` never leads beyond 144
 const MAX_CLOSED = 1024; // channels that ended well and are remembered
 const MIN_UNACKED = 4; // what every channel may have unacknowledged, however much the others have
-const LIMITS: ChannelLimits = { channels: 256, bytes: 4 * 1024 * 1024, maxId: MAX_CHANNEL_ID, maxSeq: MAX_SEQ };
+const MIB = 1024 * 1024;
+const LIMITS: ChannelLimits = {
+  channels: 256,
+  bytes: 4 * MIB,
+  maxId: MAX_CHANNEL_ID,
+  maxSeq: MAX_SEQ,
+  held: 64 * MIB,
+};

@@ -17,7 +17,7 @@ import {
   routingToken,
 } from "../crypto/index.ts";
 import { encodePacket } from "../wire/index.ts";
-import { type ChannelEvent, Channels, type ChannelsIn } from "./channels.ts";
+import { type ChannelEvent, Channels, type ChannelsIn, type Held } from "./channels.ts";
 import { encodeHandshake, HANDSHAKE_BYTES, type HandshakeMessage, keyPacket, MAX_AT } from "./handshake.ts";
 import { sealMessage } from "./message.ts";
 
@@ -80,6 +80,8 @@ export interface ExchangeOptions {
   readonly nextAt: (above: bigint, now: Time) => bigint;
   /** As in "start". */
   readonly extra?: readonly HandshakeMessage[];
+  /** Shared by all exchanges of the peer. */
+  readonly held?: Held;
 }
 
 /** What is known of an exchange of the remote. The object stays the same for as long as it is known. */
@@ -143,7 +145,8 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
     this.prefix = this.#ephemeral.key.slice(0, PREFIX_BYTES);
     this.token = routingToken(crypto.backend, this.prefix);
     this.#order = order(pair.key, remote.key);
-    this.#channels = new Channels({ order: this.#order, handles: options.handles });
+    const { handles, held } = options;
+    this.#channels = new Channels({ order: this.#order, handles, ...(held && { held }) });
     this.#channels.handle({ type: "credit", bytes: 0 }, 0); // packets wait in their channels until the first session
   }
 

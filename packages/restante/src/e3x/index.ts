@@ -1,5 +1,5 @@
 /** End-to-end encrypted exchanges: messages, handshakes, channels. protocol/exchange.md, protocol/channels.md */
-export { type ChannelEvent, Channels, type ChannelsIn, type ChannelsOut, packetRoom } from "./channels.ts";
+export { type ChannelEvent, Channels, type ChannelsIn, type ChannelsOut, type Held, packetRoom } from "./channels.ts";
 export {
   Exchange,
   type ExchangeIn,

@@ -455,7 +455,7 @@ class Station {
       }
       case "done": {
         const cache = world.caches.find(({ hashname }) => hashname === effect.via);
-        world.soon(() => cache?.remove(this.hashname, effect.box, effect.id));
+        if (!effect.keep) world.soon(() => cache?.remove(this.hashname, effect.box, effect.id));
         return;
       }
       case "introduce": {

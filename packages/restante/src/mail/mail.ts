@@ -31,6 +31,8 @@ export interface MailOptions {
   readonly messageId: (box: string, bytes: Uint8Array) => string;
   /** Our card for this reader. */
   readonly cardFor: (reader: Hashname) => Uint8Array;
+  /** Whether an invite of ours with this secret waits for its guest. Default: any may be one. */
+  readonly isInvite?: (secret: Uint8Array) => boolean;
   /** Every key that begins with "mail/". */
   readonly saved: ReadonlyMap<string, Uint8Array>;
 }
@@ -78,12 +80,13 @@ export class Mail implements Machine<MailIn, MailOut> {
 
   constructor(options: MailOptions) {
     this.#options = options;
-    const { crypto, identity, random, saved, boxId } = options;
+    const { crypto, identity, random, saved, boxId, isInvite = () => true } = options;
     const reads = (): number => this.#number++;
     this.#spool = new Spool({ saved, fresh: toHex(random(EPOCH_BYTES)) });
     this.#sealing = new Sealing({ crypto, identity, reads });
     this.#inbox = new Inbox({ saved: saved.get("mail/n"), reads });
-    this.#strangers = new Strangers({ crypto, identity, saved, boxOf: (sender) => boxId(sender, identity.hashname) });
+    const boxOf = (sender: Hashname): string => boxId(sender, identity.hashname);
+    this.#strangers = new Strangers({ crypto, identity, saved, boxOf, isInvite });
     this.#ticks.set(this.#spool, () => this.#toSpool({ type: "tick" }));
     this.#ticks.set(this.#strangers, () => this.#toStrangers({ type: "tick" }));
     this.#deadlines.set(this.#spool, 0); // it has to be started, by whatever input comes first
@@ -172,6 +175,9 @@ export class Mail implements Machine<MailIn, MailOut> {
         return;
       case "message":
         this.#message(input);
+        return;
+      case "forgive":
+        this.#toStrangers(input);
         return;
       case "flush":
         for (const peer of this.#peers.values()) this.#toReceived(peer, { type: "flush" });
@@ -434,11 +440,11 @@ export class Mail implements Machine<MailIn, MailOut> {
     return true;
   }
 
-  #done(source: Source): void {
+  #done(source: Source, keep?: true): void {
     if (source.type !== "request") {
       // Of a direct one there is no copy to remove, but whoever brought it waits before it brings many more.
       const { via, box, id } = source;
-      this.#effects.push({ type: "done", via, box, id });
+      this.#effects.push({ type: "done", via, box, id, ...(keep && { keep }) });
       return;
     }
     const left = (this.#absorbing.get(source.request) ?? 0) - 1;
@@ -618,14 +624,14 @@ export class Mail implements Machine<MailIn, MailOut> {
         this.#effects.push(out);
         return;
       case "done":
-        this.#done(out.source);
+        this.#done(out.source, out.keep);
         return;
       case "arrived":
       case "show":
         this.#toInbox({ ...out, contact: peer.contact });
         return;
       case "card":
-        this.#effects.push({ type: "card", contact: peer.contact, from: peer.hashname, card: out.card });
+        this.#effects.push({ ...out, contact: peer.contact, from: peer.hashname });
         return;
       case "acknowledge":
         this.#acknowledge(peer);
@@ -687,7 +693,7 @@ export class Mail implements Machine<MailIn, MailOut> {
         this.#save(out.key, out.value);
         return;
       case "done":
-        this.#done(out.source);
+        this.#done(out.source, out.keep);
         return;
       case "introduce": {
         const { request, hashname, keys, card, secret } = out.request;

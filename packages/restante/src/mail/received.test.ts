@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { Time } from "../bytes/index.ts";
+import { type Time, toHex } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { Part } from "./inner.ts";
-import { Received, type ReceivedIn, type ReceivedOut, type Source } from "./received.ts";
+import { type Arrival, Received, type ReceivedIn, type ReceivedOut, type Source } from "./received.ts";
 
 const PEER = "peer" as Hashname;
 const CACHE = "cache" as Hashname;
@@ -182,13 +182,44 @@ test("what a peer can make us keep is bounded, and what is not taken is not remo
   const bench = new Bench();
   for (let seq = 1; seq <= 300; seq++) {
     const out = bench.input({ type: "part", part: part(seq), source: cache(seq) });
-    expect(out.map(({ type }) => type)).toEqual(seq <= 256 ? ["arrived"] : []);
+    if (seq <= 256) expect(out.map(({ type }) => type)).toEqual(["arrived"]);
+    else expect(out).toEqual([{ type: "done", source: cache(seq), keep: true }]);
   }
   const files = new Bench();
   for (let seq = 1; seq <= 100; seq++) files.input({ type: "part", part: part(seq, { of: 3 }), source: cache(seq) });
   expect(files.store.size).toBeLessThanOrEqual(65);
-  expect(files.input({ type: "part", part: part(200, { of: 3 }), source: cache(200) })).toEqual([]);
+  expect(files.input({ type: "part", part: part(200, { of: 3 }), source: cache(200) })).toEqual([
+    { type: "done", source: cache(200), keep: true },
+  ]);
   expect(
     files.input({ type: "part", part: part(201, { of: 2000 }), source: cache(201) }).map(({ type }) => type),
   ).toEqual(["done"]);
+});
+
+test("parts of one number that are of two mails, or of two kinds, never become one file", () => {
+  const other: Partial<Part["envelope"]>[] = [{ kind: "note" }, { id: "ff".repeat(16) }];
+  for (const more of other) {
+    const bench = new Bench();
+    const { head, envelope } = part(1, { part: 1, of: 2 });
+    bench.input({ type: "part", part: { head, envelope: { ...envelope, ...more } }, source: cache(1) });
+    expect(bench.input({ type: "part", part: part(1, { of: 2 }), source: cache(2) })).toEqual([
+      { type: "done", source: cache(2), keep: true },
+    ]);
+  }
+});
+
+test("a peer that left its contact and came back gets nothing of what was asked before, and no name of before", () => {
+  const options = { peer: PEER, digest: (bytes: Uint8Array) => toHex(bytes), saved: new Map<string, Uint8Array>() };
+  const [first, second] = [1, 2].map((n) => new Received({ ...options, fresh: () => new Uint8Array(32).fill(n) }));
+  const whole = (received: Received | undefined): ReceivedOut[] => {
+    received?.handle({ type: "part", part: part(1, { of: 2 }), source: cache(1) }, DAY);
+    return received?.handle({ type: "part", part: part(1, { part: 1, of: 2 }), source: cache(2) }, DAY) ?? [];
+  };
+  const [before] = whole(first).filter((out) => out.type === "arrived");
+  expect(before?.arrival.blob).toBeDefined();
+  const judged = { type: "judged", arrival: before?.arrival as Arrival, isNew: true, isDamaged: false } as const;
+  expect(second?.handle(judged, DAY)).toEqual([]);
+  const [after] = whole(second).filter((out) => out.type === "arrived");
+  expect(after?.arrival.blob).not.toBe(before?.arrival.blob);
+  expect(second?.handle(judged, DAY)).toEqual([]);
 });

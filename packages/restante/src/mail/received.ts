@@ -3,10 +3,11 @@
  * due. Whether a mail was shown before is asked of the store, one question per mail; nothing waits for another's answer.
  * protocol/mail.md §8, §9
  */
-import { assert, Deadlines, fromBase32, type Machine, type Time, toBase32, utf8 } from "../bytes/index.ts";
+import { assert, concat, Deadlines, fromBase32, type Machine, type Time, toBase32, utf8 } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { AckReport } from "./acknowledgement.ts";
 import type { FileHead } from "./envelope.ts";
+import type { Hello } from "./hello.ts";
 import type { Part } from "./inner.ts";
 import { Numbering } from "./numbering.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
@@ -57,12 +58,13 @@ export type ReceivedOut =
   | Save
   | { type: "blob-write"; blob: string; index: number; bytes: Uint8Array }
   | { type: "blob-remove"; blob: string }
-  /** The copy is of no more use. */
-  | { type: "done"; source: Source }
+  /** The copy is dealt with and of no more use; or, with `keep`, there is no room for it now, and it shall come again. */
+  | { type: "done"; source: Source; keep?: true }
   | { type: "arrived"; arrival: Arrival }
   /** To the inbox, in the very batch that commits its number. */
   | { type: "show"; arrival: Arrival; isDamaged: boolean }
-  | { type: "card"; card: Uint8Array }
+  /** What a hello of the peer says of itself, and the secret of an invite of ours if it used one. */
+  | { type: "card"; card: Uint8Array; secret: Uint8Array | undefined }
   /** Make an acknowledgement of the present state and hand it over. */
   | { type: "acknowledge" };
 
@@ -206,7 +208,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
       this.#done(source);
       return;
     }
-    if (hello !== undefined) this.#showCard(hello.card);
+    if (hello !== undefined) this.#showCard(hello);
     if (envelope.kind === "card") this.#commitCard(part, source, now);
     else if (head.of === 1 && envelope.kind !== "file") this.#mail(part, source);
     else this.#filePart(part, source, now);
@@ -215,7 +217,10 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
 
   /** The user has no use for it: it came for what was with it. */
   #commitCard({ head: { epoch, seq, part, of } }: Part, source: Source, now: Time): void {
-    if (this.#numbering.commit(epoch, seq, part, of) === undefined) return;
+    if (this.#numbering.commit(epoch, seq, part, of) === undefined) {
+      this.#refuse(source);
+      return;
+    }
     this.#news(now, true);
     this.#done(source);
   }
@@ -226,10 +231,13 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     const copies = this.#waiting.get(key);
     if (copies !== undefined) {
       if (copies.length < COPIES_LIMIT) copies.push(source);
+      else this.#refuse(source);
       return;
     }
-    // Not taken is not removed: it comes again when there is room.
-    if (this.#waiting.size >= WAITING_LIMIT) return;
+    if (this.#waiting.size >= WAITING_LIMIT) {
+      this.#refuse(source);
+      return;
+    }
     this.#waiting.set(key, [source]);
     const { id, after, time, kind, content } = envelope;
     const arrival = { from, epoch, seq, id, after, time, kind, content: content.slice(), parts: 1 };
@@ -243,7 +251,10 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     this.#waiting.delete(key);
     const isCommitted = this.#numbering.commit(epoch, seq, 0, 1) !== undefined;
     // Refused and still new: the numbers have no room. Neither shown nor removed, so it is offered again.
-    if (!isCommitted && this.#numbering.isNew(epoch, seq, 0)) return;
+    if (!isCommitted && this.#numbering.isNew(epoch, seq, 0)) {
+      for (const source of sources) this.#refuse(source);
+      return;
+    }
     if (isCommitted) {
       this.#remember(id);
       this.#news(now, true);
@@ -256,11 +267,17 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     const { from, epoch, seq, part, of } = head;
     const key = fileKey(this.#options.peer, `${epoch}/${seq}`);
     const known = this.#files.get(key);
-    if (known === undefined && this.#files.size >= FILES_LIMIT) return;
-    const committed = this.#numbering.commit(epoch, seq, part, of);
-    if (committed === undefined) return;
     const { id, after, time, expires, kind } = envelope;
-    const blob = known?.blob ?? this.#options.digest(utf8(`${from} ${epoch} ${seq}`)).slice(0, 32);
+    // All parts are of one mail: a file among parts of another kind would be shown with its digest unchecked.
+    const isOther = known !== undefined && (known.id !== id || known.kind !== kind);
+    const isFull = known === undefined && this.#files.size >= FILES_LIMIT;
+    const committed = isOther || isFull ? undefined : this.#numbering.commit(epoch, seq, part, of);
+    if (committed === undefined) {
+      this.#refuse(source);
+      return;
+    }
+    // With the seed, which dies with what we know of the peer: numbers that begin anew never reach what was shown before.
+    const blob = known?.blob ?? this.#options.digest(concat(this.#seed, utf8(`${from} ${epoch} ${seq}`))).slice(0, 32);
     const file: IncomingFile = {
       ...(known ?? { from, epoch, seq, id, after, time, expires, kind, blob, parts: of }),
       ...(envelope.file && { file: envelope.file }),
@@ -277,10 +294,11 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     if (file.isWhole) this.#out.push({ type: "arrived", arrival: file });
   }
 
-  #fileJudged({ epoch, seq }: Arrival, isNew: boolean, isDamaged: boolean): void {
+  #fileJudged({ epoch, seq, blob }: Arrival, isNew: boolean, isDamaged: boolean): void {
     const key = fileKey(this.#options.peer, `${epoch}/${seq}`);
     const file = this.#files.get(key);
-    assert(file?.isWhole, "only a whole file is judged");
+    // The peer left its contact and came back while the store was asked: what was known of it is gone.
+    if (file?.isWhole !== true || file.blob !== blob) return;
     this.#forget(key, isNew && !isDamaged);
     this.#remember(file.id);
     this.#save();
@@ -303,11 +321,11 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     if (!keepBlob && file.blob !== undefined) this.#out.push({ type: "blob-remove", blob: file.blob });
   }
 
-  #showCard(card: Uint8Array): void {
+  #showCard({ card, secret }: Hello): void {
     const digest = this.#options.digest(card);
-    if (digest === this.#card) return;
+    if (digest === this.#card && secret === undefined) return;
     this.#card = digest;
-    this.#out.push({ type: "card", card: card.slice() });
+    this.#out.push({ type: "card", card: card.slice(), secret: secret?.slice() });
   }
 
   #remember(id: string): void {
@@ -320,6 +338,11 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   #done(source: Source): void {
     if (source.type === "cache") this.#isRemovedBefore(source);
     this.#out.push({ type: "done", source });
+  }
+
+  /** Not taken is not removed: it comes again when there is room. */
+  #refuse(source: Source): void {
+    this.#out.push({ type: "done", source, keep: true });
   }
 
   #isRemovedBefore({ via, id }: { via: Hashname; id: string }): boolean {

@@ -4,7 +4,7 @@
  */
 import { Deadlines, fromBase32, type Machine, type Time, toBase32 } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
-import { type Acknowledgement, AckView } from "./acknowledgement.ts";
+import { type Acknowledgement, type AckReport, AckView } from "./acknowledgement.ts";
 import type { FileHead } from "./envelope.ts";
 import {
   append,
@@ -17,6 +17,7 @@ import {
   stateOf,
 } from "./ledger.ts";
 import { type Parcel, type ParcelJson, parcelJson, parcelOf, takeBack, type Withdrawal } from "./parcel.ts";
+import type { Range } from "./ranges.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
 import type { Route } from "./route.ts";
 
@@ -283,7 +284,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     const pair = this.#pairs.get(peer);
     if (pair === undefined) return;
     const wasHeard = pair.view.isHeard;
-    const { news, restored } = pair.view.merge(acknowledgement);
+    const { news, restored } = pair.view.merge(ofOurs(pair, acknowledgement));
     if (!wasHeard || news || restored) this.#savePair(peer, pair);
     if (news) {
       const floor = floorOf(pair);
@@ -539,6 +540,21 @@ function postedOf(json: PostedJson): Posted {
 function floorOf({ unpassed, next }: Pair): number {
   const [lowest] = unpassed;
   return lowest ?? next;
+}
+
+/** The acknowledgement without what it says of numbers that we never gave: a peer could make us keep any amount of that. */
+function ofOurs(pair: Pair, acknowledgement: Acknowledgement): Acknowledgement {
+  const reports = acknowledgement.reports.flatMap((report): AckReport[] => {
+    const given = [...pair.parcels.values()].filter(({ epoch }) => epoch === report.epoch);
+    const last = report.epoch === pair.epoch ? pair.next - 1 : Math.max(0, ...given.map(({ seq }) => seq));
+    const ranges = report.ranges.flatMap(([first, end]): Range[] =>
+      first > last ? [] : [[first, Math.min(end, last)]],
+    );
+    const inParts = new Set(given.flatMap(({ seq, of }) => (of > 1 ? seq : [])));
+    const unfinished = report.unfinished.filter(({ seq }) => inParts.has(seq));
+    return ranges.length + unfinished.length === 0 ? [] : [{ ...report, ranges, unfinished }];
+  });
+  return { ...acknowledgement, reports };
 }
 
 function finite(time: Time): Time | undefined {

@@ -13,6 +13,7 @@ const DAY = 86_400_000;
 const crypto = createCrypto(portable, [cs01()]);
 const chance = new Chance(1);
 const me = createIdentity(crypto, chance.random);
+const INVITE = new Uint8Array(16);
 
 class Bench {
   now: Time = 100 * DAY;
@@ -24,6 +25,7 @@ class Bench {
       crypto,
       identity: me,
       boxOf: (sender) => boxId(portable, sender, me.hashname),
+      isInvite: (secret) => secret[0] === INVITE[0],
       saved: new Map(this.store),
     });
     return this.strangers;
@@ -100,6 +102,30 @@ test("when all 32 places are taken, an invite takes the oldest place of one with
   expect(bench.strangers.requests()).toHaveLength(32);
   expect(bench.strangers.has(invited.hashname)).toBe(true);
   expect(bench.strangers.has(first.hashname)).toBe(false);
+});
+
+test("a secret of no invite of ours takes nobody's place, and keeps none from somebody with an invite", () => {
+  const bench = new Bench();
+  for (let i = 0; i < 32; i++) bench.from(stranger(), 1, { secret: new Uint8Array(16).fill(9) });
+  expect(types(bench.from(stranger(), 1, { secret: new Uint8Array(16).fill(9) }))).toEqual(["done"]);
+  const invited = stranger();
+  expect(types(bench.from(invited, 1, { secret: INVITE }))).toContain("introduce");
+  expect(bench.strangers.has(invited.hashname)).toBe(true);
+});
+
+test("what is over the budget of openings is answered at once, and stays where it is", () => {
+  const bench = new Bench();
+  const message = (n: number): StrangersOut[] => {
+    const source = { type: "cache", via: me.hashname, box: "00".repeat(8), id: `${n}` } as const;
+    return bench.strangers.handle(
+      { type: "message", source, box: source.box, id: source.id, bytes: new Uint8Array(200) },
+      bench.now,
+    );
+  };
+  const answers = Array.from({ length: 30 }, (_, n) => message(n));
+  expect(answers.every((out) => out.length === 1 && out[0]?.type === "done")).toBe(true);
+  const kept = answers.filter(([out]) => out?.type === "done" && out.keep === true);
+  expect(kept).toHaveLength(10);
 });
 
 test("a secret that is shown later introduces once more; the user is asked when nobody answered", () => {

@@ -2,7 +2,7 @@
  * Strangers: hellos of peers that are no contact's. Opening one costs two DHs, so they have a budget; what they say is kept,
  * little and bounded, until the user decides. Nothing here ever answers. protocol/mail.md §7, §12
  */
-import { assert, Deadlines, fromBase32, fromUtf8, type Machine, type Time, toBase32 } from "../bytes/index.ts";
+import { assert, Deadlines, equal, fromBase32, fromUtf8, type Machine, type Time, toBase32 } from "../bytes/index.ts";
 import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
 import { messageKind, type Part, parsePart } from "./inner.ts";
 import { type Opened, openFromStranger } from "./open.ts";
@@ -31,11 +31,14 @@ export type StrangersIn =
   /** The request is a contact's now, and its mails are taken over. */
   | { type: "over"; request: string }
   | { type: "ignore"; request: string }
+  /** A new invite is out: whoever was ignored before may be meant by it. */
+  | { type: "forgive" }
   | { type: "tick" };
 
 export type StrangersOut =
   | Save
-  | { type: "done"; source: Source }
+  /** With `keep`: not looked at, and to be shown again some day. */
+  | { type: "done"; source: Source; keep?: true }
   /** A stranger is there, or now shows a secret: is it expected? */
   | { type: "introduce"; request: Request }
   /** The user has to decide. */
@@ -46,6 +49,8 @@ export interface StrangersOptions {
   readonly identity: Identity;
   /** Box id from a sender to us. */
   readonly boxOf: (sender: Hashname) => string;
+  /** Whether an invite of ours with this secret waits for its guest. */
+  readonly isInvite: (secret: Uint8Array) => boolean;
   /** Keys "mail/request/..." and "mail/ignored". */
   readonly saved: ReadonlyMap<string, Uint8Array>;
 }
@@ -120,6 +125,11 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
       case "ignore":
         this.#ignore(input.request, now);
         return;
+      case "forgive":
+        if (this.#ignored.size === 0) return;
+        this.#ignored.clear();
+        this.#saveIgnored();
+        return;
       case "tick":
         for (const key of this.#deadlines.due(now)) {
           const kept = this.#requests.get(key.slice(0, HASHNAME_LENGTH));
@@ -141,7 +151,10 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
       return;
     }
     // Not opened is not removed: it stays in its small pool and is shown again with the next link.
-    if (!this.#mayOpen(now)) return;
+    if (!this.#mayOpen(now)) {
+      this.#out.push({ type: "done", source, keep: true });
+      return;
+    }
     this.#looked.delete(look);
     this.#looked.set(look, now + LOOKED_MS);
     const [oldest] = this.#looked.keys();
@@ -171,13 +184,14 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
     if (part.head.to !== this.#options.identity.hashname || now > part.envelope.expires) return false;
     const { card, secret } = part.hello;
     const known = this.#requests.get(sender.hashname);
-    if (known === undefined && !this.#makeRoom(secret !== undefined)) return false;
+    if (known === undefined && !this.#makeRoom(secret)) return false;
     const kept = known ?? { ...sender, at: now, card, names: new Set<string>(), inners: [], texts: [] };
     const { epoch, seq, part: index } = part.head;
     const name = `${epoch}/${seq}/${index}`;
     const size = kept.inners.reduce((sum, each) => sum + each.length, 0);
     const isNew = !kept.names.has(name);
-    const showsSecret = kept.secret === undefined && secret !== undefined;
+    // Another secret is another chance: the first may have been used up by somebody else.
+    const showsSecret = secret !== undefined && !(kept.secret !== undefined && equal(kept.secret, secret));
     const fits = kept.inners.length < REQUEST_PARTS && size + inner.length <= REQUEST_BYTES;
     if (isNew && fits) {
       kept.names.add(name);
@@ -202,11 +216,12 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
     else this.#deadlines.set(announceKey(kept), now + ANNOUNCE_MS);
   }
 
-  /** When all places are taken, somebody with an invite takes the oldest place of one without. */
-  #makeRoom(hasSecret: boolean): boolean {
+  /** When all places are taken, somebody with an invite takes the oldest place of one without. Any secret can be claimed. */
+  #makeRoom(secret: Uint8Array | undefined): boolean {
     if (this.#requests.size < REQUESTS) return true;
-    const weakest = [...this.#requests.values()].find(({ secret }) => secret === undefined);
-    if (!hasSecret || weakest === undefined) return false;
+    const { isInvite } = this.#options;
+    const weakest = [...this.#requests.values()].find((kept) => kept.secret === undefined || !isInvite(kept.secret));
+    if (secret === undefined || !isInvite(secret) || weakest === undefined) return false;
     this.#forget(weakest.hashname);
     return true;
   }
@@ -219,6 +234,10 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
     const [oldest] = this.#ignored.keys();
     if (this.#ignored.size >= IGNORED_LIMIT && oldest !== undefined) this.#ignored.delete(oldest);
     this.#ignored.set(this.#options.boxOf(kept.hashname), now + IGNORED_MS);
+    this.#saveIgnored();
+  }
+
+  #saveIgnored(): void {
     const record: IgnoredRecord = { boxes: [...this.#ignored] };
     this.#out.push({ type: "save", key: IGNORED_KEY, value: asJson(record) });
   }

@@ -44,6 +44,8 @@ export type MailIn =
   | { type: "hash"; req: number; sha256: string }
   | { type: "blob"; req: number; bytes: Uint8Array | undefined }
   | { type: "seen"; req: number; n: number }
+  /** A new invite is out: ignored strangers may try again. */
+  | { type: "forgive" }
   /** We are about to leave: acknowledge at once what is not acknowledged yet. */
   | { type: "flush" }
   | { type: "tick" };
@@ -57,8 +59,11 @@ export type MailOut =
   | { type: "blob-remove"; blob: string }
   | { type: "blob-hash"; req: number; blob: string; count: number; size: number }
   | { type: "deliver"; id: number; route: Route; to: Hashname; bytes: Uint8Array; expires: Time }
-  /** This message is dealt with: remove the copy at the cache that showed it. Owed for each `message`, direct ones too. */
-  | { type: "done"; via: Hashname; box: string; id: string }
+  /**
+   * This message is dealt with: remove the copy at the cache that showed it, or with `keep` leave it there to be shown again.
+   * Owed for each `message`, direct ones too.
+   */
+  | { type: "done"; via: Hashname; box: string; id: string; keep?: true }
   | {
       type: "introduce";
       request: string;
@@ -66,7 +71,8 @@ export type MailOut =
       card: Uint8Array;
       secret: Uint8Array | undefined;
     }
-  | { type: "card"; contact: string; from: Hashname; card: Uint8Array }
+  /** A contact's card, proven; and the secret of an invite of ours that it used although it is a contact. */
+  | { type: "card"; contact: string; from: Hashname; card: Uint8Array; secret: Uint8Array | undefined }
   | { type: "reply"; req: number; value: unknown }
   | { type: "refuse"; req: number; code: string; message: string }
   | { type: "event"; event: MailEvent };

@@ -11,6 +11,7 @@ import {
   Exchange,
   type ExchangeOut,
   type HandshakeMessage,
+  type Held,
   type ReceivedHandshake,
 } from "../e3x/index.ts";
 import { encodeJson } from "../wire/index.ts";
@@ -57,6 +58,8 @@ export interface LinkOptions {
   readonly random: Random;
   readonly handles: () => number;
   readonly nextAt: (above: bigint, now: Time) => bigint;
+  /** Shared by all links. */
+  readonly held: Held;
 }
 
 export class Link implements Machine<LinkIn, LinkOut> {
@@ -333,8 +336,8 @@ export class Link implements Machine<LinkIn, LinkOut> {
   }
 
   #newExchange(remote: Remote): Exchange {
-    const { crypto, identity, random, handles, nextAt } = this.#options;
-    return new Exchange({ crypto, identity, remote, random, handles, nextAt, extra: this.#extra() });
+    const { crypto, identity, random, handles, nextAt, held } = this.#options;
+    return new Exchange({ crypto, identity, remote, random, handles, nextAt, held, extra: this.#extra() });
   }
 
   #extra(): readonly HandshakeMessage[] {

@@ -6,7 +6,7 @@
 import { Deadlines, type Machine, type Random, type Time, toHex } from "../bytes/index.ts";
 import { isStream, type Path, pathKey } from "../card/index.ts";
 import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
-import type { ChannelEvent, Exchange, HandshakeMessage, RemoteExchange } from "../e3x/index.ts";
+import type { ChannelEvent, Exchange, HandshakeMessage, Held, RemoteExchange } from "../e3x/index.ts";
 import { parsePacket, text } from "../wire/index.ts";
 import { Framing, type Unwrapped } from "./framing.ts";
 import { type ChannelOp, Link, type LinkIn, type LinkOut } from "./link.ts";
@@ -111,6 +111,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   readonly #framing: Framing;
   readonly #sequence: Sequence;
   readonly #requests: Requests = new Requests();
+  readonly #held: Held = { bytes: 0 };
   readonly #links = new Map<Hashname, Entry>();
   readonly #byToken = new Map<string, Entry>(); // both forms of our tokens: who sends under them
   readonly #bySender = new Map<string, { entry: Entry; ephemeral: Uint8Array }>(); // our peers' tokens
@@ -320,7 +321,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     const nextAt = (above: bigint, now: Time): bigint => this.#sequence.next(above, now);
     const entry: Entry = {
       hashname,
-      link: new Link({ crypto, identity, hashname, random, handles, nextAt }),
+      link: new Link({ crypto, identity, hashname, random, handles, nextAt, held: this.#held }),
       exchange: undefined,
       ours: [],
       theirs: [],

@@ -1,6 +1,15 @@
 /** The address book: contacts, and which of them a hashname belongs to. protocol/card.md */
 import { assert, fromBase32, fromHex, RestanteError, toBase32, toHex } from "../bytes/index.ts";
-import { type Card, type CardPeer, encodeCard, type Invite, type Path, parseCard, secretUri } from "../card/index.ts";
+import {
+  type Card,
+  type CardPeer,
+  encodeCard,
+  type Invite,
+  type Path,
+  parseCard,
+  pathKey,
+  secretUri,
+} from "../card/index.ts";
 import type { Backend, Hashname, Keys } from "../crypto/index.ts";
 import { asJson, ofJson, type Save } from "./door.ts";
 
@@ -72,13 +81,16 @@ export class Book {
       const uri = contact.secret && secretUri(contact.secret);
       return { keys: peer.keys, paths: peer.paths, uri };
     }
-    for (const each of this.#contacts.values()) {
-      const cache = this.peersOf(each)
-        .flatMap(({ caches }) => caches)
-        .find((offer) => offer.hashname === hashname);
-      if (cache !== undefined) return cache;
-    }
-    return undefined;
+    // Several contacts may name one cache, and any of them may be wrong about it: all get a turn, the first path of each first.
+    const offers = this.all()
+      .flatMap((each) => this.peersOf(each).flatMap(({ caches }) => caches))
+      .filter((offer) => offer.hashname === hashname);
+    const [offer] = offers;
+    if (offer === undefined) return undefined;
+    const longest = Math.max(...offers.map(({ paths }) => paths.length));
+    const turns = Array.from({ length: longest }, (_, i) => offers.flatMap(({ paths }) => paths[i] ?? []));
+    const paths = [...new Map(turns.flat().map((path) => [pathKey(path), path])).values()];
+    return { keys: offer.keys, paths, uri: offer.uri };
   }
 
   /**

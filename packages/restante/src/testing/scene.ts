@@ -31,7 +31,7 @@ export function scene<Name extends string>(
 }
 
 /** `b` uses an invite of `a`, some time soon. */
-export function befriend(a: SimPeer, b: SimPeer): void {
+function befriend(a: SimPeer, b: SimPeer): void {
   a.call({ type: "invite", once: true }, (value) => b.call({ type: "add", link: (value as { link: string }).link }));
 }
 
