@@ -178,6 +178,15 @@ test("a file that never became whole goes when it is too old, or when the sender
   expect([...bench.store.keys()].filter((key) => key.startsWith("mail/file/"))).toEqual([]);
 });
 
+test("half a file is kept for 60 days at most, whatever its sender says", () => {
+  const bench = new Bench();
+  bench.input({ type: "part", part: part(1, { of: 3, expires: bench.now + 10_000 * DAY }), source: cache(1) });
+  bench.wait();
+  bench.now += 63 * DAY;
+  expect(bench.input({ type: "tick" }).map(({ type }) => type)).toContain("blob-remove");
+  expect([...bench.store.keys()].filter((key) => key.startsWith("mail/file/"))).toEqual([]);
+});
+
 test("what a peer can make us keep is bounded, and what is not taken is not removed", () => {
   const bench = new Bench();
   for (let seq = 1; seq <= 300; seq++) {

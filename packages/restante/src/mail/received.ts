@@ -267,7 +267,9 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     const { from, epoch, seq, part, of } = head;
     const key = fileKey(this.#options.peer, `${epoch}/${seq}`);
     const known = this.#files.get(key);
-    const { id, after, time, expires, kind } = envelope;
+    const { id, after, time, kind } = envelope;
+    // A sender may say what it likes; half a file is not kept for ever.
+    const expires = Math.min(envelope.expires, now + LONGEST_MS);
     // All parts are of one mail: a file among parts of another kind would be shown with its digest unchecked.
     const isOther = known !== undefined && (known.id !== id || known.kind !== kind);
     const isFull = known === undefined && this.#files.size >= FILES_LIMIT;
@@ -448,6 +450,7 @@ const RECENT_LIMIT = 8;
 const REMOVED_LIMIT = 1024;
 const DELAY_MS = 200; // several mails, one acknowledgement
 const PART_DELAY_MS = 5_000;
+const LONGEST_MS = 60 * 86_400_000; // four times what our own mail is given
 const GAP_MS = 1_000;
 const REPEAT_MS = 60_000;
 const REPEAT_MAX_MS = 6 * 3_600_000;
