@@ -204,7 +204,7 @@ describe("damage", () => {
             ? bytes.length - 1 - chance.between(0, near)
             : chance.between(0, n % 3 === 1 ? near : bytes.length - 1);
         const damaged = folder();
-        cpSync(dir, damaged, { recursive: true });
+        copyFolder(dir, damaged);
         const copy = Buffer.from(bytes);
         copy[at] = (copy[at] ?? 0) ^ (1 << chance.between(0, 7));
         writeFileSync(join(damaged, file), copy);
@@ -232,7 +232,7 @@ describe("damage", () => {
     const bytes = readFileSync(join(dir, log));
     for (const length of [0, 100, bytes.length - 1]) {
       const damaged = folder();
-      cpSync(dir, damaged, { recursive: true });
+      copyFolder(dir, damaged);
       writeFileSync(join(damaged, log), bytes.subarray(0, length));
       await expect(opened(damaged)).rejects.toMatchObject({
         code: "store-damaged",
@@ -246,7 +246,7 @@ describe("damage", () => {
     await (await filled(dir)).close();
     for (const file of filesIn(dir).filter((file) => /\.(ldb|log)$|MANIFEST|CURRENT/.test(file))) {
       const damaged = folder();
-      cpSync(dir, damaged, { recursive: true });
+      copyFolder(dir, damaged);
       rmSync(join(damaged, file));
       await expect(opened(damaged), file).rejects.toMatchObject({ code: "store-damaged" });
     }
@@ -498,4 +498,11 @@ function run(dir: string, script: string, before: readonly string[] = []) {
     said: async (): Promise<string | undefined> => (await lines.next()).value as string | undefined,
     answer: (text: string) => void child.stdin.write(`${text}\n`),
   };
+}
+
+/** A copy that is as private as the original: not every Node keeps the modes of folders. */
+function copyFolder(from: string, to: string): void {
+  cpSync(from, to, { recursive: true });
+  const folders = readdirSync(to, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const path of [to, ...folders.map(({ parentPath, name }) => join(parentPath, name))]) chmodSync(path, 0o700);
 }
