@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromHex, toHex } from "../bytes/index.ts";
+import { equal, fromHex, toHex } from "../bytes/index.ts";
 import {
   createCrypto,
   createIdentity,
@@ -13,7 +13,7 @@ import {
 } from "../crypto/index.ts";
 import { Chance } from "../testing/chance.ts";
 import { cs01 } from "../testing/cipher-set-01.ts";
-import { encodePacket, parsePacket } from "../wire/index.ts";
+import { Dechunker, encodeChunks, encodePacket, parsePacket } from "../wire/index.ts";
 import { encodeHandshake, keyPacket, parseHandshake, parseKeyPacket } from "./handshake.ts";
 import { openMessage, sealMessage } from "./message.ts";
 
@@ -48,6 +48,42 @@ describe("messages", () => {
       random(5000),
     ];
     for (const inner of inners) expect(given(openMessage(crypto, bob, seal(alice, bob, inner))).inner).toEqual(inner);
+  });
+
+  test("[A11] are as large as their sender likes: nothing but the application bounds them", () => {
+    for (const size of [0, 1, 1400, 65_536, 300_000]) {
+      const inner = random(size);
+      const opened = given(openMessage(fast, bob, seal(alice, bob, inner, fast)));
+      expect(equal(opened.inner, inner)).toBe(true);
+    }
+  });
+
+  test("[A13] pass transports of 20, 64, 120 and 256 bytes in chunks", () => {
+    const outer = seal(alice, bob, encodePacket({ type: "chat" }, random(700)));
+    for (const size of [20, 64, 120, 256]) {
+      const stream = encodeChunks(outer, size);
+      const dechunker = new Dechunker(65_536);
+      const frames = Array.from({ length: Math.ceil(stream.length / size) }, (_, i) =>
+        stream.slice(i * size, (i + 1) * size),
+      );
+      expect(frames.every((frame) => frame.length <= size)).toBe(true);
+      const packets = frames.flatMap((frame) => dechunker.push(frame));
+      expect(packets).toEqual([outer]);
+      expect(openMessage(crypto, bob, given(packets[0]))?.verify(given(alice.keys.get(0x3a)))).toBe(true);
+    }
+  });
+
+  test("[A19] [A20] have the CSID as their one HEAD byte, and the cipher set's bytes as BODY", () => {
+    const outer = seal(alice, bob, random(10));
+    const packet = given(parsePacket(outer));
+    expect([...packet.head]).toEqual([0x3a]);
+    const set = given(crypto.sets.get(0x3a));
+    expect(toHex(given(set.open(given(bob.pairs.get(0x3a)), packet.body)).inner)).toBe(
+      toHex(given(openMessage(crypto, bob, outer)).inner),
+    );
+    // Another set's name on the same BODY opens nothing, with a CSID that is known and with one that is not.
+    for (const csid of [0x00, 0x01, 0x1a, 0x40])
+      expect(openMessage(crypto, bob, encodePacket(Uint8Array.of(csid), packet.body))).toBeUndefined();
   });
 
   test("[A5] carry the ephemeral key, under the highest cipher set in common", () => {
