@@ -194,3 +194,11 @@ test("of more than a thousand invites the oldest goes, also when most of them we
     expect(made.map((secret) => each.hasInvite(secret))).toEqual(made.map((_, i) => i >= 2));
   expect(disk(...saves).size).toBe(1000);
 });
+
+test("a cache that takes another's name for its own is still another cache in our card", () => {
+  const door = doorOf(alice);
+  const answer = join(door, alice, doorOf(carol, { serves: true }));
+  door.join({ ...answer, cap: 1 << 30, keys: eve.keys, paths: PATHS });
+  const stores = door.cachesFor(bob.hashname).map(({ store }) => store);
+  expect(stores).toEqual([answer.store, eve.hashname.slice(0, 16)]);
+});

@@ -155,7 +155,11 @@ export class Door {
    */
   cachesFor(reader: Hashname | undefined): CacheRef[] {
     const self = this.#options.identity.hashname;
-    return this.caches.map(({ hashname, keys, paths, key, cap, store }) => {
+    const domains = new Set<string>();
+    return this.caches.map(({ hashname, keys, paths, key, cap, store: claimed }) => {
+      // One node, one failure domain: a second that claims the name of the first wants to be used in its place.
+      const store = domains.has(claimed) ? hashname.slice(0, STORE_LENGTH) : claimed;
+      domains.add(store);
       const offer = { hashname, keys, paths: [...paths], store };
       if (reader !== undefined) return { ...offer, uri: admissionUri(this.#mint(key, self, "contact", reader)), cap };
       return { ...offer, uri: admissionUri(this.#mint(key, self, "invite")), cap: Math.min(cap, STRANGER_CAP) };
