@@ -260,7 +260,7 @@ function urisOf(reader: Side, owner: Side): string[] {
 
 // --- strangers ---
 
-test("[B53] [B54] promise 5: a stranger's handshake gets no byte back, whatever it shows", () => {
+test("[B53] promise 5: a stranger's handshake gets no byte back, whatever it shows", () => {
   const bench = new Bench();
   const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
   const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
@@ -579,7 +579,7 @@ test("a peer has eight caches at most, even if it asks nine at once; joining one
   expect(alice.root.status().caches).toHaveLength(8);
 });
 
-test("[C7] [C8] [C9] promise 4: a root that only serves as a cache saves nothing, whatever passes through it", () => {
+test("promise 4: a root that only serves as a cache saves nothing, whatever passes through it", () => {
   const bench = new Bench();
   const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
   const carol = new Side(bench, "carol", { mail: false, cache: CACHE });
@@ -734,7 +734,7 @@ test("[C15] [C17] a mail has the same box, the same id and the same bytes at eve
   expect(new Set(puts.flat()).size).toBe(1);
 });
 
-test("[A29] [A30] who steals a key reads what was recorded long before: the mail says static, and SECURITY.md says so", () => {
+test("who steals a key reads what was recorded long before: the mail says static, and SECURITY.md says so", () => {
   const { bob, caches, send } = away("carol");
   send("an old secret");
   const stolen = importIdentity(crypto, JSON.parse(JSON.stringify(exportIdentity(bob.identity))));

@@ -105,7 +105,7 @@ test("[B44] no primitive is given the token, through handshakes and channels in 
     expect(primitives).toContain(used);
 });
 
-test("[B44] [B45] a channel packet opens under any token: it is an address, not bound to what is inside", () => {
+test("[B44] a channel packet opens under any token: it is an address, not bound to what is inside", () => {
   const set = cs3a(portable);
   const { random } = new Chance(3);
   const [ours, theirs] = [set.generate(random), set.generate(random)];

@@ -224,7 +224,7 @@ describe.each(KINDS)("over %s", (_, place) => {
     expect(a.mesh.links()).toEqual([{ hashname: b.hashname, state: "up", path: place(2) }]);
   });
 
-  test("[B53][B54] who is not approved, or rejected, gets not one byte", () => {
+  test("[B53] who is not approved, or rejected, gets not one byte", () => {
     for (const policy of ["wait", "reject"] as const) {
       const net = new Net();
       const [a, b] = [net.peer(place(1)), net.peer(place(2))];
@@ -638,7 +638,7 @@ describe("paths", () => {
   });
 });
 
-test("[B43][B45] a packet finds its exchange by either form of the token: hashed, or the raw first 16 bytes", () => {
+test("[B43] a packet finds its exchange by either form of the token: hashed, or the raw first 16 bytes", () => {
   for (const form of ["hashed", "raw"] as const) {
     const net = new Net();
     const [, a, b] = linked(undefined, net, { cloak: false });

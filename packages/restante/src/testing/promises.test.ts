@@ -119,7 +119,7 @@ test("promise 4: a cache that is started again has nothing, and nothing of it is
   expect([carol.disk.size, carol.blobs.size]).toEqual([0, 0]);
 });
 
-test("[A33] after the acknowledgement no copy is left: not at a cache, not in the sender's store", () => {
+test("after the acknowledgement no copy is left: not at a cache, not in the sender's store", () => {
   const { w, alice, bob, carol, dave } = scene({ seed: 55, loss: 0.1 }, ["alice", "bob"], ["carol", "dave"]);
   bob.sleep();
   const text = "burn after reading";
@@ -143,7 +143,7 @@ test("[A33] after the acknowledgement no copy is left: not at a cache, not in th
   expect([found(), carol.held, dave.held]).toEqual([false, 0, 0]);
 });
 
-test("[B53] [B54] promise 5: to a stranger, somebody who is there and somebody who is not are the same silence", () => {
+test("[B53] promise 5: to a stranger, somebody who is there and somebody who is not are the same silence", () => {
   const { w, alice, bob, carol } = scene({ seed: 56 }, ["alice", "bob"], ["carol"]);
   const heard: string[] = [];
   const transmit = w.transmit;

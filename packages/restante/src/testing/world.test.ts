@@ -91,7 +91,7 @@ test("a file of many parts over a link, and a hundred texts behind it", () => {
 
 // --- routes ---
 
-test("[A16] [A30] [C4] while the link is up mail goes over it, and no cache is asked", () => {
+test("[A16] [C4] while the link is up mail goes over it, and no cache is asked", () => {
   const { w, alice, bob, carol } = scene({ seed: 21 }, ["alice", "bob"], ["carol"]);
   const deposits = carol.deposits;
   const id = post(w, alice, bob, "direct");
