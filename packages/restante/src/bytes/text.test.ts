@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromBase32, fromHex, fromUtf8, toBase32, toHex, utf8 } from "./index.ts";
+import { fromBase32, fromBase64url, fromHex, fromUtf8, toBase32, toBase64url, toHex, utf8 } from "./index.ts";
 
 interface Vectors {
   encode: { hex: string; expect: string }[];
@@ -60,6 +60,54 @@ describe("base32", () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe("base64url", () => {
+  // RFC 4648 §10 without padding; RFC 7515 appendix C
+  test.each([
+    ["", ""],
+    ["66", "Zg"],
+    ["666f", "Zm8"],
+    ["666f6f", "Zm9v"],
+    ["666f6f62", "Zm9vYg"],
+    ["666f6f6261", "Zm9vYmE"],
+    ["666f6f626172", "Zm9vYmFy"],
+    ["03ecffe0c1", "A-z_4ME"],
+  ])("spells %s as '%s', and reads it", (hex, text) => {
+    expect(toBase64url(fromHex(hex) ?? expect.unreachable())).toBe(text);
+    expect(toHex(fromBase64url(text) ?? expect.unreachable())).toBe(hex);
+  });
+
+  test("spells and reads as Node does", () => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        const text = Buffer.from(bytes).toString("base64url");
+        expect(toBase64url(bytes)).toBe(text);
+        expect(fromBase64url(text)).toEqual(bytes);
+      }),
+    );
+  });
+
+  test("is accepted exactly in its one canonical form", () => {
+    const text = fc.oneof(
+      fc.string({ unit: fc.constantFrom(..."AZaz09-_+/= é"), maxLength: 9 }),
+      fc.string({ unit: fc.constantFrom(..."AQgw-_B"), maxLength: 9 }),
+    );
+    let [taken, refused] = [0, 0];
+    fc.assert(
+      fc.property(text, (candidate) => {
+        // Node reads leniently; what it spells again is canonical.
+        const bytes = new Uint8Array(Buffer.from(candidate, "base64url"));
+        const isCanonical = Buffer.from(bytes).toString("base64url") === candidate;
+        expect(fromBase64url(candidate)).toEqual(isCanonical ? bytes : undefined);
+        if (isCanonical) taken++;
+        else refused++;
+      }),
+      { numRuns: 500 },
+    );
+    expect(taken).toBeGreaterThan(20);
+    expect(refused).toBeGreaterThan(20);
   });
 });
 

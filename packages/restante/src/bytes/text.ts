@@ -1,6 +1,7 @@
 /**
- * Bytes as text and back: hex, base32 (RFC 4648 §6 in lower case without padding), UTF-8. Each byte string has exactly
- * one hex and one base32 form, so ids may be compared as text; the decoders refuse every other form.
+ * Bytes as text and back: hex, base32 (RFC 4648 §6 in lower case without padding), base64url (§5, without padding),
+ * UTF-8. Each byte string has exactly one form in each of the first three, so ids may be compared as text; the decoders
+ * refuse every other form.
  */
 
 /** Lower case, two digits per byte. */
@@ -62,6 +63,40 @@ export function fromBase32(text: string): Uint8Array | undefined {
   // Five bits left or more: the last character holds no bit of the data. What is left must be zero.
   if (count >= 5 || (bits & ((1 << count) - 1)) !== 0) return undefined;
   return bytes;
+}
+
+/** Base64url without padding (RFC 7515 §2): 3 bytes give 4 characters. */
+export function toBase64url(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 3) {
+    const [first = 0, second = 0, third = 0] = bytes.subarray(i, i + 3);
+    const four = (first << 16) | (second << 8) | third;
+    text += `${BASE64URL[four >> 18]}${BASE64URL[(four >> 12) & 63]}${BASE64URL[(four >> 6) & 63]}${BASE64URL[four & 63]}`;
+  }
+  return text.slice(0, Math.ceil((bytes.length * 4) / 3));
+}
+
+/**
+ * The bytes of canonical base64url: exactly when `toBase64url` of them gives `text` again. `undefined` for padding,
+ * foreign characters (`+` and `/` too), impossible lengths and unused bits that are not zero.
+ */
+export function fromBase64url(text: string): Uint8Array | undefined {
+  if (text.length % 4 === 1) return undefined;
+  const bytes = new Uint8Array((text.length * 6) >> 3);
+  let bits = 0; // at most 12 bits are waiting, the newest lowest
+  let count = 0;
+  let at = 0;
+  for (let i = 0; i < text.length; i++) {
+    const value = BASE64URL_VALUES[text.charCodeAt(i)] ?? NO_DIGIT;
+    if (value === NO_DIGIT) return undefined;
+    bits = ((bits << 6) | value) & 0xfff;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes[at++] = bits >> count;
+    }
+  }
+  return (bits & ((1 << count) - 1)) === 0 ? bytes : undefined;
 }
 
 /** UTF-8 (RFC 3629). A lone surrogate becomes U+FFFD, as TextEncoder does it, so the result is always valid. */
@@ -167,5 +202,7 @@ const HEX_VALUES = values(HEX);
 const HEX_PAIRS: readonly string[] = Array.from({ length: 256 }, (_, i) => `${HEX[i >> 4]}${HEX[i & 15]}`);
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648 §6
 const BASE32_VALUES = values(BASE32);
+const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"; // RFC 4648 §5
+const BASE64URL_VALUES = values(BASE64URL);
 const SHORT = 32;
 const UNITS = 4096; // String.fromCharCode takes its units as arguments, of which engines allow some 65,000

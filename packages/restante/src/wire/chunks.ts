@@ -11,8 +11,8 @@ import { assert } from "../bytes/index.ts";
  * other size.
  */
 export function encodeChunks(packet: Uint8Array, size: number = 0): Uint8Array {
-  assert(size === 0 || (Number.isInteger(size) && size >= 2 && size <= MAX_SIZE), "a chunk has 2 to 256 bytes");
-  const room = (size || MAX_SIZE) - 1;
+  assert(size === 0 || (Number.isInteger(size) && size >= 2 && size <= MAX_CHUNK), "a chunk has 2 to 256 bytes");
+  const room = (size || MAX_CHUNK) - 1;
   const stream = new Uint8Array(packet.length + Math.ceil(packet.length / room) + 1); // its last byte is the zero chunk
   let at = 0;
   for (let from = 0; from < packet.length; from += room) {
@@ -24,13 +24,27 @@ export function encodeChunks(packet: Uint8Array, size: number = 0): Uint8Array {
   return stream;
 }
 
+/**
+ * The chunks of one packet in frames of at most `size` bytes (2 to 256), for transports that carry no more at once. Each
+ * frame holds one chunk; the one that ends the packet goes with the last of them if there is room, else alone. Their
+ * bytes in order are a stream as of `encodeChunks`. Throws (our bug) for any other size.
+ */
+export function encodeFrames(packet: Uint8Array, size: number): Uint8Array[] {
+  assert(size > 0, "a frame has 2 to 256 bytes");
+  const stream = encodeChunks(packet, size);
+  // All chunks but the last have `size` bytes, so that cutting at `size` cuts between chunks.
+  return Array.from({ length: Math.ceil(stream.length / size) }, (_, i) => stream.slice(i * size, (i + 1) * size));
+}
+
 /** Takes the pieces of one stream, however it was cut, and gives the packets. Holds at most `maxPacket` bytes. */
 export class Dechunker {
   readonly #maxPacket: number;
   #buffer: Uint8Array = NOTHING;
   #length = 0; // bytes of the packet so far
   #left = 0; // bytes still to come of the chunk we are in; 0: a count comes next
-  #isOverlong = false; // the packet outgrew the bound: the rest of it is skipped
+  #isOverlong = false; // the packet outgrew the bound or was cut: the rest of it is skipped
+  #chunks = 0;
+  #acks = 0;
 
   /** `maxPacket`: the length in bytes of the longest packet that is given out. */
   constructor(maxPacket: number) {
@@ -40,6 +54,33 @@ export class Dechunker {
   /** Whether the stream stands between two packets, where alone a zero chunk of ours may go out in answer. */
   get idle(): boolean {
     return this.#left === 0 && this.#length === 0 && !this.#isOverlong;
+  }
+
+  /** Whether the stream stands inside a chunk: its count was read, and not all that it counts. */
+  get isInChunk(): boolean {
+    return this.#left > 0;
+  }
+
+  /** What was read so far of the packet that has not ended yet. A view, until the next `push`. */
+  get unended(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** How many chunks of packets were read to their end so far, those that end packets included. */
+  get chunks(): number {
+    return this.#chunks;
+  }
+
+  /** How many lone zero chunks were read so far. */
+  get acks(): number {
+    return this.#acks;
+  }
+
+  /** Bytes were lost: what comes next is a count, and the packet in progress is skipped up to its zero chunk. */
+  resync(): void {
+    this.#left = 0;
+    this.#clear();
+    this.#isOverlong = true;
   }
 
   /**
@@ -55,10 +96,14 @@ export class Dechunker {
         this.#append(data);
         this.#left -= data.length;
         at += data.length;
+        if (this.#left === 0) this.#chunks++;
         continue;
       }
+      const isBetween = this.idle;
       this.#left = bytes[at++] ?? 0;
       if (this.#left > 0) continue;
+      if (isBetween) this.#acks++;
+      else this.#chunks++;
       if (this.#length > 0) packets.push(this.#buffer.slice(0, this.#length));
       this.#clear();
     }
@@ -89,6 +134,7 @@ export class Dechunker {
   }
 }
 
-const MAX_SIZE = 256; // protocol/chunking.md §1: a count of one byte, and 255 bytes
+/** The largest chunk in bytes, with its count. */
+export const MAX_CHUNK: number = 256; // protocol/chunking.md §1: a count of one byte, and 255 bytes
 const KEPT_BYTES = 2048; // what a quiet stream may hold: room for any packet of 1400 bytes
 const NOTHING = new Uint8Array(0);

@@ -1,6 +1,9 @@
 /** Wire: packets, and how they travel on streams and under a cloak. */
-export { Dechunker, encodeChunks } from "./chunks.ts";
-export { cloak, decloak, type StreamCipher } from "./cloak.ts";
+export { ChunkStream, type ChunkStreamIn, type ChunkStreamOptions, type ChunkStreamOut } from "./chunk-stream.ts";
+export { Dechunker, encodeChunks, encodeFrames } from "./chunks.ts";
+export { ALL_ROUNDS, cloak, decloak, type StreamCipher, type StreamCipherInto } from "./cloak.ts";
+export { type ChannelHead, channelHeadLength, scanChannelHead, writeChannelHead } from "./head.ts";
+export { jweToPacket, jwsToPacket, packetToJwe, packetToJws } from "./jose.ts";
 export {
   encodeJson,
   flag,
@@ -14,4 +17,5 @@ export {
   uint,
   uint64,
 } from "./json.ts";
+export { NoiseFloor, type NoiseFloorIn, type NoiseFloorOptions, type NoiseFloorOut } from "./noise.ts";
 export { encodePacket, type Packet, parsePacket } from "./packet.ts";
