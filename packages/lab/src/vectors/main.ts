@@ -20,7 +20,7 @@ function main(args: string[]): number {
     return refuse(`cannot read ${folder}: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (report.files.length === 0)
-    return refuse(`no vector files under ${folder}; they lie in folders telehash/ and openbazaar/`);
+    return refuse(`no vector files under ${folder}; they lie in folders telehash/, openbazaar/ and wycheproof/`);
   for (const file of report.unknown) process.stderr.write(`ignored ${file}: of no known kind\n`);
   process.stdout.write(isJson ? `${json(report)}\n` : table(report));
   return report.failed > 0 ? 1 : 0;

@@ -4,6 +4,7 @@ import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import type { Case, Runner } from "./cases.ts";
 import { OPENBAZAAR } from "./openbazaar.ts";
 import { TELEHASH } from "./telehash.ts";
+import { WYCHEPROOF } from "./wycheproof.ts";
 
 /** What came of one file. A file that cannot be read, or not as its kind, counts as one failed case. */
 export interface FileReport {
@@ -66,7 +67,7 @@ function runFile(file: string, load: () => Case[]): FileReport {
 }
 
 function runnerOf(path: string): Runner | undefined {
-  const kinds = { telehash: TELEHASH, openbazaar: OPENBAZAAR }[basename(dirname(path))];
+  const kinds = { telehash: TELEHASH, openbazaar: OPENBAZAAR, wycheproof: WYCHEPROOF }[basename(dirname(path))];
   const name = basename(path, ".json");
   return kinds !== undefined && Object.hasOwn(kinds, name) ? kinds[name] : undefined;
 }

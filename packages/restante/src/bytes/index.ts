@@ -2,6 +2,8 @@
 export { compare, concat, equal } from "./bytes.ts";
 export { assert, RestanteError } from "./failure.ts";
 export { Deadlines, type Machine, type Random, type Time } from "./machine.ts";
+export { pooled } from "./pool.ts";
 export { encodeVarint, Reader } from "./reader.ts";
 export { siphash } from "./siphash.ts";
-export { fromBase32, fromHex, fromUtf8, toBase32, toHex, utf8 } from "./text.ts";
+export { shortLived } from "./slab.ts";
+export { fromBase32, fromBase64url, fromHex, fromUtf8, toBase32, toBase64url, toHex, utf8 } from "./text.ts";

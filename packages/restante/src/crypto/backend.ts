@@ -2,6 +2,7 @@
  * The primitives that cipher sets and hashnames are made of, passed in so that the same code runs on JavaScript alone
  * (`portable`) and on native libraries. `backendSuite` in `restante/testing` says what every backend must do.
  */
+import type { KeyPair } from "./keys.ts";
 
 /**
  * Stateless; each result is a fresh plain Uint8Array of the caller's, no argument is changed or kept. Keys, nonces and
@@ -37,4 +38,57 @@ export interface Backend {
   xchachaOpen(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
   /** SipHash-2-4, 16-byte key, reference byte order (libsodium's crypto_shorthash): 8 bytes. */
   siphash(key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** `data` XOR AES-128 in counter mode (SP 800-38A): all 16 bytes of `iv` count up, big-endian. Key 16 bytes. Own inverse. */
+  aes128ctr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Uint8Array;
+  /** AES-256-GCM (SP 800-38D): the ciphertext, then the 16-byte tag. Key 32 bytes, IV 12, never twice with one key. */
+  aes256gcmSeal(key: Uint8Array, iv: Uint8Array, plain: Uint8Array, aad: Uint8Array): Uint8Array;
+  /** What `aes256gcmSeal` sealed; `undefined` when `sealed` is too short, changed, or of another key, IV or `aad`. */
+  aes256gcmOpen(key: Uint8Array, iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
+  /** The uncompressed P-256 key (65 bytes) of a 32-byte secret; `undefined` for 0 and for the order and above. */
+  p256Key(secret: Uint8Array): Uint8Array | undefined;
+  /** ECDH: the X of the common point, 32 bytes; `undefined` unless their key is 65 bytes, begins with 4 and is on the curve. */
+  p256(secret: Uint8Array, key: Uint8Array): Uint8Array | undefined;
+  /** The compressed secp160r1 key (SEC 2; 21 bytes) of a 20-byte secret; `undefined` for 0. */
+  secp160r1Key(secret: Uint8Array): Uint8Array | undefined;
+  /** ECDH: the X of the common point, 20 bytes; `undefined` unless their key is 21 bytes, begins with 2 or 3 and is on the curve. */
+  secp160r1(secret: Uint8Array, key: Uint8Array): Uint8Array | undefined;
+  /** RSA, where there is a library that does it in constant time. */
+  readonly rsa?: Rsa;
+  /** What is called for each packet once more, without an array for each result. For speed alone: may be absent. */
+  readonly into?: IntoBackend;
+}
+
+/**
+ * RSA of 2048 bits. Public keys are DER as `isRsaKey` takes it, and nothing else may be given; pairs come from `generate`
+ * or `keyPair`, and their objects are to be kept, since parsed keys hang on them.
+ */
+export interface Rsa {
+  /** A fresh pair with the exponent 65537 and the library's own randomness. Key and secret are PKCS #1 DER. Takes 0.1 s. */
+  generate(): KeyPair;
+  /** The pair of a PKCS #1 or PKCS #8 secret, its key in PKCS #1; `undefined` when that is no sound key of 2048 bits. */
+  keyPair(secret: Uint8Array): KeyPair | undefined;
+  /** The bare public operation (RSAEP) on 256 bytes below the modulus: 256 bytes. Padding is the caller's. */
+  encrypt(key: Uint8Array, block: Uint8Array): Uint8Array;
+  /** RSAES-OAEP with SHA-1 and MGF1-SHA-1, no label (RFC 8017 7.1.2); `undefined` for whatever is no ciphertext. */
+  decrypt(pair: KeyPair, ciphertext: Uint8Array): Uint8Array | undefined;
+  /** RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 8.2): 256 bytes, the same each time. */
+  sign(pair: KeyPair, data: Uint8Array): Uint8Array;
+  verify(key: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean;
+  /** SHA-1 (FIPS 180-4), 20 bytes: for padding alone, of which it takes 13. */
+  sha1(data: Uint8Array): Uint8Array;
+}
+
+/**
+ * As the functions of the same names, with the result in `out` (from `at`). Native libraries reach bytes only in arrays
+ * that lie outside of the engine's heap, and an array there costs more than to hash what is in it.
+ */
+export interface IntoBackend {
+  sha256(out: Uint8Array, data: Uint8Array): void;
+  onetimeauth(out: Uint8Array, at: number, key: Uint8Array, data: Uint8Array): void;
+  /** `plain` may stand where its ciphertext goes: in `out` from `at` + 16. */
+  secretboxSeal(out: Uint8Array, at: number, key: Uint8Array, nonce: Uint8Array, plain: Uint8Array): void;
+  /** `out` has the length of the result, and may be what `boxed` has behind its first 16 bytes. False: nothing is changed. */
+  secretboxOpen(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, boxed: Uint8Array): boolean;
+  /** `out` has the length of `data`, and may be `data`. */
+  chacha20(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, data: Uint8Array): void;
 }

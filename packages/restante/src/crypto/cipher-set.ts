@@ -1,40 +1,70 @@
-/** What a cipher set does for messages and channels. The law of the one in use is protocol/cs3a.md. */
+/** What a cipher set does for messages and channels. The laws of those there are: protocol/cs1a.md, cs2a.md, cs3a.md. */
 import type { Random } from "../bytes/index.ts";
 import type { KeyPair } from "./keys.ts";
 
 /**
- * One cipher set. All BODYs are those of outer packets, without the HEAD; the first 16 bytes of a message BODY are the
- * first 16 of the ephemeral key, hence unique and stable for an exchange. What peers sent is refused with `undefined`
- * or `false`, never with a throw; results hold no view of an argument.
+ * One cipher set. All BODYs are those of outer packets, without the HEAD. What peers sent is refused with `undefined`
+ * or `false`, never with a throw; results hold no view of an argument, but for `verify` of an opened message.
  */
 export interface CipherSet {
   /** 1..255; of the sets that two peers have in common the highest is used. */
   readonly csid: number;
+  /**
+   * For sets whose channel ciphers work `inPlace`: the bytes of a channel BODY before the inner packet, which is its end.
+   */
+  readonly channelFront?: number;
   /** Bytes of an outer message packet (LOB length, HEAD and BODY) less those of the inner packet. */
   readonly overhead: number;
-  /** A fresh pair, for an identity or for one exchange. */
+  /** A fresh pair for an identity. Sets whose library makes its own keys (RSA) draw nothing from `random`. */
   generate(random: Random): KeyPair;
-  /** The pair of a known secret; `undefined` when `secret` is none of this set. */
-  keyPair(secret: Uint8Array): KeyPair | undefined;
+  /**
+   * The pair of a known secret; `undefined` when `secret` is none of this set. Where public keys have several forms (2a),
+   * `key` chooses that of the pair, if it is one of them.
+   */
+  keyPair(secret: Uint8Array, key?: Uint8Array): KeyPair | undefined;
   /** Whether `key` has the form of a public key of this set. That a secret can be shared with it is not tested. */
   isKey(key: Uint8Array): boolean;
+  /** Our side of a new exchange with the identity key `to`, all of it drawn from `random`; `undefined` when it is no usable key. */
+  exchange(to: Uint8Array, random: Random): Ephemeral | undefined;
   /**
-   * The BODY of a message of `inner` from the identity `from` to the identity key `to`, in the exchange of `ephemeral`.
-   * Draws only the nonce from `random`. `undefined` when `to` is no usable key.
+   * The BODY of a message of `inner` from the identity `from` to the identity key `to`, in the exchange of `ephemeral`,
+   * which must be one with `to`. Draws only the nonce from `random`. `undefined` when `to` is no usable key.
    */
-  seal(from: KeyPair, to: Uint8Array, ephemeral: KeyPair, inner: Uint8Array, random: Random): Uint8Array | undefined;
+  seal(from: KeyPair, to: Uint8Array, ephemeral: Ephemeral, inner: Uint8Array, random: Random): Uint8Array | undefined;
+  /** `seal` as a whole outer packet (00 01, the CSID, the BODY), for speed. Absent: put together of that. */
+  sealOuter?(
+    from: KeyPair,
+    to: Uint8Array,
+    ephemeral: Ephemeral,
+    inner: Uint8Array,
+    random: Random,
+  ): Uint8Array | undefined;
   /** Decrypts a message BODY. Anyone can have written it: the sender is unproven until `verify`. */
   open(to: KeyPair, body: Uint8Array): OpenedMessage | undefined;
-  /** Whether the identity `from` sealed this very BODY to us. (Or we did: the authenticator is a shared secret.) */
-  verify(to: KeyPair, from: Uint8Array, body: Uint8Array): boolean;
-  /** The channel cipher of two ephemeral keys, ours and theirs; `undefined` when theirs is no usable key. */
-  channel(local: KeyPair, remote: Uint8Array): ChannelCipher | undefined;
+  /** The channel cipher of two exchanges, ours and theirs; `undefined` when theirs has no usable key. */
+  channel(local: Ephemeral, remote: Uint8Array): ChannelCipher | undefined;
+}
+
+/** Our side of one exchange. Compared by identity: keep the object, since caches and counters hang on it. */
+export interface Ephemeral {
+  /** With what every message BODY of the exchange begins, at least 16 bytes: unique and stable for its life. */
+  readonly prefix: Uint8Array;
+  /** What the peer learns of it by opening a message: our half of the channel keys. */
+  readonly key: Uint8Array;
+  readonly secret: Uint8Array;
 }
 
 export interface OpenedMessage {
   readonly inner: Uint8Array;
-  /** The ephemeral key of the sender's exchange. */
+  /** The `key` of the sender's exchange. */
   readonly ephemeral: Uint8Array;
+  /** The `prefix` of the sender's exchange. */
+  readonly prefix: Uint8Array;
+  /**
+   * Whether the identity `from` sealed this very BODY to us. Where the authenticator is a shared secret (1a, 3a), we
+   * could have done it too. Reads the BODY that was opened, which must not have changed since.
+   */
+  verify(from: Uint8Array): boolean;
 }
 
 /** Encrypts the channel packets of one exchange. */
@@ -44,5 +74,15 @@ export interface ChannelCipher {
   /** The BODY of a channel packet: the recipient's routing token (16 bytes), then what only the recipient can read. */
   seal(token: Uint8Array, inner: Uint8Array, random: Random): Uint8Array;
   /** The inner packet of a channel BODY; `undefined` when it is not from the other end, or changed. Ignores the token. */
+  open(body: Uint8Array): Uint8Array | undefined;
+  /** The same without copies. Absent where a set has nothing to gain by it. */
+  readonly inPlace?: ChannelInPlace;
+}
+
+/** Encrypts and decrypts channel packets where they stand. What they yield is as `seal` and `open` have it. */
+export interface ChannelInPlace {
+  /** Makes a BODY of what is nothing so far but the inner packet behind `channelFront` bytes: fills those, and encrypts. */
+  seal(token: Uint8Array, body: Uint8Array, random: Random): void;
+  /** The inner packet as a view of `body`, which is overwritten. `undefined`: it does not open, and is as it was. */
   open(body: Uint8Array): Uint8Array | undefined;
 }

@@ -7,6 +7,7 @@ import {
   type CipherSet,
   createCrypto,
   createIdentity,
+  cs1a,
   cs3a,
   exportIdentity,
   hashnameOf,
@@ -15,6 +16,7 @@ import {
   type Keys,
   order,
   portable,
+  type Rsa,
   routingToken,
 } from "./index.ts";
 
@@ -75,9 +77,22 @@ test("[A26] a routing token is 16 bytes of SHA-256 of the first 16, whatever fol
   expect(toHex(routingToken(portable, Uint8Array.from([...first, 9, 9, 9])))).toBe(known);
 });
 
-test("an identity has a pair per cipher set, and its hashname is that of its keys", () => {
+test("an identity has a pair of the highest cipher set, unless more are asked for", () => {
+  const crypto = createCrypto(portable, [cs3a(portable), cs1a(portable), cs01()]);
+  expect([...createIdentity(crypto, draw).pairs.keys()]).toEqual([0x3a]);
+  expect([...createIdentity(crypto, draw, [0x3a, 0x1a]).pairs.keys()]).toEqual([0x1a, 0x3a]);
+  expect([...createIdentity(crypto, draw, [0x01]).pairs.keys()]).toEqual([0x01]);
+  for (const wrong of [[], [0x2a], [0x3a, 0x2a]]) expect(() => createIdentity(crypto, draw, wrong)).toThrow("sets");
+});
+
+test("2a comes with a backend that has RSA, 1a only to who asks for it", () => {
+  expect([...createCrypto({ ...portable, rsa }).sets.keys()]).toEqual([0x2a, 0x3a]);
+  expect([...createCrypto(portable, [cs1a(portable)]).sets.keys()]).toEqual([0x1a]);
+});
+
+test("an identity's hashname is that of its keys", () => {
   const crypto = createCrypto(portable, [cs3a(portable), cs01()]);
-  const identity = createIdentity(crypto, draw);
+  const identity = createIdentity(crypto, draw, [0x01, 0x3a]);
   expect([...identity.keys.keys()]).toEqual([0x01, 0x3a]);
   expect([...identity.pairs.values()].map((pair) => pair.key)).toEqual([...identity.keys.values()]);
   expect(identity.hashname).toBe(hashnameOf(portable, identity.keys));
@@ -85,7 +100,7 @@ test("an identity has a pair per cipher set, and its hashname is that of its key
 
 test("an identity survives its export as JSON", () => {
   const crypto = createCrypto(portable, [cs3a(portable), cs01()]);
-  const identity = createIdentity(crypto, draw);
+  const identity = createIdentity(crypto, draw, [0x01, 0x3a]);
   const exported: unknown = JSON.parse(JSON.stringify(exportIdentity(identity)));
   expect(exported).toMatchObject({ hashname: identity.hashname, secrets: { "01": expect.any(String) } });
   expect(importIdentity(crypto, exported)).toEqual(identity);
@@ -119,6 +134,17 @@ test("what is no whole identity is refused, without a throw", () => {
   for (const value of refused) expect(importIdentity(crypto, value)).toBeUndefined();
   fc.assert(fc.property(fc.anything(), (value) => void importIdentity(crypto, value)));
 });
+
+/** RSA that does nothing: to be there is enough. */
+const rsa: Rsa = {
+  generate: () => ({ key, secret: key }),
+  keyPair: () => undefined,
+  encrypt: (_, block) => block,
+  decrypt: () => undefined,
+  sign: () => key,
+  verify: () => false,
+  sha1: () => key,
+};
 
 const csids = fc.uniqueArray(fc.constantFrom<number[]>(0x01, 0x1a, 0x2a, 0x3a, 0x40, 0xff));
 

@@ -5,6 +5,7 @@
 import { assert, compare } from "../bytes/index.ts";
 import type { Backend } from "./backend.ts";
 import type { CipherSet } from "./cipher-set.ts";
+import { cs2a } from "./cs2a.ts";
 import { cs3a } from "./cs3a.ts";
 import type { Keys } from "./keys.ts";
 
@@ -14,8 +15,11 @@ export interface Crypto {
   readonly sets: ReadonlyMap<number, CipherSet>;
 }
 
-/** The cryptography over a backend, by default with cipher set 3a alone. Throws (our bug) for a CSID twice or not 1..255. */
-export function createCrypto(backend: Backend, sets: readonly CipherSet[] = [cs3a(backend)]): Crypto {
+/**
+ * The cryptography over a backend: by default cipher set 3a, and 2a where the backend has RSA. 1a is too weak to be had
+ * without asking: `[cs3a(backend), cs1a(backend)]`. Throws (our bug) for a CSID twice or not 1..255.
+ */
+export function createCrypto(backend: Backend, sets: readonly CipherSet[] = usualSets(backend)): Crypto {
   const byCsid = new Map(sets.map((set) => [set.csid, set]));
   assert(byCsid.size === sets.length, "each cipher set stands once");
   for (const csid of byCsid.keys()) assert(csid > 0 && csid < 256, "a CSID is one byte and not 0");
@@ -47,6 +51,10 @@ export function order(ourKey: Uint8Array, theirKey: Uint8Array): 0 | 1 {
  */
 export function routingToken(backend: Backend, body: Uint8Array): Uint8Array {
   return backend.sha256(body.subarray(0, TOKEN_BYTES)).slice(0, TOKEN_BYTES);
+}
+
+function usualSets(backend: Backend): CipherSet[] {
+  return backend.rsa === undefined ? [cs3a(backend)] : [cs2a(backend, backend.rsa), cs3a(backend)];
 }
 
 const TOKEN_BYTES = 16;

@@ -1,42 +1,89 @@
 /** Cipher set 3a: Curve25519, XSalsa20, Poly1305, as in NaCl's crypto_box. protocol/cs3a.md */
 import { assert, concat, equal, type Random } from "../bytes/index.ts";
-import type { Backend } from "./backend.ts";
-import type { ChannelCipher, CipherSet, OpenedMessage } from "./cipher-set.ts";
+import type { Backend, IntoBackend } from "./backend.ts";
+import type { ChannelCipher, CipherSet, Ephemeral, OpenedMessage } from "./cipher-set.ts";
 import type { KeyPair } from "./keys.ts";
 import { SharedSecrets } from "./shared-secrets.ts";
 
-/** Cipher set 3a over a backend. Remembers Diffie-Hellman results (see `SharedSecrets`), nothing else. */
+/**
+ * Cipher set 3a over a backend. Remembers Diffie-Hellman results (see `SharedSecrets`), nothing else. Every result is
+ * made in the one array that it leaves in: an array costs as much as a hash.
+ */
 export function cs3a(backend: Backend): CipherSet {
+  const into = backend.into ?? withArrays(backend);
   const agree = (ours: KeyPair, theirs: Uint8Array) => backend.beforenm(ours.secret, theirs);
   // Apart, so that strangers who make us open messages cannot push out the secrets shared with contacts.
   const forOpening = new SharedSecrets(agree, SECRETS); // an ephemeral and an identity key
   const forProof = new SharedSecrets(agree, SECRETS); // two identity keys
 
-  /** The authenticator of the sender over all that precedes it in the BODY. cs3a.md §3 */
-  const authenticator = (us: KeyPair, them: Uint8Array, nonce: Uint8Array, signed: Uint8Array) => {
-    const secret = forProof.get(us, them);
+  // Filled anew by each message. See IntoBackend.
+  const preimage = new Uint8Array(NONCE_BYTES + KEY_BYTES);
+  const authKey = new Uint8Array(KEY_BYTES);
+  const expected = new Uint8Array(TAG_BYTES);
+
+  /** Puts into `out` the authenticator of the sender over all that precedes it in the BODY. cs3a.md §3 */
+  const authenticate = (out: Uint8Array, at: number, secret: Uint8Array, signed: Uint8Array): void => {
     // Hashed with the nonce, since a Poly1305 key must never serve twice.
-    return secret && backend.onetimeauth(backend.sha256(concat(nonce, secret)), signed);
+    for (let i = 0; i < NONCE_BYTES; i++) preimage[i] = signed[KEY_BYTES + i] ?? 0;
+    preimage.set(secret, NONCE_BYTES);
+    into.sha256(authKey, preimage);
+    into.onetimeauth(out, at, authKey, signed);
+  };
+
+  const verify = (to: KeyPair, from: Uint8Array, body: Uint8Array): boolean => {
+    const secret = from.length === KEY_BYTES ? forProof.get(to, from) : undefined;
+    if (secret === undefined) return false;
+    const end = body.length - TAG_BYTES;
+    authenticate(expected, 0, secret, body.subarray(0, end));
+    return equal(expected, body.subarray(end));
+  };
+
+  /** An array whose end from `front` on is the BODY of a message. */
+  const seal = (
+    front: number,
+    from: KeyPair,
+    to: Uint8Array,
+    ephemeral: Ephemeral,
+    inner: Uint8Array,
+    random: Random,
+  ): Uint8Array | undefined => {
+    if (to.length !== KEY_BYTES) return undefined;
+    const secret = forOpening.get(ephemeral, to);
+    const proof = forProof.get(from, to);
+    if (secret === undefined || proof === undefined) return undefined;
+    const nonce = random(NONCE_BYTES);
+    const sealed = new Uint8Array(front + MESSAGE_BYTES + inner.length);
+    const end = sealed.length - TAG_BYTES;
+    sealed.set(ephemeral.key, front);
+    sealed.set(nonce, front + KEY_BYTES);
+    into.secretboxSeal(sealed, front + CIPHERTEXT, secret, nonce, inner);
+    authenticate(sealed, end, proof, sealed.subarray(front, end));
+    return sealed;
   };
 
   const keyPair = (secret: Uint8Array): KeyPair => ({ key: backend.x25519Key(secret), secret });
 
   return {
-    csid: 0x3a,
+    csid: CSID,
+    channelFront: CHANNEL_INNER,
     overhead: OUTER_HEAD_BYTES + MESSAGE_BYTES,
 
     generate: (random) => keyPair(random(KEY_BYTES)),
     keyPair: (secret) => (secret.length === KEY_BYTES ? keyPair(secret.slice()) : undefined),
     isKey: (key) => key.length === KEY_BYTES,
 
-    seal(from: KeyPair, to: Uint8Array, ephemeral: KeyPair, inner: Uint8Array, random: Random) {
-      if (to.length !== KEY_BYTES) return undefined;
-      const secret = forOpening.get(ephemeral, to);
-      if (secret === undefined) return undefined;
-      const nonce = random(NONCE_BYTES);
-      const signed = concat(ephemeral.key, nonce, backend.secretboxSeal(secret, nonce, inner));
-      const auth = authenticator(from, to, nonce, signed);
-      return auth && concat(signed, auth);
+    exchange(to, random) {
+      const { key, secret } = keyPair(random(KEY_BYTES));
+      return to.length === KEY_BYTES ? { key, secret, prefix: key } : undefined;
+    },
+
+    seal: (from, to, ephemeral, inner, random) => seal(0, from, to, ephemeral, inner, random),
+    sealOuter(from, to, ephemeral, inner, random) {
+      const outer = seal(OUTER_HEAD_BYTES, from, to, ephemeral, inner, random);
+      if (outer === undefined) return undefined;
+      outer[1] = 1; // 00 01: a head of one byte
+      outer[2] = CSID;
+      return outer;
     },
 
     open(to: KeyPair, body: Uint8Array): OpenedMessage | undefined {
@@ -46,46 +93,74 @@ export function cs3a(backend: Backend): CipherSet {
       if (secret === undefined) return undefined;
       const nonce = body.subarray(KEY_BYTES, CIPHERTEXT);
       const inner = backend.secretboxOpen(secret, nonce, body.subarray(CIPHERTEXT, body.length - TAG_BYTES));
-      return inner && { inner, ephemeral };
+      return inner && { inner, ephemeral, prefix: ephemeral, verify: (from) => verify(to, from, body) };
     },
 
-    verify(to: KeyPair, from: Uint8Array, body: Uint8Array): boolean {
-      if (body.length < MESSAGE_BYTES || from.length !== KEY_BYTES) return false;
-      const end = body.length - TAG_BYTES;
-      const auth = authenticator(to, from, body.subarray(KEY_BYTES, CIPHERTEXT), body.subarray(0, end));
-      return auth !== undefined && equal(auth, body.subarray(end));
-    },
-
-    channel(local: KeyPair, remote: Uint8Array): ChannelCipher | undefined {
+    channel(local: Ephemeral, remote: Uint8Array): ChannelCipher | undefined {
       // With our own key reflected at us both directions would share one key.
       if (remote.length !== KEY_BYTES || equal(remote, local.key)) return undefined;
       const secret = backend.beforenm(local.secret, remote);
       if (secret === undefined) return undefined;
       const sendKey = backend.sha256(concat(secret, local.key, remote));
       const receiveKey = backend.sha256(concat(secret, remote, local.key));
+      /** The secretbox of `inner` goes into the BODY, which may hold it already. */
+      const sealInto = (body: Uint8Array, token: Uint8Array, inner: Uint8Array, random: Random): void => {
+        assert(token.length === TOKEN_BYTES, "a routing token has 16 bytes");
+        const nonce = random(NONCE_BYTES);
+        body.set(token);
+        body.set(nonce, TOKEN_BYTES);
+        into.secretboxSeal(body, CHANNEL_BOX, sendKey, nonce, inner);
+      };
+      const openInto = (inner: Uint8Array, body: Uint8Array): boolean =>
+        into.secretboxOpen(inner, receiveKey, body.subarray(TOKEN_BYTES, CHANNEL_BOX), body.subarray(CHANNEL_BOX));
       return {
         sendKey,
         receiveKey,
         seal(token, inner, random) {
-          assert(token.length === TOKEN_BYTES, "a routing token has 16 bytes");
-          const nonce = random(NONCE_BYTES);
-          return concat(token, nonce, backend.secretboxSeal(sendKey, nonce, inner));
+          const body = new Uint8Array(CHANNEL_INNER + inner.length);
+          sealInto(body, token, inner, random);
+          return body;
         },
         open(body) {
-          if (body.length < TOKEN_BYTES + NONCE_BYTES + TAG_BYTES) return undefined;
-          const nonce = body.subarray(TOKEN_BYTES, TOKEN_BYTES + NONCE_BYTES);
-          return backend.secretboxOpen(receiveKey, nonce, body.subarray(TOKEN_BYTES + NONCE_BYTES));
+          if (body.length < CHANNEL_INNER) return undefined;
+          const inner = new Uint8Array(body.length - CHANNEL_INNER);
+          return openInto(inner, body) ? inner : undefined;
+        },
+        inPlace: {
+          seal: (token, body, random) => sealInto(body, token, body.subarray(CHANNEL_INNER), random),
+          open(body) {
+            if (body.length < CHANNEL_INNER) return undefined;
+            const inner = body.subarray(CHANNEL_INNER);
+            return openInto(inner, body) ? inner : undefined;
+          },
         },
       };
     },
   };
 }
 
+/** For backends that cannot write into an array of ours: with one more of theirs. */
+function withArrays(backend: Backend): Omit<IntoBackend, "chacha20"> {
+  return {
+    sha256: (out, data) => out.set(backend.sha256(data)),
+    onetimeauth: (out, at, key, data) => out.set(backend.onetimeauth(key, data), at),
+    secretboxSeal: (out, at, key, nonce, plain) => out.set(backend.secretboxSeal(key, nonce, plain), at),
+    secretboxOpen(out, key, nonce, boxed) {
+      const plain = backend.secretboxOpen(key, nonce, boxed);
+      if (plain !== undefined) out.set(plain);
+      return plain !== undefined;
+    },
+  };
+}
+
+const CSID = 0x3a;
 const KEY_BYTES = 32; // public keys, secrets and shared secrets alike
 const NONCE_BYTES = 24; // XSalsa20
 const TAG_BYTES = 16; // Poly1305, of the secretbox and of the authenticator
 const TOKEN_BYTES = 16;
-const CIPHERTEXT = KEY_BYTES + NONCE_BYTES; // where it begins
+const CIPHERTEXT = KEY_BYTES + NONCE_BYTES; // where it begins in a message
 const MESSAGE_BYTES = CIPHERTEXT + TAG_BYTES + TAG_BYTES; // BODY of an empty inner packet
+const CHANNEL_BOX = TOKEN_BYTES + NONCE_BYTES; // where the secretbox begins in a channel packet
+const CHANNEL_INNER = CHANNEL_BOX + TAG_BYTES; // where the plain text stands when it is made in place
 const OUTER_HEAD_BYTES = 3; // LOB length 00 01 and the CSID
 const SECRETS = 1024; // per pair of ours, some 250 KiB; without it each message costs two DHs of 25-1500 us

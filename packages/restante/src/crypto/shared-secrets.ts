@@ -2,7 +2,7 @@
  * Remembered Diffie-Hellman results. A message takes two; between peers that write to each other both recur (per
  * exchange and per sender), and everything else in a message is 20 times cheaper.
  */
-import { assert } from "../bytes/index.ts";
+import { assert, equal } from "../bytes/index.ts";
 import type { KeyPair } from "./keys.ts";
 
 /** The secret shared by a pair of ours and a key of theirs; `undefined` when there is none (a bad key of theirs). */
@@ -15,7 +15,7 @@ export type Agree = (ours: KeyPair, theirs: Uint8Array) => Uint8Array | undefine
 export class SharedSecrets {
   readonly #agree: Agree;
   readonly #limit: number;
-  readonly #byPair = new WeakMap<KeyPair, Map<string, Uint8Array>>();
+  readonly #byPair = new WeakMap<KeyPair, Secrets>();
 
   constructor(agree: Agree, limit: number) {
     assert(limit > 0, "room for one secret");
@@ -25,20 +25,31 @@ export class SharedSecrets {
 
   /** The shared secret, from memory if possible. It is the memory's own array: not to be changed or handed out. */
   get(ours: KeyPair, theirs: Uint8Array): Uint8Array | undefined {
-    let known = this.#byPair.get(ours);
-    if (known === undefined) {
-      known = new Map();
-      this.#byPair.set(ours, known);
-    }
+    const known = this.#byPair.get(ours);
+    // Mostly it is the same key again: to compare its bytes costs 20 ns, to find it by them 250 to 700.
+    if (known !== undefined && equal(known.theirs, theirs)) return known.secret;
     const name: string = Reflect.apply(String.fromCharCode, undefined, theirs); // 5 times faster than hex
-    let secret = known.get(name);
-    if (secret === undefined) {
-      secret = this.#agree(ours, theirs);
-      if (secret === undefined) return undefined;
-      const oldest = known.keys().next().value;
-      if (known.size >= this.#limit && oldest !== undefined) known.delete(oldest);
-    } else known.delete(name);
-    known.set(name, secret); // a Map keeps the order of insertion: the newest stands last
+    const secret = known?.all.get(name) ?? this.#agree(ours, theirs);
+    if (secret === undefined) return undefined;
+    const all = known?.all ?? new Map<string, Uint8Array>();
+    if (!all.delete(name) && all.size >= this.#limit) {
+      const [oldest] = all.keys();
+      if (oldest !== undefined) all.delete(oldest);
+    }
+    all.set(name, secret); // a Map keeps the order of insertion: the newest stands last
+    if (known === undefined) this.#byPair.set(ours, { theirs: theirs.slice(), secret, all });
+    else {
+      known.theirs = theirs.slice();
+      known.secret = secret;
+    }
     return secret;
   }
+}
+
+/** The secrets shared with one pair of ours. */
+interface Secrets {
+  /** The one used last, and the key that it is shared with. */
+  theirs: Uint8Array;
+  secret: Uint8Array;
+  readonly all: Map<string, Uint8Array>;
 }

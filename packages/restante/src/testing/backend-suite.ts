@@ -3,11 +3,19 @@
  * the refusals. A list without a test framework; each `run` throws when the backend is wrong.
  */
 import { assert, concat, fromHex, type Random, toHex, utf8 } from "../bytes/index.ts";
-import { type Backend, cs3a, portable } from "../crypto/index.ts";
+import { type Backend, type CipherSet, cs1a, cs2a, cs3a, portable } from "../crypto/index.ts";
+import { rsaTests } from "./rsa-suite.ts";
 
 /** The tests for the backend that `make` gives; call each `run` and report what it throws under its `name`. */
 export function backendSuite(make: () => Backend): { name: string; run: () => void }[] {
-  return [...knownAnswers(make), ...agreement(make), ...refusals(make), ...wholeCipherSet(make)];
+  return [
+    ...knownAnswers(make),
+    ...agreement(make),
+    ...refusals(make),
+    ...curveRefusals(make),
+    ...rsaTests(make),
+    ...wholeCipherSets(make),
+  ];
 }
 
 function knownAnswers(make: () => Backend): { name: string; run: () => void }[] {
@@ -65,6 +73,27 @@ function knownAnswers(make: () => Backend): { name: string; run: () => void }[] 
       XCHACHA_SEALED,
     ),
     answer("SipHash-2-4 (Aumasson, Bernstein)", (b) => b.siphash(range(0, 16), range(0, 15)), "e545be4961ca29a1"),
+    answer(
+      "AES-128-CTR (SP 800-38A F.5.1)",
+      (b) => b.aes128ctr(hex(AES_128_KEY), range(0xf0, 16), hex(AES_128_PLAIN)),
+      AES_128_CTR,
+    ),
+    answer(
+      "AES-256-GCM, sealing (McGrew and Viega, case 16)",
+      (b) => b.aes256gcmSeal(hex(GCM_KEY), hex(GCM_IV), hex(GCM_PLAIN), hex(GCM_AAD)),
+      GCM_SEALED,
+    ),
+    answer(
+      "AES-256-GCM, opening (McGrew and Viega, case 16)",
+      (b) => b.aes256gcmOpen(hex(GCM_KEY), hex(GCM_IV), hex(GCM_SEALED), hex(GCM_AAD)),
+      GCM_PLAIN,
+    ),
+    answer("P-256 key (RFC 5903 8.1, initiator)", (b) => b.p256Key(hex(P256_SECRET_I)), P256_KEY_I),
+    answer("P-256 key (RFC 5903 8.1, responder)", (b) => b.p256Key(hex(P256_SECRET_R)), P256_KEY_R),
+    answer("P-256 secret (RFC 5903 8.1)", (b) => b.p256(hex(P256_SECRET_I), hex(P256_KEY_R)), P256_SHARED),
+    answer("secp160r1 key (GEC 2 3.1, U)", (b) => b.secp160r1Key(hex(P160_SECRET_U)), P160_KEY_U),
+    answer("secp160r1 key (GEC 2 3.1, V)", (b) => b.secp160r1Key(hex(P160_SECRET_V)), P160_KEY_V),
+    answer("secp160r1 secret (GEC 2 3.1)", (b) => b.secp160r1(hex(P160_SECRET_U), hex(P160_KEY_V)), P160_SHARED),
   ];
 }
 
@@ -100,7 +129,7 @@ function agreement(make: () => Backend): { name: string; run: () => void }[] {
 function refusals(make: () => Backend): { name: string; run: () => void }[] {
   const random = drawFrom(1);
   const [key, nonce, other] = [random(32), random(24), random(32)];
-  const aad = utf8("about");
+  const [aad, iv] = [utf8("about"), nonce.subarray(0, 12)];
   const seals = [
     {
       name: "secretbox",
@@ -120,6 +149,17 @@ function refusals(make: () => Backend): { name: string; run: () => void }[] {
         b.xchachaOpen(key, other.subarray(0, 24), bytes, aad),
         b.xchachaOpen(key, nonce, bytes, utf8("abour")),
         b.xchachaOpen(key, nonce, bytes, NOTHING),
+      ],
+    },
+    {
+      name: "aes256gcm",
+      seal: (b: Backend, plain: Uint8Array) => b.aes256gcmSeal(key, iv, plain, aad),
+      open: (b: Backend, bytes: Uint8Array) => b.aes256gcmOpen(key, iv, bytes, aad),
+      strange: (b: Backend, bytes: Uint8Array) => [
+        b.aes256gcmOpen(other, iv, bytes, aad),
+        b.aes256gcmOpen(key, other.subarray(0, 12), bytes, aad),
+        b.aes256gcmOpen(key, iv, bytes, utf8("abour")),
+        b.aes256gcmOpen(key, iv, bytes, NOTHING),
       ],
     },
   ];
@@ -165,31 +205,118 @@ function refusals(make: () => Backend): { name: string; run: () => void }[] {
   ];
 }
 
-function wholeCipherSet(make: () => Backend): { name: string; run: () => void }[] {
+/** Secrets that are none, and points that are not on the curve or not in their one form. */
+function curveRefusals(make: () => Backend): { name: string; run: () => void }[] {
+  const secret = range(1, 32);
+  const [key256, key160] = [hex(P256_KEY_I), hex(P160_KEY_U)];
+  const first = (key: Uint8Array, byte: number) => concat(Uint8Array.of(byte), key.subarray(1));
   return [
     {
-      name: "cipher set 3a seals the bytes that it seals on portable, and each opens the other's",
+      name: "P-256 refuses secrets of 0 and of the order and above",
       run: () => {
-        const [here, there] = [cs3a(make()), cs3a(portable)];
-        const random = drawFrom(2);
-        const [alice, bob, one, two] = [0, 1, 2, 3].map(() => here.generate(random));
-        assert(alice && bob && one && two, "four pairs");
-        const inner = random(300);
-        const message = here.seal(alice, bob.key, one, inner, drawFrom(3));
-        assert(message !== undefined, "sealed");
-        assertSame(there.seal(alice, bob.key, one, inner, drawFrom(3)), message, "message");
-        for (const set of [here, there]) {
-          assertSame(set.open(bob, message)?.inner, inner, "inner");
-          assert(set.verify(bob, alice.key, message), "the sender verifies");
-          assert(!set.verify(bob, bob.key, message), "another sender does not");
+        const backend = make();
+        for (const wrong of [P256_ORDER, "00".repeat(32), "ff".repeat(32)]) {
+          assert(backend.p256Key(hex(wrong)) === undefined, `a key of ${wrong}`);
+          assert(backend.p256(hex(wrong), key256) === undefined, `a secret of ${wrong}`);
         }
-        const [out, back] = [here.channel(one, two.key), there.channel(two, one.key)];
-        assert(out && back, "channels");
-        assertSame(back.open(out.seal(random(16), inner, random)), inner, "there");
-        assertSame(out.open(back.seal(random(16), inner, random)), inner, "and back");
+        const last = hex(P256_ORDER);
+        last[31] = (last[31] ?? 0) - 1;
+        assert(backend.p256Key(last) !== undefined, "the last secret is good");
+      },
+    },
+    {
+      name: "P-256 refuses every key but 65 bytes of a point",
+      run: () => {
+        const backend = make();
+        const off = key256.slice();
+        off[64] = (off[64] ?? 0) ^ 1;
+        const y = concat(Uint8Array.of(4), key256.subarray(33), key256.subarray(1, 33));
+        const compressed = first(key256.subarray(0, 33), 2 + ((key256[64] ?? 0) & 1));
+        const hybrid = first(key256, 6 + ((key256[64] ?? 0) & 1));
+        const overPrime = concat(Uint8Array.of(4), new Uint8Array(64).fill(0xff));
+        const lengths = [0, 1, 33, 64, 66].map((length) => concat(key256, NOTHING, range(0, 1)).slice(0, length));
+        const wrong = [
+          off,
+          y,
+          compressed,
+          hybrid,
+          overPrime,
+          first(new Uint8Array(65), 4),
+          new Uint8Array(65),
+          ...lengths,
+        ];
+        for (const key of wrong) assert(backend.p256(secret, key) === undefined, toHex(key));
+      },
+    },
+    {
+      name: "secp160r1 refuses a secret of 0 and takes the largest",
+      run: () => {
+        const backend = make();
+        assert(backend.secp160r1Key(new Uint8Array(20)) === undefined, "a key of 0");
+        assert(backend.secp160r1(new Uint8Array(20), key160) === undefined, "a secret of 0");
+        const largest = new Uint8Array(20).fill(0xff);
+        assertSame(backend.secp160r1Key(largest), portable.secp160r1Key(largest), "key of the largest");
+      },
+    },
+    {
+      name: "secp160r1 refuses every key but 21 bytes of a point, as portable does",
+      run: () => {
+        const backend = make();
+        const overPrime = new Uint8Array(20).fill(0xff);
+        const lengths = [0, 1, 20, 22].map((length) => concat(key160, range(0, 1)).slice(0, length));
+        const heads = [0, 1, 4, 5, 6, 7, 0x82].map((head) => first(key160, head));
+        const wrong = [...lengths, ...heads, concat(Uint8Array.of(2), overPrime), new Uint8Array(21)];
+        for (const key of wrong) assert(backend.secp160r1(secret.subarray(0, 20), key) === undefined, toHex(key));
+        const random = drawFrom(4);
+        let points = 0;
+        for (let i = 0; i < 40; i++) {
+          const noise = concat(Uint8Array.of(2 + (i & 1)), random(20)); // every second X has a point
+          const shared = backend.secp160r1(secret.subarray(0, 20), noise);
+          assertSame(shared, portable.secp160r1(secret.subarray(0, 20), noise), toHex(noise));
+          if (shared !== undefined) points++;
+        }
+        assert(points > 10 && points < 30, `${points} of 40 are points`);
       },
     },
   ];
+}
+
+/** Each set over the backend and over `portable`, which for 2a borrows the backend's RSA. */
+function wholeCipherSets(make: () => Backend): { name: string; run: () => void }[] {
+  const sets: readonly [name: string, make: (own: Backend, rsa: Backend["rsa"]) => CipherSet | undefined][] = [
+    ["3a", (own) => cs3a(own)],
+    ["1a", (own) => cs1a(own)],
+    ["2a", (own, rsa) => rsa && cs2a(own, rsa)],
+  ];
+  return sets.map(([name, makeSet]) => ({
+    name: `cipher set ${name} seals the bytes that it seals on portable, and each opens the other's`,
+    run: () => {
+      const backend = make();
+      const [here, there] = [makeSet(backend, backend.rsa), makeSet(portable, backend.rsa)];
+      if (here === undefined || there === undefined) return; // 2a, without RSA
+      const random = drawFrom(2);
+      const [alice, bob] = [here.generate(random), here.generate(random)];
+      const inner = random(300);
+      const [one, same] = [here, there].map((set) => set.exchange(bob.key, drawFrom(5)));
+      const two = there.exchange(alice.key, drawFrom(6));
+      assert(one && same && two, "exchanges");
+      assertSame(same.prefix, one.prefix, "prefix");
+      const message = here.seal(alice, bob.key, one, inner, drawFrom(3));
+      assert(message !== undefined, "sealed");
+      assertSame(there.seal(alice, bob.key, same, inner, drawFrom(3)), message, "message");
+      for (const set of [here, there]) {
+        const opened = set.open(bob, message);
+        assert(opened !== undefined, "opened");
+        assertSame(opened.inner, inner, "inner");
+        assert(opened.verify(alice.key), "the sender verifies");
+        assert(!opened.verify(bob.key), "another sender does not");
+      }
+      const [out, back] = [here.channel(one, two.key), there.channel(two, one.key)];
+      assert(out && back, "channels");
+      assertSame(back.open(out.seal(random(16), inner, random)), inner, "there");
+      assertSame(out.open(back.seal(random(16), inner, random)), inner, "and back");
+    },
+  }));
 }
 
 /**
@@ -227,6 +354,19 @@ const PRIMITIVES: readonly Primitive[] = [
   primitive("chacha20", [32, 8, undefined], (b, [key, nonce, data]) => b.chacha20(key, nonce, data)),
   primitive("xchachaSeal", [32, 24, undefined, undefined], (b, [k, n, plain, aad]) => b.xchachaSeal(k, n, plain, aad)),
   primitive("siphash", [16, undefined], (b, [key, data]) => b.siphash(key, data)),
+  primitive("aes128ctr", [16, 16, undefined], (b, [key, iv, data]) => b.aes128ctr(key, iv, data)),
+  primitive("aes256gcmSeal", [32, 12, undefined, undefined], (b, [k, n, plain, aad]) =>
+    b.aes256gcmSeal(k, n, plain, aad),
+  ),
+  primitive("p256Key", [32], (b, [secret]) => b.p256Key(secret), 4),
+  primitive("p256", [32, 32], (b, [secret, other]) => b.p256(secret, portable.p256Key(other) ?? NOTHING), 4),
+  primitive("secp160r1Key", [20], (b, [secret]) => b.secp160r1Key(secret), 4),
+  primitive(
+    "secp160r1",
+    [20, 20],
+    (b, [secret, other]) => b.secp160r1(secret, portable.secp160r1Key(other) ?? NOTHING),
+    4,
+  ),
 ];
 
 /** A primitive to be called with exactly as many arguments as it has lengths, so none is ever missing. */
@@ -322,3 +462,30 @@ const LOW_ORDER = [
   "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
   "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ];
+const AES_128_KEY = "2b7e151628aed2a6abf7158809cf4f3c";
+const AES_128_PLAIN = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51";
+const AES_128_CTR = "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff";
+const GCM_KEY = "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308";
+const GCM_IV = "cafebabefacedbaddecaf888";
+const GCM_PLAIN =
+  "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba63" +
+  "7b39";
+const GCM_AAD = "feedfacedeadbeeffeedfacedeadbeefabaddad2";
+const GCM_SEALED =
+  "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9" +
+  "f66276fc6ece0f4e1768cddf8853bb2d551b";
+const P256_ORDER = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+const P256_SECRET_I = "c88f01f510d9ac3f70a292daa2316de544e9aab8afe84049c62a9c57862d1433";
+const P256_SECRET_R = "c6ef9c5d78ae012a011164acb397ce2088685d8f06bf9be0b283ab46476bee53";
+const P256_KEY_I =
+  "04dad0b65394221cf9b051e1feca5787d098dfe637fc90b9ef945d0c37725811805271a0461cdb8252d61f1c456fa3e59ab1f45b33accf5f5838" +
+  "9e0577b8990bb3";
+const P256_KEY_R =
+  "04d12dfb5289c8d4f81208b70270398c342296970a0bccb74c736fc7554494bf6356fbf3ca366cc23e8157854c13c58d6aac23f046ada30f8353" +
+  "e74f33039872ab";
+const P256_SHARED = "d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de";
+const P160_SECRET_U = "aa374ffc3ce144e6b073307972cb6d57b2a4e982";
+const P160_SECRET_V = "45fb58a92a17ad4b15101c66e74f277e2b460866";
+const P160_KEY_U = "0251b4496fecc406ed0e75a24a3c03206251419dc0";
+const P160_KEY_V = "0349b41e0e9c0369c2328739d90f63d56707c6e5bc";
+const P160_SHARED = "ca7c0f8c3ffa87a96e1b74ac8e6af594347bb40a";

@@ -16,6 +16,11 @@ export function cs01(): CipherSet {
     keyPair: (secret) => (secret.length === KEY_BYTES ? keyPair(secret.slice()) : undefined),
     isKey: (key) => key.length === KEY_BYTES,
 
+    exchange(to, random) {
+      const pair = keyPair(random(KEY_BYTES));
+      return to.length === KEY_BYTES ? { ...pair, prefix: pair.key } : undefined;
+    },
+
     seal(from, to, ephemeral, inner, random) {
       const [secret, proof] = [agree(ephemeral.secret, to), agree(from.secret, to)];
       if (secret === undefined || proof === undefined) return undefined;
@@ -30,13 +35,7 @@ export function cs01(): CipherSet {
       const secret = agree(to.secret, ephemeral);
       if (secret === undefined) return undefined;
       const inner = unbox(secret, body.subarray(KEY_BYTES, CIPHERTEXT), body.subarray(CIPHERTEXT, -TAG_BYTES));
-      return inner && { inner, ephemeral };
-    },
-
-    verify(to, from, body) {
-      if (body.length < MESSAGE_BYTES) return false;
-      const proof = agree(to.secret, from);
-      return proof !== undefined && equal(tag(proof, body.subarray(0, -TAG_BYTES)), body.subarray(-TAG_BYTES));
+      return inner && { inner, ephemeral, prefix: ephemeral, verify: (from) => verify(to, from, body) };
     },
 
     channel(local, remote) {
@@ -60,6 +59,11 @@ export function cs01(): CipherSet {
       };
     },
   };
+}
+
+function verify(to: KeyPair, from: Uint8Array, body: Uint8Array): boolean {
+  const proof = agree(to.secret, from);
+  return proof !== undefined && equal(tag(proof, body.subarray(0, -TAG_BYTES)), body.subarray(-TAG_BYTES));
 }
 
 function keyPair(secret: Uint8Array): KeyPair {

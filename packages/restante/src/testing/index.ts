@@ -3,6 +3,8 @@ export { backendSuite } from "./backend-suite.ts";
 export { boxStoreSuite } from "./box-store-suite.ts";
 export { Chance } from "./chance.ts";
 export { cs01 } from "./cipher-set-01.ts";
+export { type CipherSetUnderTest, cipherSetSuite } from "./cipher-set-suite.ts";
+export { type MemoryNames, memoryResolver } from "./memory-resolver.ts";
 export { describe, type SimulationOptions, type SimulationReport, simulate } from "./simulate.ts";
 export { type SuiteTest, storeSuite } from "./store-suite.ts";
 export { transportSuite } from "./transport-suite.ts";

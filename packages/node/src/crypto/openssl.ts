@@ -1,0 +1,220 @@
+/**
+ * The primitives that OpenSSL serves, through node:crypto: what libsodium has not (AES, P-256, secp160r1, RSA), and SHA-256,
+ * HMAC and HKDF, which OpenSSL does faster. Every backend of this package is made of these and of one for the rest.
+ */
+import {
+  constants,
+  createCipheriv,
+  createDecipheriv,
+  createECDH,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  getCurves,
+  hash,
+  hkdfSync,
+  type KeyObject,
+  privateDecrypt,
+  publicEncrypt,
+  sign,
+  verify,
+} from "node:crypto";
+import { type Backend, equal, isRsaKey, type KeyPair, portable, type Rsa } from "restante/protocol";
+
+type Served =
+  | "sha256"
+  | "hmac"
+  | "hkdf"
+  | "aes128ctr"
+  | "aes256gcmSeal"
+  | "aes256gcmOpen"
+  | "p256Key"
+  | "p256"
+  | "secp160r1Key"
+  | "secp160r1";
+
+/** RSA of OpenSSL. Remembers parsed keys: of our pairs as long as they live, of peers the most recently used ones. */
+const rsa: Rsa = {
+  generate() {
+    const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: RSA_BITS });
+    const pair: KeyPair = {
+      key: plain(publicKey.export({ type: "pkcs1", format: "der" })),
+      secret: plain(privateKey.export({ type: "pkcs1", format: "der" })),
+    };
+    ownKeys.set(pair, privateKey);
+    return pair;
+  },
+
+  keyPair(secret) {
+    try {
+      const own = parsePrivate(secret);
+      if (own.asymmetricKeyType !== "rsa") return undefined;
+      const key = plain(createPublicKey(own).export({ type: "pkcs1", format: "der" }));
+      const pair: KeyPair = { key, secret: secret.slice() };
+      ownKeys.set(pair, own);
+      // OpenSSL takes numbers that do not belong together; such a pair would fail us later.
+      const isSound = isRsaKey(key) && rsa.verify(key, key, rsa.sign(pair, key));
+      return isSound ? pair : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+
+  encrypt: (key, block) => plain(publicEncrypt({ key: publicKey(key), padding: constants.RSA_NO_PADDING }, block)),
+
+  decrypt(pair, ciphertext) {
+    const key = privateKey(pair);
+    try {
+      return plain(privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha1" }, ciphertext));
+    } catch {
+      return undefined;
+    }
+  },
+
+  sign: (pair, data) => plain(sign("sha256", data, privateKey(pair))),
+  verify: (key, data, signature) => verify("sha256", data, publicKey(key), signature),
+
+  sha1(data) {
+    const digest = new Uint8Array(SHA1_BYTES);
+    hashInto("sha1", digest, data);
+    return digest;
+  },
+};
+
+/** SHA-256 into an array of 32 bytes. */
+export function sha256Into(digest: Uint8Array, data: Uint8Array): void {
+  hashInto("sha256", digest, data);
+}
+
+/** To be spread into a backend. */
+export const openssl: Pick<Backend, Served> & { readonly rsa: Rsa } = {
+  sha256(data) {
+    const digest = new Uint8Array(DIGEST_BYTES);
+    sha256Into(digest, data);
+    return digest;
+  },
+  // Keys as KeyObjects: of a raw one Node 24 makes an object that costs 17 us, whatever the data.
+  hmac: (key, data) => plain(createHmac("sha256", createSecretKey(key)).update(data).digest()),
+  hkdf: (ikm, salt, info, length) => new Uint8Array(hkdfSync("sha256", createSecretKey(ikm), salt, info, length)),
+
+  aes128ctr: (key, iv, data) => plain(createCipheriv("aes-128-ctr", secretKey(key), iv).update(data)),
+  aes256gcmSeal(key, iv, data, aad) {
+    const cipher = createCipheriv("aes-256-gcm", secretKey(key), iv).setAAD(aad);
+    const sealed = new Uint8Array(data.length + TAG_BYTES);
+    sealed.set(cipher.update(data));
+    cipher.final();
+    sealed.set(cipher.getAuthTag(), data.length);
+    return sealed;
+  },
+  aes256gcmOpen(key, iv, sealed, aad) {
+    const end = sealed.length - TAG_BYTES;
+    if (end < 0) return undefined;
+    const decipher = createDecipheriv("aes-256-gcm", secretKey(key), iv, { authTagLength: TAG_BYTES });
+    decipher.setAAD(aad).setAuthTag(sealed.subarray(end));
+    const opened = decipher.update(sealed.subarray(0, end));
+    try {
+      decipher.final();
+    } catch {
+      return undefined;
+    }
+    return plain(opened);
+  },
+
+  p256Key: (secret) => ecdhKey("prime256v1", secret, "uncompressed"),
+  p256: (secret, key) => (key.length === 65 && key[0] === 4 ? ecdh("prime256v1", secret, key) : undefined),
+  // OpenSSL is built without small curves by some.
+  ...(getCurves().includes("secp160r1")
+    ? {
+        secp160r1Key: (secret) => ecdhKey("secp160r1", secret, "compressed"),
+        secp160r1: (secret, key) => (key.length === 21 ? ecdh("secp160r1", secret, key) : undefined),
+      }
+    : { secp160r1Key: portable.secp160r1Key, secp160r1: portable.secp160r1 }),
+
+  rsa,
+};
+
+/** Through a text, where each character is a byte: a Buffer would cost twice the hash. */
+function hashInto(algorithm: string, digest: Uint8Array, data: Uint8Array): void {
+  const text = hash(algorithm, data, "binary");
+  for (let i = 0; i < digest.length; i++) digest[i] = text.charCodeAt(i);
+}
+
+function ecdhKey(curve: string, secret: Uint8Array, form: "compressed" | "uncompressed"): Uint8Array | undefined {
+  const own = createECDH(curve);
+  try {
+    own.setPrivateKey(secret);
+  } catch {
+    return undefined;
+  }
+  return plain(own.getPublicKey(null, form));
+}
+
+function ecdh(curve: string, secret: Uint8Array, key: Uint8Array): Uint8Array | undefined {
+  const own = createECDH(curve);
+  try {
+    own.setPrivateKey(secret);
+    return plain(own.computeSecret(key));
+  } catch {
+    return undefined; // not on the curve
+  }
+}
+
+/** A key for AES, parsed once for as long as its array lives with the same bytes: that is half of the cost of a packet. */
+function secretKey(key: Uint8Array): KeyObject {
+  const known = secretKeys.get(key);
+  if (known !== undefined && equal(known.bytes, key)) return known.parsed;
+  const parsed = createSecretKey(key);
+  secretKeys.set(key, { bytes: key.slice(), parsed });
+  return parsed;
+}
+
+function privateKey(pair: KeyPair): KeyObject {
+  let parsed = ownKeys.get(pair);
+  if (parsed === undefined) {
+    parsed = parsePrivate(pair.secret);
+    ownKeys.set(pair, parsed);
+  }
+  return parsed;
+}
+
+/** PKCS #1, else PKCS #8. Throws for what is neither. */
+function parsePrivate(secret: Uint8Array): KeyObject {
+  const key = Buffer.from(secret);
+  try {
+    return createPrivateKey({ key, format: "der", type: "pkcs1" });
+  } catch {
+    return createPrivateKey({ key, format: "der", type: "pkcs8" });
+  }
+}
+
+function publicKey(key: Uint8Array): KeyObject {
+  const bytes = Buffer.from(key.buffer, key.byteOffset, key.length);
+  const name = bytes.toString("latin1");
+  let parsed = peerKeys.get(name);
+  if (parsed === undefined) {
+    const type = key.length > LONGEST_PKCS1 ? "spki" : "pkcs1";
+    parsed = createPublicKey({ key: Buffer.from(bytes), format: "der", type });
+    const oldest = peerKeys.keys().next().value;
+    if (peerKeys.size >= PEER_KEYS && oldest !== undefined) peerKeys.delete(oldest);
+  } else peerKeys.delete(name);
+  peerKeys.set(name, parsed); // a Map keeps the order of insertion: the newest stands last
+  return parsed;
+}
+
+/** A Buffer's bytes without its class: in a Buffer `slice` means a view. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
+
+const ownKeys = new WeakMap<KeyPair, KeyObject>();
+const peerKeys = new Map<string, KeyObject>();
+const secretKeys = new WeakMap<Uint8Array, { readonly bytes: Uint8Array; readonly parsed: KeyObject }>();
+
+const RSA_BITS = 2048;
+const PEER_KEYS = 256; // some 3 KiB each; to parse one costs as much as to verify with it
+const LONGEST_PKCS1 = 271; // 2048 bits and an exponent of 4 bytes; with the wrapping of SubjectPublicKeyInfo 292 at least
+const DIGEST_BYTES = 32;
+const SHA1_BYTES = 20;
+const TAG_BYTES = 16;

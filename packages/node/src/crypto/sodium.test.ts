@@ -1,0 +1,75 @@
+/** Texts on the desk and beyond it: the bytes that the portable backend gives, in whatever arrays they are asked for. */
+import { concat, portable } from "restante/protocol";
+import { Chance } from "restante/testing";
+import { describe, expect, test } from "vitest";
+import { loadNative } from "./native.ts";
+
+const native = await loadNative();
+const { random } = new Chance(1);
+const lengths = [
+  0, 1, 16, 63, 64, 65, 223, 224, 225, 255, 256, 257, 480, 1300, 1400, 2015, 2016, 2017, 2047, 2048, 2049, 9000,
+];
+const [key, nonce, nonce8] = [random(32), random(24), random(8)];
+
+describe.skipIf(native === undefined)("texts of any length", () => {
+  const into = native?.into ?? expect.unreachable();
+
+  test("are sealed as on portable, also where they stand", () => {
+    for (const length of lengths) {
+      const plain = random(length);
+      const boxed = portable.secretboxSeal(key, nonce, plain);
+      expect(native?.secretboxSeal(key, nonce, plain)).toEqual(boxed);
+      const out = concat(new Uint8Array(21), plain, random(2));
+      const end = out.slice(-2);
+      into.secretboxSeal(out, 5, key, nonce, out.subarray(21, 21 + length));
+      expect(out).toEqual(concat(new Uint8Array(5), boxed, end));
+    }
+  });
+
+  test("are opened, also where they stand, and left alone when they are refused", () => {
+    for (const length of lengths) {
+      const plain = random(length);
+      const boxed = portable.secretboxSeal(key, nonce, plain);
+      expect(native?.secretboxOpen(key, nonce, boxed)).toEqual(plain);
+      const changed = boxed.slice();
+      changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+      const before = changed.slice();
+      expect(into.secretboxOpen(changed.subarray(16), key, nonce, changed)).toBe(false);
+      expect(changed).toEqual(before);
+      expect(into.secretboxOpen(boxed.subarray(16), key, nonce, boxed)).toBe(true);
+      expect(boxed.subarray(16)).toEqual(plain);
+    }
+    expect(native?.secretboxOpen(key, nonce, random(15))).toBeUndefined();
+  });
+
+  test("are authenticated and cloaked as on portable", () => {
+    for (const length of lengths) {
+      const data = random(length);
+      expect(native?.onetimeauth(key, data)).toEqual(portable.onetimeauth(key, data));
+      const cloaked = portable.chacha20(key, nonce8, data);
+      expect(native?.chacha20(key, nonce8, data)).toEqual(cloaked);
+      into.chacha20(data, key, nonce8, data);
+      expect(data).toEqual(cloaked);
+    }
+  });
+
+  test("leave nothing to the next one: in any order the results are the same", () => {
+    for (const length of [1400, 3, 300, 0, 1400, 17])
+      expect(native?.secretboxSeal(key, nonce, new Uint8Array(length))).toEqual(
+        portable.secretboxSeal(key, nonce, new Uint8Array(length)),
+      );
+  });
+});
+
+test.skipIf(native === undefined)("a key, nonce or secret of a wrong length is refused loudly", () => {
+  for (const wrong of [new Uint8Array(31), new Uint8Array(33), new Uint8Array(0)]) {
+    expect(() => native?.secretboxSeal(wrong, nonce, key)).toThrow();
+    expect(() => native?.secretboxOpen(wrong, nonce, random(40))).toThrow();
+    expect(() => native?.secretboxSeal(key, wrong, key)).toThrow();
+    expect(() => native?.onetimeauth(wrong, key)).toThrow();
+    expect(() => native?.chacha20(key, wrong, key)).toThrow();
+    expect(() => native?.x25519Key(wrong)).toThrow();
+    expect(() => native?.beforenm(wrong, key)).toThrow();
+    expect(() => native?.siphash(wrong, key)).toThrow();
+  }
+});
