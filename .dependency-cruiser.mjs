@@ -54,6 +54,13 @@ export default {
       to: { pathNot: [pure, "^node_modules/@noble/", "^node_modules/@scure/base/", "^node_modules/cborg/"] },
     },
     {
+      name: "layer-discovery",
+      comment: "discovery.ts may wait, but knows formats only: neither machines nor the driver",
+      severity: "error",
+      from: { path: `${restante}discovery\\.ts$` },
+      to: { path: restante, pathNot: `${restante}(bytes|wire|crypto|card)/` },
+    },
+    {
       name: "library-no-node",
       comment: "restante runs in browsers: no node: import anywhere",
       severity: "error",

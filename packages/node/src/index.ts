@@ -1,4 +1,5 @@
 /** `@restante/node`: what Node adds to `restante`: sockets, a store on disk, native cryptography, the daemon. */
+export { loadBackend, loadWasm } from "./crypto/best.ts";
 export { loadNative } from "./crypto/native.ts";
 export {
   type CacheOptions,
@@ -8,6 +9,7 @@ export {
   startCache,
   startDaemon,
 } from "./daemon.ts";
+export { type NodeResolverOptions, nodeResolver } from "./discovery.ts";
 export { type Home, type HomePaths, homePaths, openHome } from "./home.ts";
 export { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
 export { type LevelStoreOptions, levelStore } from "./store/level.ts";

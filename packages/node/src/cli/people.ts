@@ -1,6 +1,7 @@
 /** Commands about people and caches: invite, add, contacts, requests, cache join, status. */
 import { text as readAll } from "node:stream/consumers";
-import type { ContactInfo, RequestInfo } from "restante";
+import { type ContactInfo, type LinkResolver, type RequestInfo, RestanteError, resolveLink } from "restante";
+import { isHostName, parseLink } from "restante/protocol";
 import type { Client } from "../api/client.ts";
 import type { ContactList, InviteInfo, JoinedInfo, RequestList, StatusInfo } from "../api/contract.ts";
 import { EXIT, self, usage } from "./failure.ts";
@@ -33,13 +34,33 @@ export async function invite(
 
 /** Adds who made the invite. Without a link, or with "-", it is read from stdin. */
 export async function add(screen: Screen, client: Client, link: string | undefined): Promise<number> {
-  const contact = await client.call<ContactInfo>("POST", "/v1/contacts", { link: await linkFrom(link, "an invite") });
+  const text = await linkFrom(link, "an invite");
+  // Loaded where it is needed: most commands ask nobody but the daemon.
+  const invite = await inviteFrom(text, async () => (await import("../discovery.ts")).nodeResolver());
+  const contact = await client.call<ContactInfo>("POST", "/v1/contacts", { link: invite });
   if (screen.json) screen.out(JSON.stringify(contact));
   else {
     screen.out(contact.id);
     screen.say(`${contactName(contact)} is your contact now, and hears of you as soon as a way is open`);
   }
   return EXIT.done;
+}
+
+/**
+ * The invite that is meant: the text itself, or for link JSON and for the link of a domain without keys the invite in what
+ * `resolveLink` finds. Only then is `resolver` called. Throws what `resolveLink` throws, and "bad-invite" where there is a
+ * peer but no invite.
+ */
+export async function inviteFrom(text: string, resolver: () => Promise<LinkResolver>): Promise<string> {
+  const link = parseLink(text);
+  const isOfDomain = link !== undefined && link.keys.size === 0 && isHostName(link.host);
+  // The link of a cache has a token and nothing to look up; the daemon says what is wrong with it.
+  const isForCache = link?.query.some(([name]) => name === "t");
+  if (!text.startsWith("{") && (!isOfDomain || isForCache)) return text;
+  const { invite } = await resolveLink(text, await resolver());
+  if (invite === undefined)
+    throw new RestanteError("bad-invite", "this link says where a peer is, but there is no invite with it");
+  return invite;
 }
 
 /** Everybody we can write to. */

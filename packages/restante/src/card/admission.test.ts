@@ -187,6 +187,9 @@ test("the answer to a join survives the wire, and nothing else passes for one", 
   const answer = { key: kR, quota: 64 * 2 ** 20, cap: 8 * 2 ** 20, store: "cluster-1" };
   const head = encodeJoinAnswer(answer);
   expect(parseJoinAnswer({ ...head, more: true })).toEqual(answer);
+  const router = encodeJoinAnswer({ ...answer, routes: true });
+  expect(parseJoinAnswer(router)).toEqual({ ...answer, routes: true });
+  for (const routes of [false, 1, "true", null]) expect(parseJoinAnswer({ ...router, routes })).toEqual(answer);
   expect(parseJoinAnswer(undefined)).toBeUndefined();
   for (const [field, value] of [
     ["key", "aa"],

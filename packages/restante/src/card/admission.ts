@@ -4,7 +4,7 @@
  */
 import { concat, equal, fromBase32, RestanteError, type Time, toBase32, utf8 } from "../bytes/index.ts";
 import { type Backend, type Hashname, hashnameBytes, hashnameFromBytes, type Keys } from "../crypto/index.ts";
-import { type JsonObject, text, uint } from "../wire/index.ts";
+import { flag, type JsonObject, text, uint } from "../wire/index.ts";
 import { encodeLink, type Link, linkPaths, parseLink, placeOf } from "./link.ts";
 import type { Path } from "./path.ts";
 
@@ -146,11 +146,14 @@ export interface JoinAnswer {
   readonly cap: number;
   /** The failure domain, as in a card. */
   readonly store: string;
+  /** Whether it passes packets on to its recipients, too: it is their router. */
+  readonly routes?: true;
 }
 
 /** The head of the answer. */
 export function encodeJoinAnswer(answer: JoinAnswer): JsonObject {
-  return { key: toBase32(answer.key), quota: answer.quota, cap: answer.cap, store: answer.store };
+  const { key, quota, cap, store, routes } = answer;
+  return { key: toBase32(key), quota, cap, store, routes };
 }
 
 /** The answer in a head; other fields are ignored. `undefined` unless all four are there and well-formed. */
@@ -158,7 +161,8 @@ export function parseJoinAnswer(head: JsonObject | undefined): JoinAnswer | unde
   const key = fromBase32((text(head, "key") ?? "").slice(0, KEY_CHARACTERS + 1));
   const [quota, cap, store] = [uint(head, "quota"), uint(head, "cap"), text(head, "store")];
   if (key?.length !== KEY_BYTES || quota === undefined || cap === undefined) return undefined;
-  return store !== undefined && isStore(store) ? { key, quota, cap, store } : undefined;
+  if (store === undefined || !isStore(store)) return undefined;
+  return { key, quota, cap, store, ...(flag(head, "routes") && { routes: true }) };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fromHex, toBase32, toHex, utf8 } from "../bytes/index.ts";
+import { fromHex, fromUtf8, toBase32, toHex, utf8 } from "../bytes/index.ts";
 import { type Hashname, hashnameFromBytes, hashnameOf, type Keys, portable } from "../crypto/index.ts";
 import { encodeJson } from "../wire/index.ts";
 import { admissionUri, mintToken } from "./admission.ts";
@@ -88,15 +88,17 @@ const cards: fc.Arbitrary<Card> = fc
     since: fc.maxSafeNat(),
     store: fc.constantFrom(undefined, "a", "A.b_c-9"),
     uri: fc.constantFrom("", "chat://example.com/x?y=1#z"),
+    routes: fc.constantFrom(undefined, true as const),
     name: fc.option(fc.stringMatching(/^[a-zA-Z \u00e4\u6f22]{1,64}$/), { nil: undefined }),
     extra: fc.uint8Array({ minLength: 1, maxLength: 60 }),
   })
-  .map(({ shape, since, store, uri, name, extra, ...rest }) => ({
+  .map(({ shape, since, store, uri, routes, name, extra, ...rest }) => ({
     ...rest,
     ...(name === undefined ? {} : { name }),
     peers: shape.map((count, i) => {
       const keys = new Map([[0x1a, extra], ...keysOf(i)]);
-      const caches = peerOf(i, count).caches.map((cache) => ({ ...cache, uri, store: store ?? cache.hashname }));
+      const more = { uri, ...(routes && { routes }) };
+      const caches = peerOf(i, count).caches.map((cache) => ({ ...cache, ...more, store: store ?? cache.hashname }));
       return { hashname: nameOf(keys), keys, paths: [], since, caches };
     }),
   }));
@@ -168,6 +170,18 @@ test.each<[why: string, where: Where, field: string, value: unknown]>([
   ["suites that are no list", "card", "suites", "static"],
 ])("a card is refused for %s", (_, where, field, value) => {
   expect(parseCard(portable, changed(where, field, value))).toBeUndefined();
+});
+
+test("a cache routes when its card says exactly true, which is written last and otherwise not at all", () => {
+  const routes = (value: unknown) =>
+    parseCard(portable, changed("cache", "routes", value))?.peers[0]?.caches.map((cache) => cache.routes);
+  expect(routes(true)).toEqual([true, undefined]);
+  for (const other of [false, 1, "true", null, {}, undefined]) expect(routes(other)).toEqual([undefined, undefined]);
+  const [peer = peerOf(1, 0)] = card.peers;
+  const caches = peer.caches.map((cache) => ({ ...cache, routes: true as const }));
+  const text = fromUtf8(encodeCard({ ...card, peers: [{ ...peer, caches }] }));
+  expect(text?.match(/"store":"[^"]*","routes":true}/g)).toHaveLength(2);
+  expect(fromUtf8(encodeCard(card))).not.toContain("routes");
 });
 
 test("as many as allowed are accepted", () => {

@@ -12,7 +12,7 @@ import {
   parseHashname,
   parseKeys,
 } from "../crypto/index.ts";
-import { encodeJson, type Json, type JsonObject, parseJson, text, uint } from "../wire/index.ts";
+import { encodeJson, flag, type Json, type JsonObject, parseJson, text, uint } from "../wire/index.ts";
 import { isStore } from "./admission.ts";
 import { asList, asObject, type Path, parsePaths, pathJson } from "./path.ts";
 
@@ -28,6 +28,8 @@ export interface CacheRef {
   readonly cap: number;
   /** The failure domain: caches with equal names lose their memory together. The hashname, unless stated. */
   readonly store: string;
+  /** Whether it passes packets on to the peer, when there is a link: a router of the peer. */
+  readonly routes?: true;
 }
 
 /** One device. */
@@ -125,7 +127,7 @@ function parseCache(json: JsonObject, identify: (keys: Keys) => Hashname): Cache
   const hashname = identify(keys);
   const store = json["store"] === undefined ? hashname : text(json, "store");
   if (store === undefined || !isUriText(uri) || !(store === hashname || isStore(store))) return undefined;
-  return { hashname, keys, paths, uri, cap, store };
+  return { hashname, keys, paths, uri, cap, store, ...(flag(json, "routes") && { routes: true }) };
 }
 
 /** All items of an array of objects, each with another hashname; absent is empty. */
@@ -159,12 +161,13 @@ export function isUriText(uri: string): boolean {
 }
 
 function cacheJson(cache: CacheRef): JsonObject {
-  const { uri, cap, store, hashname } = cache;
+  const { uri, cap, store, hashname, routes } = cache;
   return {
     ...place(cache),
     uri: uri === "" ? undefined : uri,
     cap,
     store: store === hashname ? undefined : store,
+    routes,
   };
 }
 

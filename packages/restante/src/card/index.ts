@@ -20,14 +20,42 @@ export {
 export { type CacheRef, type Card, type CardPeer, encodeCard, isName, parseCard } from "./card.ts";
 export { encodeInvite, type Invite, inviteProblem, parseInvite, parseSecretUri, secretUri } from "./invite.ts";
 export {
+  baseUri,
   encodeFragment,
   encodeLink,
+  type Fragment,
+  joinPaths,
   type Link,
   type LinkInfo,
   linkJson,
+  linkJwk,
   linkPaths,
+  linkUri,
+  parseFragment,
   parseLink,
   parseLinkJson,
+  parseLinkJwk,
+  pathsAt,
   verifyFragment,
 } from "./link.ts";
-export { isStream, MAX_PATHS, type Path, parsePath, pathKey } from "./path.ts";
+export {
+  isRelayed,
+  isStream,
+  MAX_PATHS,
+  type Path,
+  parseIp,
+  parsePath,
+  parsePaths,
+  pathJson,
+  pathKey,
+} from "./path.ts";
+export {
+  encodeTxt,
+  isHostName,
+  jwksUri,
+  LINK_REL,
+  linkHref,
+  linkInJwks,
+  type Published,
+  parseTxt,
+} from "./published.ts";

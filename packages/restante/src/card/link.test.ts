@@ -5,13 +5,19 @@ import { fromBase32, fromHex, toBase32, utf8 } from "../bytes/index.ts";
 import { encodeKeys, type Hashname, hashnameFromBytes, hashnameOf, portable } from "../crypto/index.ts";
 import { encodeJson, parseJson } from "../wire/index.ts";
 import {
+  baseUri,
   encodeFragment,
   encodeLink,
   type Link,
   linkJson,
+  linkJwk,
   linkPaths,
+  linkUri,
+  parseFragment,
   parseLink,
   parseLinkJson,
+  parseLinkJwk,
+  pathsAt,
   verifyFragment,
 } from "./link.ts";
 import { parsePath } from "./path.ts";
@@ -54,6 +60,39 @@ test("[E15] a host that is an address gives paths for UDP and TCP, stated ones f
   expect(linkPaths({ host: "::1", port: 7, paths: [] }).map(({ type }) => type)).toEqual(["udp6", "tcp6"]);
   expect(linkPaths({ host: "example.com", port: 7, paths: [] })).toEqual([]);
   expect(linkPaths({ paths: [udp, udp] })).toEqual([udp]);
+});
+
+test("[E15] a URI as telehash-c writes it is read; a path of a type that we do not know is left out", () => {
+  const path = "pmrhi6lqmurduitumvzxiit5"; // {"type":"test"}, from its test of URIs
+  const expected = { ...bare, scheme: "foo", host: "bar", port: 1, query: [["x", "1"]] };
+  expect(parseLink(`foo://bar:1?x=1&paths=${path}`)).toEqual(expected);
+  expect(parseLink(`foo://bar:1/?x=1&paths=${path}`)).toEqual({ ...expected, path: "/" });
+});
+
+test("[E15] the shortest URI of a peer names no path that follows from its host and port", () => {
+  const [udp6, tcp6] = pathsAt(["2001:db8::1"], 7);
+  const tcp = { ...udp, type: "tcp4" };
+  const text = `cs3a=${toBase32(key)}`;
+  expect(linkUri({ keys, paths: [udp, tcp] })).toBe(`link://192.168.0.36/?${text}`);
+  expect(linkUri({ keys, paths: [] }, "chat")).toBe(`chat:///?${text}`);
+  const uri = linkUri({ keys, paths: [{ type: "ws", url: "ws://a/" }, udp6, tcp6, udp].flatMap((path) => path ?? []) });
+  expect(uri).toMatch(/^link:\/\/\[2001:db8::1\]:7\/\?cs3a=\w+&paths=\w+&paths=\w+$/);
+  const link = parseLink(uri);
+  expect(link && linkPaths(link)).toEqual([{ type: "ws", url: "ws://a/" }, udp, udp6, tcp6]);
+});
+
+test("many addresses give at most 16 paths, none twice, and none that would not be dialled", () => {
+  expect(pathsAt(["192.0.2.1", "192.0.2.1", "0.0.0.0", "::ffff:1.2.3.4", "example.com", ""], 9)).toEqual([
+    { type: "udp4", ip: "192.0.2.1", port: 9 },
+    { type: "tcp4", ip: "192.0.2.1", port: 9 },
+  ]);
+  expect(pathsAt(["192.0.2.1"], 0)).toEqual([]);
+  // What was stated knows more than what follows from a host.
+  const compat = { ...udp, compat: true } as const;
+  expect(linkPaths({ host: udp.ip, port: udp.port, paths: [compat] })[0]).toEqual(compat);
+  expect(parseLink(linkUri({ keys, paths: [compat] }))?.paths).toEqual([compat]);
+  const many = Array.from({ length: 100 }, (_, i) => `192.0.2.${i + 1}`);
+  expect(pathsAt(many, 9)).toHaveLength(16);
 });
 
 test.each([
@@ -180,6 +219,22 @@ test("[E15] link JSON round-trips, and its hashname is never believed", () => {
   expect(parseLinkJson(portable, undefined)).toBeUndefined();
 });
 
+test("[E15] a peer goes through a JWK and back, with or without paths", () => {
+  const info = { hashname, keys, paths: [udp] };
+  expect(parseLinkJwk(portable, parseJson(encodeJson(linkJwk(info))))).toEqual(info);
+  expect(linkJwk({ ...info, paths: [] })).toEqual({
+    kty: "hashname",
+    kid: hashname,
+    use: "link",
+    cs3a: toBase32(key),
+  });
+  expect(parseLinkJwk(portable, linkJwk({ ...info, paths: [] }))).toEqual({ ...info, paths: [] });
+  expect(parseLinkJwk(portable, { ...linkJwk(info), paths: {} })).toBeUndefined();
+  expect(parseLinkJwk(portable, { ...linkJwk(info), kid: "x" })).toBeUndefined();
+  expect(parseLinkJwk(portable, linkJson(info))).toBeUndefined();
+  expect(parseLinkJwk(portable, undefined)).toBeUndefined();
+});
+
 test("keys of unknown cipher sets enter the hashname", () => {
   const both = new Map([...keys, [0x7f, Uint8Array.of(1)]]);
   const parsed = parseLinkJson(portable, linkJson({ hashname: hashnameOf(portable, both), keys: both, paths: [] }));
@@ -213,4 +268,39 @@ test("a fragment is proof of the hashname that made it, and of nothing else", ()
   const longest = encodeFragment(portable, hashname, new Uint8Array(256));
   expect(verifyFragment(portable, hashname, longest, longest)).toHaveLength(256);
   expect(() => encodeFragment(portable, hashname, new Uint8Array(257))).toThrow(/bytes/);
+});
+
+test("[E15] a fragment is a check of 8 bytes, perhaps with data after a dot; what old JavaScript peers wrote is none", () => {
+  const check = new Uint8Array(8).fill(5);
+  const text = toBase32(check);
+  expect(parseFragment(text)).toEqual({ check });
+  expect(parseFragment(`${text}.aebag`)).toEqual({ check, data: Uint8Array.of(1, 2, 3) });
+  // Theirs is one string: the data, and behind it a digest of a kind of their own.
+  const old = toBase32(new Uint8Array([1, 2, 3, ...check]));
+  for (const bad of [
+    "",
+    ".",
+    old,
+    `${text}.`,
+    `.${text}`,
+    `${text}.aebag.`,
+    `${text}.AEBAG`,
+    "aebag.aebag",
+    `${text}a`,
+  ])
+    expect(parseFragment(bad)).toBeUndefined();
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 256 }), (data) => {
+      const fragment = encodeFragment(portable, hashname, data);
+      expect(parseFragment(fragment)?.data).toEqual(data);
+      expect(verifyFragment(portable, hashname, fragment, fragment)).toEqual(data);
+    }),
+  );
+  fc.assert(fc.property(fc.string(), (text) => void parseFragment(text)));
+});
+
+test("a router sees its URI again as it wrote it, without the fragment", () => {
+  expect(baseUri("link://h/?b=2&a=1#x#y")).toBe("link://h/?b=2&a=1");
+  expect(baseUri("link://h/?b=2&a=%31")).toBe("link://h/?b=2&a=%31");
+  expect(baseUri("#")).toBe("");
 });

@@ -5,11 +5,13 @@
 import { equal, fromBase32, RestanteError, toBase32 } from "../bytes/index.ts";
 import {
   type Backend,
+  encodeJwk,
   encodeKeys,
   type Hashname,
   hashnameBytes,
   hashnameOf,
   type Keys,
+  parseJwk,
   parseKeys,
 } from "../crypto/index.ts";
 import { encodeJson, type Json, type JsonObject, parseJson } from "../wire/index.ts";
@@ -101,14 +103,27 @@ export function parseLink(text: string): Link | undefined {
  * A host name gives nothing here: resolving it is for the caller. At most 16, without doubles.
  */
 export function linkPaths(link: Pick<Link, "host" | "port" | "paths">): Path[] {
-  const { host, port } = link;
-  const family = host === undefined ? undefined : IP_FAMILY[parseIp(host)?.length ?? 0];
-  const generated =
-    family === undefined
-      ? []
-      : ["udp", "tcp"].map((kind) => parsePath({ type: kind + family, ip: host ?? "", port: port ?? 0 }));
-  const all = [...link.paths, ...generated].filter((path) => path !== undefined);
-  return [...new Map(all.map((path) => [pathKey(path), path])).values()].slice(0, MAX_PATHS);
+  const { host, port, paths } = link;
+  return joinPaths(paths, host === undefined || port === undefined ? [] : pathsAt([host], port));
+}
+
+/**
+ * UDP and TCP at each of these addresses, in their order, on one port (uri.md, "Generated Paths"). What is no address or
+ * would not be dialled is left out. At most 16, without doubles.
+ */
+export function pathsAt(addresses: readonly string[], port: number): Path[] {
+  const generated = addresses.flatMap((ip) => {
+    const family = IP_FAMILY[parseIp(ip)?.length ?? 0];
+    return family === undefined ? [] : ["udp", "tcp"].map((kind) => parsePath({ type: kind + family, ip, port }));
+  });
+  return joinPaths(generated.filter((path) => path !== undefined));
+}
+
+/** All of these paths, in this order: at most 16, without doubles, of which the first counts. */
+export function joinPaths(...lists: readonly (readonly Path[])[]): Path[] {
+  const found = new Map<string, Path>();
+  for (const path of lists.flat()) if (!found.has(pathKey(path))) found.set(pathKey(path), path);
+  return [...found.values()].slice(0, MAX_PATHS);
 }
 
 /** Host and port of the first path with an address that others can read; neither when there is none. */
@@ -125,6 +140,17 @@ export interface LinkInfo {
   readonly hashname: Hashname;
   readonly keys: Keys;
   readonly paths: readonly Path[];
+}
+
+/**
+ * The shortest URI of a peer: `link://host:port/?cs3a=...` (uri.md, "Generation"). Host and port are those of the first
+ * path with an address, and paths that follow from them are not written; without any there is no host.
+ */
+export function linkUri({ keys, paths }: Pick<LinkInfo, "keys" | "paths">, scheme = "link"): string {
+  const place = placeOf(paths);
+  const follow = new Set(linkPaths({ ...place, paths: [] }).map(pathKey));
+  const stated = paths.filter((path) => path.compat === true || !follow.has(pathKey(path)));
+  return encodeLink({ scheme, ...place, path: "/", keys, paths: stated, query: [] });
 }
 
 /** Link JSON: `{keys, paths, hashname}`. */
@@ -144,6 +170,49 @@ export function parseLinkJson(backend: Backend, json: Json | undefined): LinkInf
   const hashname = hashnameOf(backend, keys);
   const stated = link["hashname"];
   return stated === undefined || stated === hashname ? { hashname, keys, paths } : undefined;
+}
+
+/** The peer as a JWK (link.md, "JWK"), with a member `paths` when it has any. */
+export function linkJwk({ hashname, keys, paths }: LinkInfo): JsonObject {
+  return { ...encodeJwk({ hashname, keys }), ...(paths.length === 0 ? {} : { paths: paths.map(pathJson) }) };
+}
+
+/** The peer in a JWK of any origin: keys as in `parseJwk`, paths as in `parseLinkJson`. `undefined` when one is malformed. */
+export function parseLinkJwk(backend: Backend, json: Json | undefined): LinkInfo | undefined {
+  const identity = parseJwk(backend, json);
+  const paths = parsePaths(asObject(json)?.["paths"]);
+  return identity === undefined || paths === undefined ? undefined : { ...identity, paths };
+}
+
+/**
+ * The URI without its fragment, else byte for byte: what a router made, and what a `peer` request shows to it (uri.md,
+ * "Router / Peer URI"). Works on any text.
+ */
+export function baseUri(uri: string): string {
+  const cut = uri.indexOf("#");
+  return cut < 0 ? uri : uri.slice(0, cut);
+}
+
+/** What a URI says about the peer behind a router. */
+export interface Fragment {
+  /** 8 bytes, unverified. */
+  readonly check: Uint8Array;
+  /** 1 to 256 bytes; absent where a URI holds the part before the dot alone. */
+  readonly data?: Uint8Array;
+}
+
+/**
+ * The fragment of a URI that a router made for a peer, `check` or `check.data` in strict base32. `undefined` for any other:
+ * the single string of old JavaScript peers, too, whose digest is none of ours.
+ */
+export function parseFragment(text: string): Fragment | undefined {
+  if (text.length > FRAGMENT_LENGTH) return undefined;
+  const [first = "", second, ...more] = text.split(".");
+  const check = fromBase32(first);
+  if (check?.length !== CHECK_BYTES || more.length > 0) return undefined;
+  if (second === undefined) return { check };
+  const data = fromBase32(second);
+  return data === undefined || data.length === 0 ? undefined : { check, data };
 }
 
 /**
@@ -168,12 +237,10 @@ export function verifyFragment(
   fragment: string,
   known: string,
 ): Uint8Array | undefined {
-  if (fragment.length > FRAGMENT_LENGTH) return undefined;
-  const [check = "", text = "", ...more] = fragment.split(".");
-  const [digest, data] = [fromBase32(check), fromBase32(text)];
-  if (more.length > 0 || digest === undefined || data === undefined || data.length === 0) return undefined;
-  if (known !== fragment && known !== check) return undefined;
-  return equal(digest, fragmentCheck(backend, hashname, data)) ? data : undefined;
+  const { check, data } = parseFragment(fragment) ?? {};
+  if (check === undefined || data === undefined) return undefined;
+  if (known !== fragment && known !== toBase32(check)) return undefined;
+  return equal(check, fragmentCheck(backend, hashname, data)) ? data : undefined;
 }
 
 function fragmentCheck(backend: Backend, hashname: Hashname, data: Uint8Array): Uint8Array {
@@ -213,6 +280,7 @@ function decode(text: string): string | undefined {
 const DEFAULT_PORT = 42_424; // uri.md, "Generation"
 const LINK_LENGTH = 8192;
 const MAX_MEMBERS = 64;
+const CHECK_BYTES = 8; // SipHash-2-4
 const FRAGMENT_BYTES = 256;
 const FRAGMENT_LENGTH = 13 + 1 + Math.ceil((FRAGMENT_BYTES * 8) / 5);
 const HOST_LENGTH = 253; // RFC 1035

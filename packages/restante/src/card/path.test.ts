@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ipText, isStream, parseIp, parsePath, parsePaths, pathJson, pathKey } from "./path.ts";
+import { ipText, isRelayed, isStream, parseIp, parsePath, parsePaths, pathJson, pathKey } from "./path.ts";
 
 test("the paths of the specification are read, extra members left out", () => {
   expect(parsePath({ ip: "192.168.0.36", port: 42424, type: "udp4", extra: 1 })).toEqual({
@@ -17,7 +17,40 @@ test("the paths of the specification are read, extra members left out", () => {
   expect(parsePath({ type: "mem", name: "alice" })).toEqual({ type: "mem", name: "alice" });
 });
 
+test("a path may lead by a router, named as path.md or as link.md does, perhaps with a URI of the router's", () => {
+  const hn = "a".repeat(52);
+  const path = { type: "peer", hn };
+  for (const json of [path, { type: "peer", peer: hn }, { ...path, name: "x", extra: 1 }])
+    expect(parsePath(json)).toEqual(path);
+  const withUri = { ...path, uri: "link://192.0.2.1/?sid=1" };
+  expect(parsePath(withUri)).toEqual(withUri);
+  for (const given of [path, withUri]) expect(parsePath(pathJson(parsePath(given) ?? { type: "" }))).toEqual(given);
+  const key = (json: Parameters<typeof parsePath>[0]) => pathKey(parsePath(json) ?? { type: "none" });
+  expect(key(withUri)).toBe(key(path)); // it is the same router
+  expect(key({ type: "peer", hn: `${"a".repeat(51)}q` })).not.toBe(key(path));
+  expect([path, { type: "mem", name: "a" }].map((one) => isRelayed(parsePath(one) ?? (one as never)))).toEqual([
+    true,
+    false,
+  ]);
+});
+
+test("[X29] a path may be marked for old peers; it is the same address with and without", () => {
+  const path = { type: "tcp4", ip: "192.0.2.1", port: 1 };
+  const marked = { ...path, compat: true };
+  expect(parsePath(marked)).toEqual(marked);
+  expect(parsePath(pathJson(parsePath(marked) ?? path))).toEqual(marked);
+  for (const compat of [false, 1, "true", null]) expect(parsePath({ ...path, compat })).toEqual(path);
+  expect(pathKey(parsePath(marked) ?? { type: "" })).toBe(pathKey(path));
+});
+
 test.each([
+  { type: "peer" },
+  { type: "peer", hn: "A".repeat(52) },
+  { type: "peer", hn: "a".repeat(51) },
+  { type: "peer", hn: "a".repeat(52), uri: "" },
+  { type: "peer", hn: "a".repeat(52), uri: 7 },
+  { type: "peer", hn: "a".repeat(52), uri: "two words" },
+  { type: "peer", hn: "a".repeat(52), uri: "x".repeat(257) },
   null,
   [],
   "udp4",

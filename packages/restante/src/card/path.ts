@@ -2,16 +2,18 @@
  * Paths: where a peer can be reached. protocol/card.md §2; the JSON is that of telehash v3/channels/path.md.
  * Paths come from strangers (cards, links, path channels) and are dialled, so only well-formed addresses get in.
  */
+import { type Hashname, parseHashname } from "../crypto/index.ts";
 import type { Json, JsonObject } from "../wire/index.ts";
 
 /**
- * One network address of a peer. Which members there are depends on `type`:
+ * One network address of a peer, or a peer that routes to it. Which members there are depends on `type`:
  *
  * | type                     | members                                                      |
  * |--------------------------|--------------------------------------------------------------|
  * | `udp4` `udp6` `tcp4` `tcp6` | `ip` (canonical text, RFC 5952 for IPv6), `port` 1..65535 |
  * | `ws`                     | `url`, `ws://` or `wss://`                                   |
  * | `mem`                    | `name`, a place in a `MemoryNetwork`                         |
+ * | `peer`                   | `hn`, the router; perhaps `uri`, its own for this peer       |
  */
 export interface Path {
   readonly type: string;
@@ -19,13 +21,22 @@ export interface Path {
   readonly port?: number;
   readonly url?: string;
   readonly name?: string;
+  readonly hn?: Hashname;
+  readonly uri?: string;
+  /** An old peer listens there that does not know the cloak: we speak without, unless it uses one itself. No address. */
+  readonly compat?: true;
 }
 
 /**
  * A text that is equal for two paths exactly when they are the same address. For maps; not a format, never parsed.
  */
 export function pathKey(path: Path): string {
-  return [path.type, path.ip ?? "", path.port ?? "", path.url ?? path.name ?? ""].join("|");
+  return [path.type, path.ip ?? "", path.port ?? "", path.url ?? path.name ?? path.hn ?? ""].join("|");
+}
+
+/** Whether the path leads by a router and not straight to the peer: type `peer`. */
+export function isRelayed(path: Path): path is Path & { readonly hn: Hashname } {
+  return path.type === "peer" && path.hn !== undefined;
 }
 
 /**
@@ -41,10 +52,10 @@ export function isStream(path: Path): boolean {
  * text, so that equal addresses have equal keys.
  * `undefined` for anything else: an unknown type, a host name where an address belongs, an address that is not one
  * machine's (unspecified, multicast, broadcast) or an IPv4 one in IPv6 clothes, port 0, a URL with user information or
- * over 256 characters. `unix` is never accepted: nobody may make us open sockets of our own machine.
+ * over 256 characters, a router's URI of other than visible ASCII or over 256 characters. `unix` is never accepted: nobody may make us open sockets of our own machine.
  */
 export function parsePath(json: Json | undefined): Path | undefined {
-  const { type, ip, port, url, name } = asObject(json) ?? {};
+  const { type, ip, port, url, name, hn, peer, uri, compat } = asObject(json) ?? {};
   switch (type) {
     case "udp4":
     case "udp6":
@@ -55,12 +66,18 @@ export function parsePath(json: Json | undefined): Path | undefined {
       if (address === undefined || address.length !== (type.endsWith("4") ? 4 : 16) || !isUnicast(address))
         return undefined;
       if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
-      return { type, ip: ipText(address), port };
+      return { type, ip: ipText(address), port, ...(compat === true && { compat }) };
     }
     case "ws":
       return typeof url === "string" && url.length <= URL_LENGTH && WS_URL.test(url) ? { type, url } : undefined;
     case "mem":
       return typeof name === "string" && MEM_NAME.test(name) ? { type, name } : undefined;
+    case "peer": {
+      const router = parseHashname(hn ?? peer); // link.md names the member `peer`, path.md `hn`
+      if (router === undefined) return undefined;
+      if (uri === undefined) return { type, hn: router };
+      return typeof uri === "string" && PEER_URI.test(uri) ? { type, hn: router, uri } : undefined;
+    }
     default:
       return undefined;
   }
@@ -68,8 +85,8 @@ export function parsePath(json: Json | undefined): Path | undefined {
 
 /** The JSON of a path, as `parsePath` reads it. */
 export function pathJson(path: Path): JsonObject {
-  const { type, ip, port, url, name } = path;
-  return { type, ip, port, url, name };
+  const { type, ip, port, url, name, hn, uri, compat } = path;
+  return { type, ip, port, url, name, hn, uri, compat };
 }
 
 /**
@@ -164,4 +181,5 @@ const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 /** Scheme, host (name, address, or bracketed IPv6), optional port, optional path: no user information, no fragment. */
 const WS_URL =
   /^wss?:\/\/(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?(?:[/?][a-zA-Z0-9._~!$&'()*+,;=:@/?%-]*)?$/;
+const PEER_URI = /^[\x21-\x7e]{1,256}$/;
 const MEM_NAME = /^[a-zA-Z0-9._-]{1,64}$/;
