@@ -2,8 +2,20 @@
  * One channel: what both sides said, since when one waits for the other, and how its packets look on the wire.
  * protocol/channels.md §1, §3, §4
  */
-import { concat, RestanteError, type Time } from "../bytes/index.ts";
-import { encodeJson, encodePacket, flag, type JsonObject, text } from "../wire/index.ts";
+import { RestanteError, shortLived, type Time } from "../bytes/index.ts";
+import {
+  type ChannelHead,
+  channelHeadLength,
+  encodeJson,
+  flag,
+  type Json,
+  type JsonObject,
+  parsePacket,
+  scanChannelHead,
+  text,
+  uint,
+  writeChannelHead,
+} from "../wire/index.ts";
 import { MAX_CHANNEL_ID } from "./channel-ids.ts";
 import { type Incoming, MAX_SEQ, type Outgoing, ReliableReceiver, ReliableSender } from "./reliable.ts";
 
@@ -16,7 +28,7 @@ export function packetRoom(head: JsonObject, reliable: boolean): number {
   return roomBeside(encodeJson(head), reliable);
 }
 
-/** Checks what the application wants to send, and copies it. Throws RestanteError "channel-head", "packet-size". */
+/** Checks what the application wants to send. The body is not copied yet (`owned`). Throws RestanteError "channel-head", "packet-size". */
 export function outgoing(
   input: { readonly head: JsonObject; readonly body: Uint8Array; readonly end?: boolean },
   reliable: boolean,
@@ -24,25 +36,94 @@ export function outgoing(
 ): Outgoing {
   const { head, body } = input;
   const hasType = isOpen ? text(head, "type") !== undefined : head["type"] === undefined;
-  if (!hasType || RESERVED.some((key) => head[key] !== undefined)) {
+  let isEmpty = true;
+  let isReserved = false;
+  for (const key in head) {
+    if (head[key] === undefined) continue;
+    isEmpty = false;
+    if (RESERVED.includes(key)) isReserved = true;
+  }
+  if (!hasType || isReserved) {
     throw new RestanteError(
       "channel-head",
       "only the open packet has a type; c, seq, ack, miss, end, err are not given",
     );
   }
-  const fields = encodeJson(head);
+  const fields = isEmpty ? NO_FIELDS : encodeJson(head);
   if (body.length > roomBeside(fields, reliable)) {
     throw new RestanteError("packet-size", `an encrypted channel packet has at most ${PACKET_BYTES} bytes`);
   }
-  return { fields, body: body.slice(), end: input.end === true };
+  return { fields, body, end: input.end === true };
 }
 
-/** What the application gets to see of a packet. `headLength`: of the head as it came. */
-export function incoming(json: JsonObject, headLength: number, body: Uint8Array): Incoming {
+/** The packet with a body of its own. */
+export function owned({ fields, body, end }: Outgoing): Outgoing {
+  return { fields, body: body.slice(), end };
+}
+
+/** An inner packet as it came in: what is the channel's, and the content. */
+export interface ChannelPacket {
+  readonly id: number;
+  /** On an open packet; other values of `type` than texts count as there (`hasType`), and open nothing. */
+  readonly kind: string | undefined;
+  readonly hasType: boolean;
+  /** Valid ones from 1 on; 0: there is none that is valid. `hasSeq`: there is one, whatever it is. */
+  readonly seq: number;
+  readonly hasSeq: boolean;
+  readonly ack: number | undefined;
+  readonly hasAck: boolean;
+  readonly miss: Json | undefined;
+  /** "error" for one that is no text. */
+  readonly err: string | undefined;
+  readonly content: Incoming;
+}
+
+/** Reads a decrypted packet; `undefined` for more than 64 KiB, what is no packet, a head that is no JSON or has no valid `c`. */
+export function parseChannelPacket(inner: Uint8Array): ChannelPacket | undefined {
+  const end = LENGTH_BYTES + (inner[0] ?? 0) * 0x100 + (inner[1] ?? 0);
+  if (inner.length > MAX_INNER || end > inner.length) return undefined;
+  const head = scanChannelHead(inner, LENGTH_BYTES, end);
+  if (head === undefined) return parseAnyPacket(inner);
+  const { c: id, seq = 0, ack, miss } = head;
+  if (id > MAX_CHANNEL_ID) return undefined;
+  return {
+    id,
+    kind: undefined,
+    hasType: false,
+    seq: seq <= MAX_SEQ ? seq : 0,
+    hasSeq: head.seq !== undefined,
+    ack: ack !== undefined && ack <= MAX_SEQ ? ack : undefined,
+    hasAck: ack !== undefined,
+    miss,
+    err: undefined,
+    content: incoming(NO_HEAD, true, head.end, end - LENGTH_BYTES, inner.subarray(end)),
+  };
+}
+
+function parseAnyPacket(inner: Uint8Array): ChannelPacket | undefined {
+  const packet = parsePacket(inner);
+  const id = uint(packet?.json, "c", MAX_CHANNEL_ID);
+  if (packet?.json === undefined || id === undefined) return undefined;
+  const { json, body } = packet;
   const { c, seq, ack, miss, end, ...head } = json;
-  const isEnd = flag(json, "end");
-  const isBare = isEnd && body.length === 0 && Object.keys(head).length === 0;
-  return { head, body, end: isEnd, isBare, size: PACKET_COST + headLength * HEAD_COST + body.length };
+  return {
+    id,
+    kind: text(json, "type"),
+    hasType: json["type"] !== undefined,
+    seq: uint(json, "seq", MAX_SEQ) ?? 0,
+    hasSeq: seq !== undefined,
+    ack: uint(json, "ack", MAX_SEQ),
+    hasAck: ack !== undefined,
+    miss,
+    err: json["err"] === undefined ? undefined : (text(json, "err") ?? "error"),
+    content: incoming(head, Object.keys(head).length === 0, flag(json, "end"), packet.head.length, body),
+  };
+}
+
+/** `headLength`: of the head as it came. */
+function incoming(head: JsonObject, isEmpty: boolean, end: boolean, headLength: number, body: Uint8Array): Incoming {
+  const isBare = end && isEmpty && body.length === 0;
+  return { head, body, end, isBare, size: PACKET_COST + headLength * HEAD_COST + body.length };
 }
 
 /** One channel. Holds state only; whose turn it is and what leaves is decided by `Channels`. */
@@ -102,27 +183,31 @@ export class Channel {
     this.#hasSpoken = true;
   }
 
-  /** The next packet that may leave, as inner packet. */
-  next(now: Time): Uint8Array | undefined {
+  /** The next packet that may leave: an inner packet, behind `front` free bytes. */
+  next(now: Time, front: number): Uint8Array | undefined {
+    const c = this.id;
     if (this.reliable === undefined) {
       const packet = this.queue.shift();
       if (packet === undefined) return undefined;
-      this.#endLeft = packet.end;
-      return encode({ c: this.id }, packet);
+      const { fields, body, end } = packet;
+      this.#endLeft = end;
+      return encodeChannelPacket(front, { c, seq: undefined, ack: undefined, miss: undefined, end }, fields, body);
     }
     const next = this.reliable.sender.next(now);
     if (next === undefined) return undefined;
-    if (next.packet.end) this.#endLeft = true;
-    return encode({ c: this.id, seq: next.seq, ack: this.#ackBeside(this.reliable.receiver, next.asks) }, next.packet);
+    const { fields, body, end } = next.packet;
+    if (end) this.#endLeft = true;
+    const ack = this.#ackBeside(this.reliable.receiver, next.asks);
+    return encodeChannelPacket(front, { c, seq: next.seq, ack, miss: undefined, end }, fields, body);
   }
 
-  /** An acknowledgement alone; `undefined` for an unreliable channel. */
-  acknowledgement(): Uint8Array | undefined {
+  /** An acknowledgement alone, as `next` gives packets; `undefined` for an unreliable channel. */
+  acknowledgement(front: number): Uint8Array | undefined {
     if (this.reliable === undefined) return undefined;
     const { receiver } = this.reliable;
     const miss = receiver.needsMiss ? receiver.miss() : undefined;
     receiver.acknowledged(miss !== undefined);
-    return encodePacket({ c: this.id, ack: receiver.taken, miss });
+    return encodeAcknowledgement(front, this.id, receiver.taken, miss);
   }
 
   /** When it wants to be woken. The peer's time starts here, when from now on it is the peer's turn. */
@@ -157,19 +242,33 @@ export const PACKET_BYTES = 1400;
 /** What encryption adds to a channel packet under CS3a: head length 2, token 16, nonce 24, secretbox tag 16. */
 export const OUTER_BYTES: number = 2 + 16 + 24 + 16;
 
-function encode(control: JsonObject, packet: Outgoing): Uint8Array {
-  const head = encodeJson(packet.end ? { ...control, end: true } : control);
-  return encodePacket(join(head, packet.fields), packet.body);
+/**
+ * An inner packet behind `front` free bytes, of which the caller makes its outer packet in place: then the array is a
+ * `shortLived` one, since nothing readable stays in it. `fields`: a JSON object without fields of the channel.
+ */
+export function encodeChannelPacket(
+  front: number,
+  head: ChannelHead,
+  fields: Uint8Array = NO_FIELDS,
+  body: Uint8Array = NO_BODY,
+): Uint8Array {
+  const length = channelHeadLength(head, fields);
+  const bytes = front + LENGTH_BYTES + length + body.length;
+  const packet = front > 0 ? shortLived(bytes) : new Uint8Array(bytes);
+  packet[front] = length >> 8;
+  packet[front + 1] = length;
+  writeChannelHead(packet, front + LENGTH_BYTES, head, fields);
+  packet.set(body, front + LENGTH_BYTES + length);
+  return packet;
 }
 
-/** Two JSON objects without a common key as one, without reading either. */
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return b.length === "{}".length ? a : concat(a.subarray(0, -1), COMMA, b.subarray(1));
+export function encodeAcknowledgement(front: number, c: number, ack: number, miss?: readonly number[]): Uint8Array {
+  return encodeChannelPacket(front, { c, seq: undefined, ack, miss, end: false });
 }
 
 function roomBeside(fields: Uint8Array, reliable: boolean): number {
-  const longest = reliable ? LONGEST_RELIABLE : LONGEST_UNRELIABLE;
-  return PACKET_BYTES - OUTER_BYTES - LENGTH_BYTES - join(longest, fields).length;
+  const longest = channelHeadLength(reliable ? LONGEST_RELIABLE : LONGEST_UNRELIABLE, fields);
+  return PACKET_BYTES - OUTER_BYTES - LENGTH_BYTES - longest;
 }
 
 function earlier(a: Time | undefined, b: Time | undefined): Time | undefined {
@@ -177,9 +276,12 @@ function earlier(a: Time | undefined, b: Time | undefined): Time | undefined {
 }
 
 const LENGTH_BYTES = 2; // the inner packet's head length
-const COMMA = new Uint8Array([0x2c]);
-const LONGEST_UNRELIABLE = encodeJson({ c: MAX_CHANNEL_ID, end: true });
-const LONGEST_RELIABLE = encodeJson({ c: MAX_CHANNEL_ID, seq: MAX_SEQ, ack: MAX_SEQ, end: true });
+const MAX_INNER = 0x10000; // bytes; no transport carries longer packets
+const NO_FIELDS = encodeJson({});
+const NO_HEAD: JsonObject = Object.freeze({}); // one for all, so nobody may write into it
+const NO_BODY = new Uint8Array(0);
+const LONGEST_UNRELIABLE = { c: MAX_CHANNEL_ID, seq: undefined, ack: undefined, miss: undefined, end: true };
+const LONGEST_RELIABLE = { ...LONGEST_UNRELIABLE, seq: MAX_SEQ, ack: MAX_SEQ };
 const RESERVED = ["c", "seq", "ack", "miss", "end", "err"];
 const PACKET_COST = 128; // objects and map entries of a packet that is held, roughly
 const HEAD_COST = 16; // a parsed head takes up to so many times its bytes: [[],[],[], ...

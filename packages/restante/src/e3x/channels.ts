@@ -2,9 +2,19 @@
  * All channels of one exchange, on the plain text side: who opened what, whose turn it is, what leaves next. Takes and
  * gives inner packets; encryption is the exchange's business. protocol/channels.md
  */
-import { Deadlines, type Machine, RestanteError, type Time } from "../bytes/index.ts";
-import { encodePacket, type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
-import { Channel, incoming, OUTER_BYTES, outgoing, PACKET_BYTES, TIMEOUT_MS } from "./channel.ts";
+import { concat, Deadlines, type Machine, RestanteError, type Time } from "../bytes/index.ts";
+import { encodePacket, type JsonObject } from "../wire/index.ts";
+import {
+  Channel,
+  type ChannelPacket,
+  encodeAcknowledgement,
+  OUTER_BYTES,
+  outgoing,
+  owned,
+  PACKET_BYTES,
+  parseChannelPacket,
+  TIMEOUT_MS,
+} from "./channel.ts";
 import { ChannelIds, MAX_CHANNEL_ID } from "./channel-ids.ts";
 import { type Incoming, MAX_SEQ, type Outgoing, parseMiss, type ReliableReceiver } from "./reliable.ts";
 
@@ -36,6 +46,8 @@ export type ChannelsIn =
   | { type: "took"; ch: number }
   /** Tells the peer `err` (cut to 200 characters) and closes at once. */
   | { type: "fail"; ch: number; err: string }
+  /** Closes at once and tells nobody: for channels that are never answered. What did not leave yet is lost. */
+  | { type: "forget"; ch: number }
   /** A decrypted channel packet. The array is ours from now on. Rubbish is dropped. */
   | { type: "received"; inner: Uint8Array }
   /** What the path takes now, in bytes of outer packets; unlimited before the first of these. */
@@ -59,8 +71,23 @@ export type ChannelEvent =
   /** Reliable: so many packets may be sent now; replaces the number before. First right after the opening. */
   | { type: "writable"; ch: number; credit: number };
 
-/** What `Channels` gives: events, and inner packets to encrypt and send. */
-export type ChannelsOut = { type: "transmit"; inner: Uint8Array } | ChannelEvent;
+/**
+ * What `Channels` gives: events, and inner packets to encrypt and send. `outer`: with `front`, the array at whose end
+ * `inner` stands; it must be encrypted in place, or dropped.
+ */
+export type ChannelsOut = { type: "transmit"; inner: Uint8Array; outer?: Uint8Array } | ChannelEvent;
+
+export interface ChannelsOptions {
+  /** Ours, 1 = ODD. */
+  readonly order: 0 | 1;
+  /** Gives a new `ch` for each channel that the peer opens. */
+  readonly handles: () => number;
+  readonly limits?: Partial<ChannelLimits>;
+  /** Shared with other exchanges. */
+  readonly held?: Held;
+  /** Bytes to leave free before each inner packet, for an outer packet made in place. Default: none. */
+  readonly front?: number;
+}
 
 /** Bounds of one exchange; others than the usual ones are for tests that want to see them reached. */
 export interface ChannelLimits {
@@ -92,6 +119,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   readonly #closed = new Map<number, number>(); // id of a reliable channel that ended well -> its last ack
   readonly #deadlines = new Deadlines<number>(); // by id, of open and closed channels
   readonly #held: Held;
+  readonly #front: number;
   #remotes = 0; // channels that the peer opened
   #bytesIn = 0;
   #bytesOut = 0;
@@ -99,12 +127,13 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   // Of the turn, so that every step of it need not hand them on:
   #now: Time = 0;
   #out: ChannelsOut[] = [];
+  #lent: Channel | undefined; // the last packet in its queue has a body that is not ours
   #promised = 0; // credit given, in packets
 
-  /** `order`: ours, 1 = ODD. `handles` gives a new `ch` for each channel that the peer opens. `held`: shared with others. */
-  constructor(options: { order: 0 | 1; handles: () => number; limits?: Partial<ChannelLimits>; held?: Held }) {
+  constructor(options: ChannelsOptions) {
     this.#handles = options.handles;
     this.#held = options.held ?? { bytes: 0 };
+    this.#front = options.front ?? 0;
     this.#limits = { ...LIMITS, ...options.limits };
     this.#ids = new ChannelIds(options.order, this.#limits.maxId);
   }
@@ -127,6 +156,9 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
       case "fail":
         this.#fail(this.#byHandle.get(input.ch), input.err);
         break;
+      case "forget":
+        this.#forget(this.#byHandle.get(input.ch));
+        break;
       case "received":
         this.#receive(input.inner);
         break;
@@ -140,6 +172,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
         for (const id of this.#deadlines.due(this.#now)) this.#wake(id);
     }
     this.#transmitReady();
+    this.#keep();
     return out;
   }
 
@@ -187,13 +220,22 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   #push(channel: Channel, packet: Outgoing): void {
     channel.hasEnded = packet.end;
     if (channel.reliable === undefined) {
-      channel.queue.push(packet);
+      channel.queue.push(packet); // nearly always it leaves at once
+      this.#lent = channel;
       return;
     }
     const { sender } = channel.reliable;
     this.#bytesOut -= sender.bytes;
-    sender.push(packet);
+    sender.push(owned(packet));
     this.#bytesOut += sender.bytes;
+  }
+
+  /** What the application gave in this turn and did not leave is copied. */
+  #keep(): void {
+    const { queue } = this.#lent ?? {};
+    this.#lent = undefined;
+    const last = queue?.pop();
+    if (last !== undefined) queue?.push(owned(last));
   }
 
   #took(ch: number): void {
@@ -210,8 +252,13 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   #fail(channel: Channel | undefined, err: string): void {
     if (channel === undefined) return;
     const told = err.slice(0, MAX_ERR);
-    this.#transmit(encodePacket({ c: channel.id, err: told }));
+    const packet = encodePacket({ c: channel.id, err: told });
+    this.#transmit(this.#front === 0 ? packet : concat(new Uint8Array(this.#front), packet));
     this.#close(channel, told);
+  }
+
+  #forget(channel: Channel | undefined): void {
+    if (channel !== undefined) this.#close(channel, "forgotten");
   }
 
   #reset(err: string): void {
@@ -237,39 +284,35 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   }
 
   #receive(inner: Uint8Array): void {
-    const packet = inner.length <= MAX_INNER ? parsePacket(inner) : undefined;
-    const json = packet?.json;
-    const id = uint(json, "c", MAX_CHANNEL_ID);
-    if (packet === undefined || json === undefined || id === undefined) return;
+    const packet = parseChannelPacket(inner);
+    if (packet === undefined) return;
+    const { id, err } = packet;
     const channel = this.#byId.get(id);
-    if (json["err"] !== undefined) {
-      if (channel !== undefined) this.#close(channel, (text(json, "err") ?? "error").slice(0, MAX_ERR));
+    if (err !== undefined) {
+      if (channel !== undefined) this.#close(channel, err.slice(0, MAX_ERR));
     } else if (channel !== undefined) {
-      const content = incoming(json, packet.head.length, packet.body);
       const isTaken = channel.reliable
-        ? this.#receiveReliable(channel, channel.reliable, json, content)
-        : this.#receiveUnreliable(channel, json, content);
+        ? this.#receiveReliable(channel, channel.reliable, packet)
+        : this.#receiveUnreliable(channel, packet);
       if (isTaken) this.#settle(channel);
     } else if (this.#closed.has(id)) {
       // Our last acknowledgement was lost: without another one the peer would wait for it until its timeout.
-      if (json["seq"] !== undefined) this.#transmit(encodePacket({ c: id, ack: this.#closed.get(id) }));
+      if (packet.hasSeq) this.#transmit(encodeAcknowledgement(this.#front, id, this.#closed.get(id) ?? 0));
     } else {
-      this.#receiveOpen(id, json, incoming(json, packet.head.length, packet.body));
+      this.#receiveOpen(packet);
     }
   }
 
   /** A packet of a channel that we do not know: an open packet, or nothing that we could make sense of. */
-  #receiveOpen(id: number, json: JsonObject, content: Incoming): void {
-    const kind = text(json, "type");
-    const reliable = json["seq"] !== undefined;
-    if (kind === undefined || (reliable && json["seq"] !== 1) || !this.#ids.isFresh(id)) return;
+  #receiveOpen({ id, kind, seq, hasSeq: reliable, hasAck, content }: ChannelPacket): void {
+    if (kind === undefined || (reliable && seq !== 1) || !this.#ids.isFresh(id)) return;
     // Where there is no room it is dropped before its id is used up, so that it may come again.
     if (reliable && content.size > this.#limits.bytes - this.#bytesIn) return;
     if (this.#remotes >= this.#limits.channels && !this.#makeRoom()) return;
     this.#ids.use(id);
     const channel = new Channel({ id, ch: this.#handles(), isRemote: true, reliable, now: this.#now });
     this.#add(channel);
-    if (channel.reliable) this.#accept(channel.reliable.receiver, 1, content, json["ack"] !== undefined);
+    if (channel.reliable) this.#accept(channel.reliable.receiver, 1, content, hasAck);
     this.#out.push({ type: "opened", ch: channel.ch, reliable, kind, head: content.head, body: content.body });
     if (content.end) this.#theyEnded(channel);
     this.#tellCredit(channel);
@@ -277,9 +320,9 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   }
 
   /** False: dropped, as if it had not come. */
-  #receiveUnreliable(channel: Channel, json: JsonObject, content: Incoming): boolean {
+  #receiveUnreliable(channel: Channel, { hasType, hasSeq, content }: ChannelPacket): boolean {
     // A second open is a duplicate; a seq is meant for a channel that both sides know to be reliable.
-    if (channel.theyEnded || json["type"] !== undefined || json["seq"] !== undefined) return false;
+    if (channel.theyEnded || hasType || hasSeq) return false;
     channel.heard(this.#now);
     this.#deliver(channel, content);
     return true;
@@ -289,16 +332,13 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   #receiveReliable(
     channel: Channel,
     { sender, receiver }: NonNullable<Channel["reliable"]>,
-    json: JsonObject,
-    content: Incoming,
+    { seq, ack, miss, hasType, content }: ChannelPacket,
   ): boolean {
-    const ack = uint(json, "ack", MAX_SEQ);
-    const seq = uint(json, "seq", MAX_SEQ) ?? 0; // without one there is no content
-    if (seq > 1 && json["type"] !== undefined) return false;
+    if (seq > 1 && hasType) return false;
     channel.heard(this.#now);
     if (ack !== undefined) {
       this.#bytesOut -= sender.bytes;
-      const count = sender.acknowledge(ack, parseMiss(ack, json["miss"]), this.#now);
+      const count = sender.acknowledge(ack, parseMiss(ack, miss), this.#now);
       this.#bytesOut += sender.bytes;
       if (count > 0) {
         this.#out.push({ type: "acked", ch: channel.ch, count });
@@ -306,6 +346,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
         this.#tellPinched();
       }
     }
+    // Without a seq there is no content.
     if (seq > 0) {
       for (const next of this.#accept(receiver, seq, content, ack !== undefined)) this.#deliver(channel, next);
     }
@@ -401,9 +442,9 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
 
   /** Leaves without credit: an acknowledgement is small, and without it the peer would send the same again. */
   #acknowledge(channel: Channel): void {
-    const inner = channel.acknowledgement();
-    if (inner === undefined) return;
-    this.#transmit(inner);
+    const packet = channel.acknowledgement(this.#front);
+    if (packet === undefined) return;
+    this.#transmit(packet);
     this.#spoke(channel);
   }
 
@@ -412,9 +453,9 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     for (const channel of this.#ready) {
       if (this.#credit <= 0) return;
       this.#ready.delete(channel);
-      const inner = channel.next(this.#now);
-      if (inner === undefined) continue;
-      this.#transmit(inner);
+      const packet = channel.next(this.#now, this.#front);
+      if (packet === undefined) continue;
+      this.#transmit(packet);
       this.#spoke(channel);
       this.#settle(channel); // puts it at the end of the line
     }
@@ -425,9 +466,15 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     this.#unanswered.delete(channel);
   }
 
-  #transmit(inner: Uint8Array): void {
-    this.#credit -= inner.length + OUTER_BYTES;
-    this.#out.push({ type: "transmit", inner });
+  /** An inner packet behind the free bytes. */
+  #transmit(packet: Uint8Array): void {
+    const front = this.#front;
+    this.#credit -= packet.length - front + OUTER_BYTES;
+    this.#out.push(
+      front === 0
+        ? { type: "transmit", inner: packet }
+        : { type: "transmit", inner: packet.subarray(front), outer: packet },
+    );
   }
 
   /** Forgets a channel. If it is reliable and ended well, its last acknowledgement can be repeated for a while. */
@@ -460,7 +507,6 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   }
 }
 
-const MAX_INNER = 0x10000; // bytes; no transport carries longer packets
 const MAX_ERR = 200; // characters
 const IDLE_MS = 10 * 60_000; // an open channel without a packet for so long makes room for another
 const MAX_QUEUE = 64; // packets of an unreliable channel that the path does not take

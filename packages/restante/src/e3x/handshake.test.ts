@@ -16,7 +16,7 @@ import {
 
 const crypto = createCrypto(portable, [cs01(), cs3a(portable)]);
 const { random } = new Chance(2);
-const alice = createIdentity(crypto, random);
+const alice = createIdentity(crypto, random, [0x01, 0x3a]);
 const key = alice.keys.get(0x3a) ?? random(0);
 const lowKey = alice.keys.get(1) ?? random(0);
 

@@ -65,6 +65,18 @@ export function encodeHandshake(at: bigint, message: HandshakeMessage): Uint8Arr
 }
 
 /**
+ * Whether a message of ours fits into a handshake with peers that use set `csid`, whatever `at` it will have. A "uri"
+ * message is counted with our keys, which it carries. False also for a set that we do not have.
+ */
+export function fitsHandshake(crypto: Crypto, identity: Identity, csid: number, message: HandshakeMessage): boolean {
+  const set = crypto.sets.get(csid);
+  if (set === undefined || !identity.pairs.has(csid)) return false;
+  const body = message.type === "uri" ? keyPacket(crypto.backend, identity, csid) : message.body;
+  const inner = encodeHandshake(MAX_AT, { ...message, json: { ...message.json, z: 1 }, body });
+  return set.overhead + inner.length < HANDSHAKE_BYTES;
+}
+
+/**
  * Reads a decrypted inner packet as a handshake message. "link" and no type at all are given out as "key".
  * `undefined` unless `at` is a whole number from 1 to 2^64-1, `type` is text or absent, and a "uri" has its `uri`.
  */

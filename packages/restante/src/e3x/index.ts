@@ -1,4 +1,5 @@
 /** End-to-end encrypted exchanges: messages, handshakes, channels. protocol/exchange.md, protocol/channels.md */
+export { type ChannelPacket, encodeChannelPacket, parseChannelPacket } from "./channel.ts";
 export { type ChannelEvent, Channels, type ChannelsIn, type ChannelsOut, type Held, packetRoom } from "./channels.ts";
 export {
   Exchange,
@@ -9,7 +10,18 @@ export {
   type RemoteExchange,
 } from "./exchange.ts";
 export {
+  FRAGMENT_LIMITS,
+  type FragmentLimits,
+  Fragments,
+  type FragmentsIn,
+  type FragmentsOut,
+  type MessageFragment,
+  parseMessageFragment,
+  splitPacket,
+} from "./fragments.ts";
+export {
   encodeHandshake,
+  fitsHandshake,
   HANDSHAKE_BYTES,
   type HandshakeMessage,
   type KeyPacket,
@@ -18,4 +30,6 @@ export {
   parseHandshake,
   parseKeyPacket,
 } from "./handshake.ts";
+export * as handshaking from "./handshaking.ts";
 export { type OpenMessage, openMessage, type SealOptions, sealMessage } from "./message.ts";
+export { decodePayload, encodePayload } from "./payload.ts";

@@ -13,7 +13,7 @@ import {
 } from "../crypto/index.ts";
 import { Chance } from "../testing/chance.ts";
 import { cs01 } from "../testing/cipher-set-01.ts";
-import { Dechunker, encodeChunks, encodePacket, parsePacket } from "../wire/index.ts";
+import { Dechunker, encodeChunks, encodePacket, type JsonObject, parsePacket, text } from "../wire/index.ts";
 import { encodeHandshake, keyPacket, parseHandshake, parseKeyPacket } from "./handshake.ts";
 import { openMessage, sealMessage } from "./message.ts";
 
@@ -21,9 +21,9 @@ const crypto = createCrypto(portable, [cs01(), cs3a(portable)]);
 const fast = createCrypto(portable, [cs01()]);
 const { random } = new Chance(1);
 const [alice, bob, eve] = [
-  createIdentity(crypto, random),
-  createIdentity(crypto, random),
-  createIdentity(crypto, random),
+  createIdentity(crypto, random, [0x01, 0x3a]),
+  createIdentity(crypto, random, [0x01, 0x3a]),
+  createIdentity(crypto, random, [0x01, 0x3a]),
 ];
 
 /** A value that must be there. */
@@ -103,7 +103,8 @@ describe("messages", () => {
   });
 
   test("[A7] of one exchange there may be a thousand, and all open", () => {
-    const ephemeral = given(fast.sets.get(1)).generate(random);
+    const set = given(fast.sets.get(1));
+    const ephemeral = given(set.exchange(given(bob.keys.get(1)), random));
     const tokens = new Set<string>();
     for (let i = 0; i < 1000; i++) {
       const inner = random(20);
@@ -124,6 +125,39 @@ describe("messages", () => {
       expect(opened.inner).toEqual(inners[i]);
       expect(opened.verify(given(alice.keys.get(0x3a)))).toBe(true);
     }
+  });
+
+  test("[A22] without a type come out like those with one: who opens them hands them to a default of its own", () => {
+    const handlers = new Map([["chat", (json: JsonObject) => `chat ${json["text"]}`]]);
+    const byDefault = (json: JsonObject | undefined) => `untyped ${json?.["text"]}`;
+    const receive = (outer: Uint8Array): string => {
+      const opened = given(openMessage(crypto, bob, outer));
+      const json = parsePacket(opened.inner)?.json;
+      const handler = handlers.get(text(json, "type") ?? "");
+      return handler !== undefined && json !== undefined ? handler(json) : byDefault(json);
+    };
+    expect(receive(seal(alice, bob, encodePacket({ type: "chat", text: "hi" })))).toBe("chat hi");
+    expect(receive(seal(alice, bob, encodePacket({ text: "hi" })))).toBe("untyped hi");
+    expect(receive(seal(alice, bob, encodePacket(undefined, random(10))))).toBe("untyped undefined");
+  });
+
+  test("[A29] are no secret any more once the recipient's key is stolen; what went through a channel still is one", () => {
+    const recorded = seal(alice, bob, encodePacket({ type: "chat" }, random(20)));
+    const set = given(crypto.sets.get(0x3a));
+    const [bobs, alices] = [given(bob.pairs.get(0x3a)), given(alice.pairs.get(0x3a))];
+    const [ours, theirs] = [given(set.exchange(bobs.key, random)), given(set.exchange(alices.key, random))];
+    const channel = given(set.channel(ours, theirs.key));
+    const inner = random(20);
+    const packet = channel.seal(random(16), inner, random);
+    expect(given(set.channel(theirs, ours.key)).open(packet)).toEqual(inner); // it is good, to who was there
+
+    // Both identities, and all that went over the wire, ephemeral keys included: the message opens.
+    const thief = given(importIdentity(crypto, exportIdentity(bob)));
+    expect(given(openMessage(crypto, thief, recorded)).inner.length).toBe(37);
+    // Of a channel the thief lacks both ephemeral secrets, which were forgotten with the exchange.
+    for (const secret of [bobs, alices])
+      for (const remote of [ours.key, theirs.key])
+        expect(set.channel({ ...secret, prefix: secret.key }, remote)?.open(packet)).toBeUndefined();
   });
 
   test("say who sealed them, and nobody else", () => {

@@ -3,8 +3,18 @@
  * opens it at any later time with nothing but its identity. protocol/exchange.md §1
  */
 import type { Random } from "../bytes/index.ts";
-import { type Crypto, highestCommon, type Identity, type KeyPair, type Keys, routingToken } from "../crypto/index.ts";
-import { encodePacket, parsePacket } from "../wire/index.ts";
+import {
+  type Backend,
+  type CipherSet,
+  type Crypto,
+  type Ephemeral,
+  highestCommon,
+  type Identity,
+  type Keys,
+  type OpenedMessage,
+  routingToken,
+} from "../crypto/index.ts";
+import { encodePacket } from "../wire/index.ts";
 
 export interface SealOptions {
   readonly from: Identity;
@@ -12,18 +22,19 @@ export interface SealOptions {
   readonly to: Keys;
   /** Any bytes. That they are a packet is the application's business. */
   readonly inner: Uint8Array;
-  /** Drawn in this order: the ephemeral pair when none is given, then the nonce. So equal draws give equal bytes. */
+  /** Drawn in this order: the exchange when none is given, then the nonce. So equal draws give equal bytes. */
   readonly random: Random;
   /** The exchange that the message belongs to; absent: one made for this message alone. */
-  readonly ephemeral?: KeyPair;
+  readonly ephemeral?: Ephemeral;
 }
 
 /** A message that was decrypted. Anyone can have written it until `verify` says who. */
 export interface OpenMessage {
   readonly csid: number;
   readonly inner: Uint8Array;
-  /** The ephemeral key of the sender's exchange. */
+  /** The key of the sender's exchange, and with what all its messages begin; see `Ephemeral`. */
   readonly ephemeral: Uint8Array;
+  readonly prefix: Uint8Array;
   /** The 16-byte routing token of that exchange. */
   readonly token: Uint8Array;
   /** Whether the owner of this identity key (of set `csid`) sealed it to us. */
@@ -40,7 +51,10 @@ export function sealMessage(crypto: Crypto, options: SealOptions): Uint8Array | 
   if (csid === undefined) return undefined;
   const [set, pair, key] = [crypto.sets.get(csid), from.pairs.get(csid), to.get(csid)];
   if (set === undefined || pair === undefined || key === undefined) return undefined;
-  const body = set.seal(pair, key, options.ephemeral ?? set.generate(random), inner, random);
+  const ephemeral = options.ephemeral ?? set.exchange(key, random);
+  if (ephemeral === undefined) return undefined;
+  if (set.sealOuter !== undefined) return set.sealOuter(pair, key, ephemeral, inner, random);
+  const body = set.seal(pair, key, ephemeral, inner, random);
   return body && encodePacket(Uint8Array.of(csid), body);
 }
 
@@ -49,19 +63,41 @@ export function sealMessage(crypto: Crypto, options: SealOptions): Uint8Array | 
  * ours and the BODY opens. Keeps no state; what it returns views `outer` until `verify` is no longer called.
  */
 export function openMessage(crypto: Crypto, identity: Identity, outer: Uint8Array): OpenMessage | undefined {
-  const packet = parsePacket(outer);
-  const csid = packet?.head[0];
-  if (packet === undefined || packet.head.length !== 1 || csid === undefined) return undefined;
+  const csid = outer[CSID_AT];
+  if (csid === undefined || outer[0] !== 0 || outer[1] !== 1) return undefined;
   const [set, pair] = [crypto.sets.get(csid), identity.pairs.get(csid)];
   if (set === undefined || pair === undefined) return undefined;
-  const { body } = packet;
-  const opened = set.open(pair, body);
-  if (opened === undefined) return undefined;
-  return {
-    csid,
-    inner: opened.inner,
-    ephemeral: opened.ephemeral,
-    token: routingToken(crypto.backend, body),
-    verify: (senderKey) => set.isKey(senderKey) && set.verify(pair, senderKey, body),
-  };
+  const opened = set.open(pair, outer.subarray(CSID_AT + 1));
+  return opened && new Opened(crypto.backend, set, opened);
 }
+
+/** A class, since an object with a getter costs more to make than all the rest of opening a message. */
+class Opened implements OpenMessage {
+  readonly csid: number;
+  readonly inner: Uint8Array;
+  readonly ephemeral: Uint8Array;
+  readonly prefix: Uint8Array;
+  readonly #backend: Backend;
+  readonly #set: CipherSet;
+  readonly #opened: OpenedMessage;
+
+  constructor(backend: Backend, set: CipherSet, opened: OpenedMessage) {
+    this.csid = set.csid;
+    this.inner = opened.inner;
+    this.ephemeral = opened.ephemeral;
+    this.prefix = opened.prefix;
+    this.#backend = backend;
+    this.#set = set;
+    this.#opened = opened;
+  }
+
+  get token(): Uint8Array {
+    return routingToken(this.#backend, this.prefix); // mail has no use for it
+  }
+
+  verify(senderKey: Uint8Array): boolean {
+    return this.#set.isKey(senderKey) && this.#opened.verify(senderKey);
+  }
+}
+
+const CSID_AT = 2; // behind the LOB length 00 01
