@@ -22,7 +22,9 @@ test("unwrap undoes wrap, on datagrams and on any split of a stream, cloaked or 
       let stream = packets.flatMap((packet) => [...from.wrap(tcp, packet)]);
       const got: unknown[] = [];
       for (const cut of [...cuts, stream.length]) {
-        got.push(...to.unwrap(tcp, Uint8Array.from(stream.slice(0, cut))).map((one) => one?.packet));
+        const read = to.unwrap(tcp, Uint8Array.from(stream.slice(0, cut)));
+        for (const one of read) to.heard(tcp, one?.rounds ?? 0);
+        got.push(...read.map((one) => one?.packet));
         stream = stream.slice(cut);
       }
       expect(got).toEqual(packets);
@@ -56,6 +58,24 @@ test("a path where a cloak was ever heard is never plain again, one without any 
   expect(heard).toEqual([true, false, false]);
 });
 
+test("an old peer is who was verified without a cloak, on each connection of a stream anew", () => {
+  for (const path of [udp, tcp]) {
+    const framing = make();
+    const facts: boolean[] = [];
+    const note = () => facts.push(framing.isOld(path));
+    framing.unwrap(path, make(false).wrap(path, encodePacket(undefined, random(100))));
+    note(); // nothing is verified yet
+    framing.heard(path, 0);
+    note();
+    framing.restart(path);
+    note();
+    framing.heard(path, 0);
+    framing.heard(path, 1);
+    note();
+    expect(facts).toEqual([false, true, path === udp, false]);
+  }
+});
+
 test("a new connection begins with a new packet, but the peer there still speaks as it did", () => {
   const framing = make();
   const packet = encodePacket(undefined, random(100));
@@ -65,4 +85,55 @@ test("a new connection begins with a new packet, but the peer there still speaks
   framing.restart(tcp);
   expect(framing.unwrap(tcp, plain).map((one) => one?.packet)).toEqual([packet]);
   expect(framing.wrap(tcp, packet)).toEqual(plain);
+});
+
+test("[X29] where a path is marked for old peers nothing is cloaked, unless they do", () => {
+  const packet = encodePacket(undefined, random(100));
+  for (const path of [udp, tcp]) {
+    const framing = make();
+    const marked: Path = { ...path, compat: true };
+    const plain = make(false).wrap(path, packet);
+    expect(framing.wrap(marked, packet)).toEqual(plain);
+    expect(framing.wrap({ ...path, port: 2 }, packet)).not.toEqual(plain);
+    framing.heard(path, 1);
+    expect(framing.wrap(marked, packet)).not.toEqual(plain);
+  }
+});
+
+/** As telehash-c writes it: without the zero chunk when the last fragment is a single byte. */
+const unended = (packet: Uint8Array): Uint8Array => make(false).wrap(tcp, packet).slice(0, -1);
+
+test("a packet whose last fragment is one byte is read without its zero chunk, when it is verified", () => {
+  for (const chunks of [1, 2, 3]) {
+    const framing = make();
+    const packets = [3, 4, 5].map(() => encodePacket(undefined, random(255 * chunks - 1)));
+    for (const packet of packets) {
+      const stream = unended(packet);
+      expect(framing.unwrap(tcp, stream.slice(0, -1))).toEqual([]);
+      expect(framing.unwrap(tcp, stream.slice(-1))).toEqual([{ packet, rounds: 0 }]);
+      framing.heard(tcp, 0);
+    }
+    expect(framing.unwrap(tcp, Uint8Array.of(0))).toEqual([]); // the zero chunk came after all: it says nothing now
+  }
+});
+
+test("what only looked like such a packet loses nothing", () => {
+  const framing = make();
+  const packet = encodePacket(undefined, random(600));
+  const [start, rest] = [packet.slice(0, 256), packet.slice(256)];
+  const chunk = (bytes: Uint8Array) => Uint8Array.of(bytes.length, ...bytes);
+  framing.unwrap(tcp, chunk(start.slice(0, 255)));
+  expect(framing.unwrap(tcp, chunk(start.slice(255))).map((one) => one?.packet)).toEqual([start]); // fails to open
+  framing.unwrap(tcp, chunk(rest.slice(0, 200)));
+  const end = Uint8Array.of(...chunk(rest.slice(200)), 0);
+  expect(framing.unwrap(tcp, end).map((one) => one?.packet)).toEqual([packet]);
+});
+
+test("a cloaked stream is never guessed at", () => {
+  const framing = make();
+  const packet = encodePacket(undefined, random(255 - 1 - 8));
+  let stream = make().wrap(tcp, packet);
+  while (stream.length !== 256 + 2 + 1) stream = make().wrap(tcp, packet); // one round
+  expect(framing.unwrap(tcp, stream.slice(0, -1))).toEqual([]);
+  expect(framing.unwrap(tcp, stream.slice(-1)).map((one) => one?.packet)).toEqual([packet]);
 });

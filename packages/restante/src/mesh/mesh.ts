@@ -1,17 +1,28 @@
 /**
  * The mesh: all links of a peer. Sorts what comes from the network (bytes, packets, handshakes, channels) to the link
  * that it belongs to, asks before anybody new is answered, and gives everything it sends a path and a frame.
- * protocol/exchange.md §5-8
+ * protocol/exchange.md §5-8; by routers, and as one: protocol/routing.md
  */
 import { Deadlines, type Machine, type Random, type Time, toHex } from "../bytes/index.ts";
-import { isStream, type Path, pathKey } from "../card/index.ts";
-import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
-import type { ChannelEvent, Exchange, HandshakeMessage, Held, RemoteExchange } from "../e3x/index.ts";
-import { parsePacket, text } from "../wire/index.ts";
+import { isRelayed, isStream, type Path, pathKey } from "../card/index.ts";
+import { type Crypto, type Hashname, type Identity, type Keys, parseHashname } from "../crypto/index.ts";
+import {
+  type ChannelEvent,
+  type Exchange,
+  type HandshakeMessage,
+  type Held,
+  parseKeyPacket,
+  type RemoteExchange,
+} from "../e3x/index.ts";
+import { ALL_ROUNDS, type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
+import { Budget } from "./budget.ts";
+import { Floors, type Noise } from "./floors.ts";
 import { Framing, type Unwrapped } from "./framing.ts";
-import { type ChannelOp, Link, type LinkIn, type LinkOut } from "./link.ts";
-import { type Known, type Opened, Opener, type Refusal } from "./opener.ts";
+import { type ChannelOp, Link, type LinkIn, type LinkOptions, type LinkOut } from "./link.ts";
+import { type Known, type Opened, Opener, type Origin, type Refusal } from "./opener.ts";
+import { Paths, pathAnswer } from "./paths.ts";
 import { Requests } from "./requests.ts";
+import { connectHead, fits, parseAttached, peerHead, Router, type Routing } from "./routing.ts";
 import { Sequence } from "./sequence.ts";
 
 export type MeshIn =
@@ -23,7 +34,9 @@ export type MeshIn =
   | { readonly type: "writable"; readonly path: Path; readonly credit: number }
   /**
    * Have a link and keep it. Again: with new paths or another admission URI, or to try at once. `keys` must be those of
-   * the hashname. A URI that is too long for a handshake (400 bytes as JSON) is left out.
+   * the hashname. A URI that is too long for a handshake is left out. Paths of type `peer` lead by
+   * routers, to which there must be links too: want them. With such a path `keys` may be empty: then the router brings
+   * the peer our keys, and perhaps it answers.
    */
   | {
       readonly type: "want";
@@ -36,6 +49,15 @@ export type MeshIn =
   | { readonly type: "approve"; readonly hashname: Hashname }
   /** Nothing is sent, and an existing link ends. */
   | { readonly type: "reject"; readonly hashname: Hashname }
+  /** The routers that may bring us peers, in place of those before. Links to them are wanted as any other. */
+  | { readonly type: "routers"; readonly hashnames: readonly Hashname[] }
+  /**
+   * Messages of types "jwt" and "tx", one of each, to send with our keys in every handshake from now on, in place of those
+   * before; on links that are up with one at once. They must fit (`fitsHandshake`) for every set of ours.
+   */
+  | { readonly type: "handshakes"; readonly messages: readonly HandshakeMessage[] }
+  /** Our own addresses, in place of those before: told to peers that we reach by a router only, and to our routers. */
+  | { readonly type: "paths"; readonly paths: readonly Path[] }
   /** Opens a channel; see `Channels`. Closed at once ("down") when there is neither a link nor an attempt. */
   | (Extract<ChannelOp, { type: "open" }> & { readonly peer: Hashname })
   | Exclude<ChannelOp, { type: "open" }>
@@ -55,6 +77,13 @@ export type MeshOut =
       readonly messages: readonly HandshakeMessage[];
       readonly isNew: boolean;
     }
+  /**
+   * Somebody who knows our hashname and nothing else, brought by the router `via`. That the keys are the hashname's is
+   * certain, that it is there is not: `want` it with these keys and the path {type: "peer", hn: via} to find out.
+   */
+  | { readonly type: "introduction"; readonly hashname: Hashname; readonly keys: Keys; readonly via: Hashname }
+  /** A peer says at which address it sees us. */
+  | { readonly type: "seen"; readonly by: Hashname; readonly path: Path }
   /** The link works. Again after `renewed`. */
   | { readonly type: "up"; readonly hashname: Hashname; readonly path: Path }
   /**
@@ -79,6 +108,21 @@ export interface MeshOptions {
   readonly saved?: Uint8Array | undefined;
   /** Whether we cloak towards those who have not spoken yet; yes unless `false`. */
   readonly cloak?: boolean;
+  /** Pass on packets between others; not without this. */
+  readonly routing?: Routing | undefined;
+  /** As the input `handshakes`; none without it. */
+  readonly handshakes?: readonly HandshakeMessage[];
+  /** Whether to offer channel payloads in CBOR, some 20 bytes shorter and dearer to read; no unless `true`. */
+  readonly cbor?: boolean;
+  /** As the input `routers`; none without it. */
+  readonly routers?: readonly Hashname[];
+  /** As the input `paths`; before either nobody is told where we are. */
+  readonly paths?: readonly Path[];
+  /**
+   * Send noise on links without end, so that who counts and measures datagrams learns less: see `Noise` for what it
+   * costs and protocol/cloaking.md §6 for what is still seen. Not on streams. None without it.
+   */
+  readonly noise?: Noise | undefined;
 }
 
 /** Why something from the network was dropped. */
@@ -89,6 +133,7 @@ export type DropReason =
   | "token" // a channel packet for an exchange that is not ours
   | "channel" // a channel packet that does not open
   | "stale" // a handshake that changes nothing: a repeat, an older one, one of another key
+  | "route" // what is not ours to pass on, over a limit, or without a way; what a router brings that is none of ours
   | "full"; // no room for one more link that we did not ask for
 
 /** A link, and what it is entered under in the indexes. */
@@ -99,6 +144,7 @@ interface Entry {
   ours: readonly string[]; // in #byToken
   theirs: readonly RemoteExchange[]; // in #bySender
   routes: readonly Path[]; // in #byPath
+  relays: readonly Path[]; // in #byRouter
   uri: string | undefined; // the last that the peer showed
 }
 
@@ -109,14 +155,24 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   readonly #options: MeshOptions;
   readonly #opener: Opener;
   readonly #framing: Framing;
+  readonly #floors: Floors | undefined;
   readonly #sequence: Sequence;
   readonly #requests: Requests = new Requests();
   readonly #held: Held = { bytes: 0 };
   readonly #links = new Map<Hashname, Entry>();
   readonly #byToken = new Map<string, Entry>(); // both forms of our tokens: who sends under them
-  readonly #bySender = new Map<string, { entry: Entry; ephemeral: Uint8Array }>(); // our peers' tokens
+  readonly #bySender = new Map<string, { entry: Entry; prefix: Uint8Array }>(); // our peers' tokens
   readonly #byPath = new Map<string, Set<Entry>>();
+  readonly #byRouter = new Map<string, Set<Entry>>(); // who may be reached by which router
   readonly #byChannel = new Map<number, Entry>();
+  readonly #asked = new Map<number, number>(); // channels of our own: how many answers are taken yet
+  readonly #router: Router | undefined;
+  #routers: ReadonlySet<Hashname>;
+  #messages: readonly HandshakeMessage[];
+  readonly #paths: Paths;
+  readonly #trials: Budget = new Budget(TRIALS_PER_SECOND);
+  readonly #introductions: Budget = new Budget(INTRODUCTIONS_PER_SECOND);
+  #isSearching = false;
   readonly #deadlines: Deadlines<Hashname> = new Deadlines();
 
   constructor(options: MeshOptions) {
@@ -124,8 +180,16 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     this.dropped = this.#dropped;
     this.#options = options;
     this.#opener = new Opener(crypto, identity);
-    this.#framing = new Framing({ cipher: crypto.backend.chacha20, random, cloak: options.cloak !== false });
+    const cipher = crypto.backend.chacha20;
+    const into = crypto.backend.into?.chacha20;
+    this.#framing = new Framing({ cipher, into, random, cloak: options.cloak !== false });
+    const cloaks = (path: Path): boolean => this.#framing.cloaks(path);
+    this.#floors = options.noise && new Floors({ cipher, random, noise: options.noise, cloaks });
     this.#sequence = new Sequence(options.saved);
+    this.#router = options.routing && new Router(crypto.backend, options.routing);
+    this.#routers = new Set(options.routers);
+    this.#messages = options.handshakes ?? [];
+    this.#paths = new Paths(options.paths);
   }
 
   handle(input: MeshIn, now: Time): MeshOut[] {
@@ -135,8 +199,9 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   }
 
   deadline(): Time | undefined {
-    const [links, requests] = [this.#deadlines.next(), this.#requests.deadline()];
-    return links === undefined || requests === undefined ? (links ?? requests) : Math.min(links, requests);
+    const all = [this.#deadlines.next(), this.#requests.deadline(), this.#router?.deadline(), this.#floors?.deadline()];
+    const first = Math.min(...all.map((at) => at ?? Number.POSITIVE_INFINITY));
+    return first === Number.POSITIVE_INFINITY ? undefined : first;
   }
 
   /** Whether channels can be used with this peer now. */
@@ -159,10 +224,9 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
         return input.open ? [] : this.#at(input.path).flatMap((entry) => this.#pass(entry, lost, now));
       }
       case "writable": {
-        const key = pathKey(input.path);
-        const sharing = this.#at(input.path).filter(
-          ({ link: { path } }) => path !== undefined && pathKey(path) === key,
-        );
+        const onIt = this.#using(input.path);
+        const byRouter = onIt.flatMap(({ hashname }) => this.#using({ type: "peer", hn: hashname }));
+        const sharing = [...onIt, ...byRouter];
         const bytes = Math.floor(input.credit / Math.max(1, sharing.length));
         return sharing.flatMap((entry) => this.#pass(entry, { type: "credit", bytes }, now));
       }
@@ -171,6 +235,9 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
         if (hashname === this.#options.identity.hashname) return [];
         return this.#pass(this.#entry(hashname), { type: "want", keys, paths, uri: input.uri }, now);
       }
+      case "handshakes":
+        this.#messages = input.messages;
+        return [...this.#links.values()].flatMap((entry) => this.#pass(entry, input, now));
       case "unwant":
         return this.#pass(this.#links.get(input.hashname), input, now);
       case "approve":
@@ -178,6 +245,13 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
       case "reject":
         // A request stays where it is until its time is over: so its repeats are not asked about again.
         return this.#pass(this.#links.get(input.hashname), { type: "stop", why: "rejected" }, now);
+      case "routers":
+        this.#routers = new Set(input.hashnames.slice(0, ROUTERS));
+        // A router may have been linked to us before we knew that it is one.
+        return [...this.#links.values()].flatMap((entry) => this.#tellPaths(entry, now));
+      case "paths":
+        this.#paths.own = input.paths;
+        return [...this.#links.values()].flatMap((entry) => this.#tellPaths(entry, now));
       case "open": {
         const { peer, ...operation } = input;
         const entry = this.#links.get(peer);
@@ -187,20 +261,28 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
       }
       case "tick":
         this.#requests.expire(now);
-        return this.#deadlines.due(now).flatMap((hashname) => this.#pass(this.#links.get(hashname), input, now));
+        this.#router?.expire(now);
+        return [
+          ...this.#deadlines.due(now).flatMap((hashname) => this.#pass(this.#links.get(hashname), input, now)),
+          ...(this.#floors?.tick(now) ?? []),
+        ];
       default:
         return this.#pass(this.#byChannel.get(input.ch), input, now);
     }
   }
 
   #onReceived(path: Path, bytes: Uint8Array, now: Time): MeshOut[] {
-    const packets = this.#framing.unwrap(path, bytes);
+    // Strangers must not make us undo as many rounds as peers with a link.
+    const isPeer = this.#floors !== undefined && !isStream(path) && this.#byPath.has(pathKey(path));
+    const packets = this.#framing.unwrap(path, bytes, isPeer ? ALL_ROUNDS : undefined);
     const out = packets.flatMap((unwrapped) => {
       if (unwrapped === undefined) return this.#drop("noise");
       return this.#onPacket(path, unwrapped, now);
     });
-    // Old C peers on streams send nothing more before they see a chunk. Strangers get not even that.
-    if (packets.length === 0 || !isStream(path) || this.#at(path).length === 0) return out;
+    // Old C peers on streams send nothing more before they see a chunk. Strangers get not even that; but a peer that has
+    // proven itself there without a cloak does, though its link is on another stream.
+    if (packets.length === 0 || !isStream(path)) return out;
+    if (this.#at(path).length === 0 && !this.#framing.isOld(path)) return out;
     const key = pathKey(path);
     const isAnswered = out.some((effect) => effect.type === "transmit" && pathKey(effect.path) === key);
     return isAnswered ? out : [...out, { type: "transmit", path, bytes: new Uint8Array(1) }];
@@ -209,24 +291,36 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   #onPacket(path: Path, unwrapped: Unwrapped, now: Time): MeshOut[] {
     const packet = parsePacket(unwrapped.packet);
     if (packet === undefined || packet.body.length < TOKEN_BYTES) return this.#drop("packet");
-    if (packet.head.length === 0) return this.#onChannelPacket(path, unwrapped.rounds, packet.body, now);
+    if (packet.head.length === 0) return this.#onChannelPacket(path, unwrapped, packet.body, now);
     // On a socket a message is a handshake or nothing: mail never comes this way.
-    return packet.head.length === 1 ? this.#onMessage(path, unwrapped, packet.body, now) : this.#drop("packet");
+    if (packet.head.length !== 1) return this.#drop("packet");
+    const origin = this.#at(path).length > 0 ? "expected" : "unasked";
+    return this.#onMessage(path, unwrapped, packet.body, origin, undefined, now);
   }
 
-  #onChannelPacket(path: Path, rounds: number, body: Uint8Array, now: Time): MeshOut[] {
-    const entry = this.#byToken.get(toHex(body.subarray(0, TOKEN_BYTES)));
-    if (entry === undefined) return this.#drop("token");
-    const effects = this.#run(entry, { type: "packet", path, body }, now);
+  #onChannelPacket(path: Path, { packet, rounds }: Unwrapped, body: Uint8Array, now: Time): MeshOut[] {
+    const token = toHex(body.subarray(0, TOKEN_BYTES));
+    const entry = this.#byToken.get(token);
+    if (entry === undefined) return this.#bridge(path, token, packet, now);
+    const effects = this.#run(entry, { type: "packet", path: this.#placeOf(entry, path), body }, now);
     if (effects.length === 0) return this.#drop("channel");
     this.#framing.heard(path, rounds);
-    return this.#translate(entry, effects);
+    return this.#translate(entry, effects, now);
   }
 
-  #onMessage(path: Path, { packet, rounds }: Unwrapped, body: Uint8Array, now: Time): MeshOut[] {
+  /** A handshake message, if it is one. `claimed`: whose it is, says the router that brought it. */
+  #onMessage(
+    path: Path,
+    { packet, rounds }: Unwrapped,
+    body: Uint8Array,
+    origin: Origin,
+    claimed: Hashname | undefined,
+    now: Time,
+  ): MeshOut[] {
     const sender = this.#sender(this.#opener.token(body));
-    const opened = this.#opener.open(packet, body, sender, this.#at(path).length > 0, now);
+    const opened = this.#opener.open(packet, body, sender, origin, now);
     if (typeof opened === "string") return this.#drop(opened);
+    if (claimed !== undefined && opened.hashname !== claimed) return this.#drop("forged");
     const entry = this.#links.get(opened.hashname);
     if (entry !== undefined) return this.#onApproved(entry, opened, path, rounds, now);
     if (this.#links.size >= LINKS) return this.#drop("full");
@@ -240,7 +334,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     const linked = this.#bySender.get(token);
     const key = linked?.entry.link.key;
     if (linked !== undefined && key !== undefined)
-      return { hashname: linked.entry.hashname, key, ephemeral: linked.ephemeral };
+      return { hashname: linked.entry.hashname, key, prefix: linked.prefix };
     const waiting = this.#requests.sender(token);
     return waiting && { hashname: waiting.hashname, key: waiting.key };
   }
@@ -257,11 +351,13 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   }
 
   #onApproved(entry: Entry, opened: Opened, path: Path, rounds: number, now: Time): MeshOut[] {
-    this.#framing.heard(path, rounds);
-    const { csid, key, at, token, ephemeral, digest, message } = opened;
-    const input: LinkIn = { type: "handshake", path, csid, key, at, token, ephemeral, digest, kind: message.type };
+    if (!isRelayed(path)) this.#framing.heard(path, rounds);
+    const { csid, key, at, token, ephemeral, prefix, digest, message } = opened;
+    const z = uint(message.json, "z");
+    const received = { at, token, ephemeral, prefix, digest, kind: message.type, ...(z !== undefined && { z }) };
+    const input: LinkIn = { type: "handshake", path, csid, key, ...received };
     const effects = this.#run(entry, input, now);
-    const out = effects.length === 0 ? this.#drop("stale") : this.#translate(entry, effects);
+    const out = effects.length === 0 ? this.#drop("stale") : this.#translate(entry, effects, now);
     const uri = uriOf(opened);
     if (uri === undefined || uri === entry.uri) return out;
     entry.uri = uri;
@@ -275,43 +371,215 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
 
   /** Gives a link an input and does what it wants. */
   #pass(entry: Entry | undefined, input: LinkIn, now: Time): MeshOut[] {
-    return entry === undefined ? [] : this.#translate(entry, this.#run(entry, input, now));
+    return entry === undefined ? [] : this.#translate(entry, this.#run(entry, input, now), now);
   }
 
   #run(entry: Entry, input: LinkIn, now: Time): LinkOut[] {
     const effects = entry.link.handle(input, now);
     this.#index(entry);
+    this.#floors?.follow(entry.hashname, entry.link, now);
     return effects;
   }
 
-  #translate(entry: Entry, effects: readonly LinkOut[]): MeshOut[] {
+  #translate(entry: Entry, effects: readonly LinkOut[], now: Time): MeshOut[] {
     const { hashname } = entry;
-    return effects.flatMap((effect): MeshOut[] => {
+    const ours: Opening[] = [];
+    const out = effects.flatMap((effect): MeshOut[] => {
       switch (effect.type) {
         case "heard":
           return [];
-        case "transmit": {
-          const { path, packet } = effect;
-          return [{ type: "transmit", path, bytes: this.#framing.wrap(path, packet) }];
-        }
+        case "transmit":
+          return this.#transmit(entry, effect, now);
+        case "moved":
+          return [...this.#proveForNoise(entry, now), ...this.#tellPaths(entry, now)];
         case "up":
+          return [{ ...effect, hashname }, ...this.#proveForNoise(entry, now), ...this.#onUp(entry, now)];
         case "down":
         case "renewed":
           return [{ ...effect, hashname }];
         case "opened":
+          if (OURS.includes(effect.kind)) {
+            this.#asked.set(effect.ch, 0);
+            ours.push(effect);
+            return [];
+          }
           this.#byChannel.set(effect.ch, entry);
           return [{ ...effect, peer: hashname }];
         case "closed":
+          if (this.#asked.delete(effect.ch)) return [];
           this.#byChannel.delete(effect.ch);
           return [effect];
         default:
-          return [effect];
+          if (!this.#asked.has(effect.ch)) return [effect];
+          return effect.type === "packet" ? this.#onAnswer(entry, effect) : [];
       }
     });
+    for (const opening of ours) out.push(...this.#serve(entry, opening, now));
+    return out;
+  }
+
+  /** Puts an outer packet on its way: to an address, or to the router on the way to the peer. */
+  #transmit({ hashname }: Entry, effect: Extract<LinkOut, { type: "transmit" }>, now: Time): MeshOut[] {
+    const { path, packet, isRepeat } = effect;
+    if (!isRelayed(path)) return this.#send(path, packet, true, now);
+    const router = this.#links.get(path.hn);
+    const place = router?.link.path;
+    const isUp = router?.link.state === "up" && place !== undefined && !isRelayed(place);
+    if (parsePacket(packet)?.head.length === 0) return isUp ? this.#send(place, packet, true, now) : [];
+    const head = peerHead(hashname, path.uri, packet);
+    if (router === undefined || head === undefined || this.#isSearching) return [];
+    // One router is never looked for on behalf of another: who writes our cards could make long chains of them.
+    this.#isSearching = true;
+    const out = this.#pass(router, { type: "needed", isRepeat }, now);
+    this.#isSearching = false;
+    return isUp ? [...out, ...this.#post(router, head, packet, now)] : out;
+  }
+
+  /** Sends an outer packet to an address, or leaves it to the noise floor there. */
+  #send(path: Path, packet: Uint8Array, isOurs: boolean, now: Time): MeshOut[] {
+    if (this.#floors?.take(path, packet, isOurs, now)) return [];
+    return [{ type: "transmit", path, bytes: this.#framing.wrap(path, packet) }];
+  }
+
+  /** There is noise only where the peer answered a handshake of ours; who was called by it has not sent one. */
+  #proveForNoise(entry: Entry, now: Time): MeshOut[] {
+    return this.#floors?.needsProof(entry.link) ? this.#pass(entry, { type: "prove" }, now) : [];
+  }
+
+  /** A packet to which nothing is ever answered. */
+  #post(entry: Entry, head: JsonObject, body: Uint8Array, now: Time): MeshOut[] {
+    const ch = this.#options.handles();
+    this.#asked.set(ch, 0);
+    const out = this.#pass(entry, { type: "post", ch, head, body }, now);
+    this.#asked.delete(ch);
+    return out;
+  }
+
+  /** A link came up: it may be needed for others, and if it has only a router itself there may be better. */
+  #onUp(entry: Entry, now: Time): MeshOut[] {
+    const path: Path = { type: "peer", hn: entry.hashname };
+    const waiting = [...(this.#byRouter.get(pathKey(path)) ?? [])];
+    return [
+      ...waiting.flatMap((other) => this.#pass(other, { type: "relay", path }, now)),
+      ...this.#tellPaths(entry, now),
+    ];
+  }
+
+  /** Tells our addresses to a peer that reaches us by a router only, and to our routers, who tell us how they see us. */
+  #tellPaths(entry: Entry, now: Time): MeshOut[] {
+    const { hashname, link } = entry;
+    if (link.state !== "up" || link.path === undefined) return [];
+    if (!isRelayed(link.path) && !this.#routers.has(hashname)) return [];
+    const head = this.#paths.request(hashname, now);
+    if (head === undefined) return [];
+    const ch = this.#options.handles();
+    this.#asked.set(ch, ANSWERS);
+    return this.#pass(entry, { type: "open", ch, reliable: false, head, body: EMPTY, end: true }, now);
+  }
+
+  #onAnswer({ hashname }: Entry, { ch, head }: Extract<ChannelEvent, { type: "packet" }>): MeshOut[] {
+    const left = this.#asked.get(ch) ?? 0;
+    if (left === 0) return [];
+    this.#asked.set(ch, left - 1);
+    const path = this.#paths.seen(hashname, head, this.#routers.has(hashname));
+    return path === undefined ? [] : [{ type: "seen", by: hashname, path }];
+  }
+
+  /** A channel that is no application's business. Whatever becomes of it, on `peer` and `connect` nothing is said. */
+  #serve(entry: Entry, { ch, kind, reliable, head, body }: Opening, now: Time): MeshOut[] {
+    const answer: MeshOut[] = [];
+    if (kind === "path" && !reliable && entry.link.path !== undefined) {
+      const send: LinkIn = { type: "send", ch, head: pathAnswer(entry.link.path), body: EMPTY, end: true };
+      answer.push(...this.#pass(entry, send, now));
+    }
+    const out = [...answer, ...this.#pass(entry, { type: "forget", ch }, now)];
+    if (reliable) return [...out, ...this.#drop("route")];
+    if (kind === "peer") {
+      // What comes back for the asker passes only where it is proven to be, so that is seen to now, for example after our
+      // restart: whatever becomes of the request, and as no router, too, or it would be an answer.
+      const proof = this.#pass(entry, { type: "prove" }, now);
+      return [...out, ...proof, ...this.#onPeer(entry, head, body, now)];
+    }
+    if (kind === "connect") return [...out, ...this.#onConnect(entry, head, body, now)];
+    const paths = this.#paths.offered(entry.hashname, head, now);
+    return paths.length === 0 ? out : [...out, ...this.#pass(entry, { type: "offered", paths }, now)];
+  }
+
+  /** A peer asks us to pass on a handshake. It never learns what came of that. */
+  #onPeer(asker: Entry, head: JsonObject, body: Uint8Array, now: Time): MeshOut[] {
+    const router = this.#router;
+    const hashname = parseHashname(head["peer"]);
+    const target = hashname && this.#links.get(hashname);
+    const attached = parseAttached(body);
+    const passed = connectHead(asker.hashname);
+    if (router === undefined || target === undefined || attached === undefined || !fits(passed, body))
+      return this.#drop("route");
+    const isStraight = [asker, target].every(({ link: { path } }) => path !== undefined && !isRelayed(path));
+    if (!isStraight || !router.admits(asker.hashname, target.hashname, now)) return this.#drop("route");
+    if (attached.type === "handshake") router.connect(attached.body, asker.hashname, target.hashname, now);
+    return this.#post(target, passed, body, now);
+  }
+
+  /** A packet for somebody else, if we are the router between the two. */
+  #bridge(path: Path, token: string, packet: Uint8Array, now: Time): MeshOut[] {
+    const bridge = this.#router?.find(token);
+    if (this.#router === undefined || bridge === undefined) return this.#drop("token");
+    const [from, to] = [this.#links.get(bridge.peer), this.#links.get(bridge.owner)];
+    const isFrom = from !== undefined && this.#byPath.get(pathKey(path))?.has(from) === true;
+    const place = to?.link.path;
+    if (!isFrom || to === undefined || place === undefined || isRelayed(place)) return this.#drop("route");
+    // Where the owner has not proven to be, nothing is sent in masses; but that can be mended.
+    if (!to.link.isProven) return [...this.#drop("route"), ...this.#pass(to, { type: "prove" }, now)];
+    if (!this.#router.passes(bridge, packet.length, now)) return this.#drop("route");
+    return this.#send(place, packet, false, now);
+  }
+
+  /** A router brings a handshake of somebody. It is worth no more than one from anywhere else. */
+  #onConnect({ hashname: via }: Entry, head: JsonObject, body: Uint8Array, now: Time): MeshOut[] {
+    const path: Path = { type: "peer", hn: via };
+    const hashname = parseHashname(head["peer"]);
+    const known = hashname && this.#links.get(hashname);
+    const isAwaited = known !== undefined && this.#byRouter.get(pathKey(path))?.has(known) === true;
+    const attached = parseAttached(body);
+    if (hashname === undefined || attached === undefined || !(isAwaited || this.#routers.has(via)))
+      return this.#drop("route");
+    if (hashname === via || hashname === this.#options.identity.hashname) return this.#drop("route");
+    if (attached.type === "handshake") {
+      const origin = isAwaited ? "relayed" : "relayed-unasked";
+      return this.#onMessage(path, { packet: body, rounds: 0 }, attached.body, origin, hashname, now);
+    }
+    const { csid, keys } = attached;
+    const sender = csid === undefined ? undefined : parseKeyPacket(this.#options.crypto, csid, keys);
+    if (csid === undefined || sender?.hashname !== hashname) return this.#drop("forged");
+    const { pairs } = this.#options.identity;
+    // It sends one for each set that it has: that of the best is the one that counts.
+    if (!pairs.has(csid) || [...sender.intermediates.keys()].some((other) => other > csid && pairs.has(other)))
+      return this.#drop("downgrade");
+    if (known !== undefined) return this.#pass(known, { type: "introduced", csid, key: sender.key, path }, now);
+    if (!this.#introductions.take(now)) return this.#drop("budget");
+    return [{ type: "introduction", hashname, keys: new Map([[csid, sender.key]]), via }];
+  }
+
+  /** Where a channel packet of this peer's came from: from the router's address it comes by the router. */
+  #placeOf({ link }: Entry, path: Path): Path {
+    if (link.relays.length === 0) return path; // most links: this is on the way of every packet
+    const isBy = ({ hn }: Path): boolean => hn !== undefined && this.#links.get(hn)?.link.isAt(path) === true;
+    return link.relays.find(isBy) ?? path;
+  }
+
+  /** The links whose path in use this is. */
+  #using(path: Path): readonly Entry[] {
+    const key = pathKey(path);
+    return this.#at(path).filter(({ link }) => link.path !== undefined && pathKey(link.path) === key);
   }
 
   #at(path: Path): readonly Entry[] {
     return [...(this.#byPath.get(pathKey(path)) ?? [])];
+  }
+
+  /** What all links have in common. */
+  #shared(): Pick<LinkOptions, "held" | "trials" | "cbor"> {
+    return { held: this.#held, trials: this.#trials, cbor: this.#options.cbor === true };
   }
 
   #entry(hashname: Hashname): Entry {
@@ -321,11 +589,21 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     const nextAt = (above: bigint, now: Time): bigint => this.#sequence.next(above, now);
     const entry: Entry = {
       hashname,
-      link: new Link({ crypto, identity, hashname, random, handles, nextAt, held: this.#held }),
+      link: new Link({
+        crypto,
+        identity,
+        hashname,
+        random,
+        handles,
+        nextAt,
+        messages: this.#messages,
+        ...this.#shared(),
+      }),
       exchange: undefined,
       ours: [],
       theirs: [],
       routes: [],
+      relays: [],
       uri: undefined,
     };
     this.#links.set(hashname, entry);
@@ -335,7 +613,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   /** Brings the indexes up to date with a link that has just done something. */
   #index(entry: Entry): void {
     const { link, hashname } = entry;
-    const { exchange, routes } = link;
+    const { exchange, routes, relays } = link;
     if (exchange !== entry.exchange) {
       for (const token of entry.ours) this.#byToken.delete(token);
       entry.exchange = exchange;
@@ -345,28 +623,32 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     const theirs = exchange?.remotes ?? [];
     if (theirs.length !== entry.theirs.length || theirs.some((remote, i) => remote !== entry.theirs[i])) {
       for (const { name } of entry.theirs) this.#bySender.delete(name);
-      for (const { name, ephemeral } of theirs) this.#bySender.set(name, { entry, ephemeral });
+      for (const { name, prefix } of theirs) this.#bySender.set(name, { entry, prefix });
       entry.theirs = theirs;
     }
     if (routes !== entry.routes) {
-      for (const path of entry.routes) this.#leave(pathKey(path), entry);
-      for (const path of routes) this.#enter(pathKey(path), entry);
+      move(this.#byPath, entry, entry.routes, routes);
       entry.routes = routes;
     }
+    if (relays !== entry.relays) {
+      move(this.#byRouter, entry, entry.relays, relays);
+      entry.relays = relays;
+    }
     this.#deadlines.set(hashname, link.deadline());
-    if (link.isSpent) this.#links.delete(hashname);
+    if (!link.isSpent) return;
+    move(this.#byRouter, entry, relays, []);
+    this.#links.delete(hashname);
   }
+}
 
-  #enter(path: string, entry: Entry): void {
-    const there = this.#byPath.get(path) ?? new Set();
-    this.#byPath.set(path, there.add(entry));
-  }
-
-  #leave(path: string, entry: Entry): void {
-    const there = this.#byPath.get(path);
+/** Takes a link out of an index by path and enters it anew. */
+function move(index: Map<string, Set<Entry>>, entry: Entry, from: readonly Path[], to: readonly Path[]): void {
+  for (const key of from.map(pathKey)) {
+    const there = index.get(key);
     there?.delete(entry);
-    if (there?.size === 0) this.#byPath.delete(path);
+    if (there?.size === 0) index.delete(key);
   }
+  for (const key of to.map(pathKey)) index.set(key, (index.get(key) ?? new Set()).add(entry));
 }
 
 function asHandshake(messages: readonly Opened[], sender: Opened, path: Path, isNew: boolean): MeshOut {
@@ -379,6 +661,14 @@ function uriOf({ message }: Opened): string | undefined {
   return message.type === "uri" ? text(message.json, "uri") : undefined;
 }
 
+type Opening = Extract<ChannelEvent, { type: "opened" }>;
+
+const OURS: readonly string[] = ["peer", "connect", "path"];
+const EMPTY: Uint8Array = new Uint8Array(0);
+const ANSWERS = 4; // to one `path` request: one for each address of ours
+const ROUTERS = 64;
+const TRIALS_PER_SECOND = 10; // handshakes to addresses that peers told us; each peer's own share is 24 a minute
+const INTRODUCTIONS_PER_SECOND = 10;
 const TOKEN_BYTES = 16;
 const LINKS = 65_536; // beyond these only peers that we want
 const NOTHING_DROPPED: Readonly<Record<DropReason, number>> = {
@@ -394,4 +684,5 @@ const NOTHING_DROPPED: Readonly<Record<DropReason, number>> = {
   channel: 0,
   stale: 0,
   full: 0,
+  route: 0,
 };

@@ -6,6 +6,7 @@
 import { equal, type Time, toHex } from "../bytes/index.ts";
 import { type Crypto, type Hashname, type Identity, routingToken } from "../crypto/index.ts";
 import { HANDSHAKE_BYTES, type HandshakeMessage, openMessage, parseHandshake, parseKeyPacket } from "../e3x/index.ts";
+import { Budget } from "./budget.ts";
 
 /** A handshake message whose sender is proven. */
 export interface Opened {
@@ -15,6 +16,7 @@ export interface Opened {
   readonly at: bigint;
   readonly token: Uint8Array;
   readonly ephemeral: Uint8Array;
+  readonly prefix: Uint8Array;
   readonly digest: string;
   readonly message: HandshakeMessage;
 }
@@ -23,17 +25,27 @@ export interface Opened {
 export interface Known {
   readonly hashname: Hashname;
   readonly key: Uint8Array;
-  /** The ephemeral key of that exchange, if the peer has a link. */
-  readonly ephemeral?: Uint8Array;
+  /** With what all messages of that exchange begin, if the peer has a link. */
+  readonly prefix?: Uint8Array;
 }
+
+/**
+ * Where it came from: a path to which we sent a handshake, or any other; straight, or by a router. Each has a budget of
+ * its own, so that what comes in masses from one side keeps nobody out on another.
+ */
+export type Origin = "expected" | "unasked" | "relayed" | "relayed-unasked";
 
 export type Refusal = "handshake-size" | "budget" | "unopened" | "malformed" | "downgrade" | "forged";
 
 export class Opener {
   readonly #crypto: Crypto;
   readonly #identity: Identity;
-  readonly #strangers: Budget = new Budget(OPENINGS_PER_SECOND);
-  readonly #expected: Budget = new Budget(OPENINGS_PER_SECOND);
+  readonly #budgets: Readonly<Record<Origin, Budget>> = {
+    expected: new Budget(OPENINGS_PER_SECOND),
+    unasked: new Budget(OPENINGS_PER_SECOND),
+    relayed: new Budget(OPENINGS_PER_SECOND),
+    "relayed-unasked": new Budget(OPENINGS_PER_SECOND),
+  };
 
   constructor(crypto: Crypto, identity: Identity) {
     this.#crypto = crypto;
@@ -46,28 +58,22 @@ export class Opener {
   }
 
   /**
-   * Opens and verifies an outer packet with this BODY. `known`: the user of its token; `isExpected`: it came from where
-   * we sent a handshake to. Gives the reason when it is no handshake of a type that is used here, from a proven sender,
-   * in the cipher set that the two of us must use. Never throws.
+   * Opens and verifies an outer packet with this BODY. `known`: the user of its token. Gives the reason when it is no
+   * handshake of a type that is used here, from a proven sender, in the cipher set that the two of us must use. Never
+   * throws.
    */
-  open(
-    outer: Uint8Array,
-    body: Uint8Array,
-    known: Known | undefined,
-    isExpected: boolean,
-    now: Time,
-  ): Opened | Refusal {
+  open(outer: Uint8Array, body: Uint8Array, known: Known | undefined, origin: Origin, now: Time): Opened | Refusal {
     if (outer.length >= HANDSHAKE_BYTES) return "handshake-size";
-    // Under an ephemeral key that was used before both secrets are remembered: as cheap as a channel packet. The token
-    // alone does not tell, for it covers only half of the key.
-    const isCheap = known?.ephemeral !== undefined && startsWith(body, known.ephemeral);
-    if (!isCheap && !(isExpected ? this.#expected : this.#strangers).take(now)) return "budget";
+    // In an exchange that we know both secrets are remembered: as cheap as a channel packet. The token alone does not
+    // tell, for it covers only 16 bytes of the prefix.
+    const isCheap = known?.prefix !== undefined && startsWith(body, known.prefix);
+    if (!isCheap && !this.#budgets[origin].take(now)) return "budget";
     const opened = openMessage(this.#crypto, this.#identity, outer);
     if (opened === undefined) return "unopened";
     const handshake = parseHandshake(opened.inner);
     if (handshake === undefined || !TYPES.includes(handshake.message.type)) return "malformed";
     const { at, message } = handshake;
-    const { csid, token, ephemeral } = opened;
+    const { csid, token, ephemeral, prefix } = opened;
     const carriesKeys = message.type === "key" || (message.type === "uri" && message.body.length > 0);
     const sender = carriesKeys ? parseKeyPacket(this.#crypto, csid, message.body) : undefined;
     if (carriesKeys && sender === undefined) return "malformed";
@@ -77,28 +83,7 @@ export class Opener {
     const who = sender ?? known;
     if (who === undefined || who.hashname === this.#identity.hashname || !opened.verify(who.key)) return "forged";
     const digest = toHex(this.#crypto.backend.sha256(outer));
-    return { hashname: who.hashname, csid, key: who.key, at, token, ephemeral, digest, message };
-  }
-}
-
-/** So many per second, and at once as many as gather in two. */
-class Budget {
-  readonly #perSecond: number;
-  #left: number;
-  #at: Time = Number.NEGATIVE_INFINITY;
-
-  constructor(perSecond: number) {
-    this.#perSecond = perSecond;
-    this.#left = 0;
-  }
-
-  take(now: Time): boolean {
-    const gathered = (Math.max(0, now - this.#at) / 1000) * this.#perSecond;
-    this.#left = Math.min(2 * this.#perSecond, this.#left + gathered);
-    this.#at = now; // a clock set back gathers nothing once
-    if (this.#left < 1) return false;
-    this.#left -= 1;
-    return true;
+    return { hashname: who.hashname, csid, key: who.key, at, token, ephemeral, prefix, digest, message };
   }
 }
 

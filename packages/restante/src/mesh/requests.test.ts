@@ -12,8 +12,8 @@ const path: Path = { type: "mem", name: "x" };
 function opened(overrides: Partial<Opened> = {}): Opened {
   const message = { type: "key", json: {}, body: random(32) };
   const hashname = hashnameFromBytes(random(32));
-  const [key, token, ephemeral] = [random(32), random(16), random(32)];
-  return { hashname, csid: 1, key, at: 100n, token, ephemeral, digest: "", message, ...overrides };
+  const [key, token, ephemeral, prefix] = [random(32), random(16), random(32), random(32)];
+  return { hashname, csid: 1, key, at: 100n, token, ephemeral, prefix, digest: "", message, ...overrides };
 }
 
 test("at most 256 peers wait; the oldest makes room", () => {
