@@ -106,7 +106,6 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 
   handle(input: InboxIn, now: Time): InboxOut[] {
-    this.#outs = [];
     switch (input.type) {
       case "opened":
         this.#opened(input, now);
@@ -145,7 +144,9 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
         }
         break;
     }
-    return this.#outs;
+    const outs = this.#outs;
+    this.#outs = []; // what has left is not kept until the next turn
+    return outs;
   }
 
   deadline(): Time | undefined {

@@ -111,7 +111,6 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
   }
 
   handle(input: OutboxIn, now: Time): OutboxOut[] {
-    this.#outs = [];
     switch (input.type) {
       case "deposit":
         this.#deposit(input, now);
@@ -173,7 +172,9 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
         }
         break;
     }
-    return this.#outs;
+    const outs = this.#outs;
+    this.#outs = []; // what has left is not kept until the next turn
+    return outs;
   }
 
   deadline(): Time | undefined {

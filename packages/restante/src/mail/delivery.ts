@@ -128,10 +128,11 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
   }
 
   handle(input: DeliveryIn, now: Time): DeliveryOut[] {
-    this.#out = [];
     this.#take(input, now);
     for (const lane of this.#lanes()) this.#fill(lane, now);
-    return this.#out;
+    const out = this.#out;
+    this.#out = []; // what has left is not kept until the next turn
+    return out;
   }
 
   deadline(): Time | undefined {

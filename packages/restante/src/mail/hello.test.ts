@@ -125,7 +125,7 @@ test("no bytes make the parsers throw", () => {
 
 test("a hello is sealed with the set it names", () => {
   const two = createCrypto(portable, [cs3a(portable), { ...cs3a(portable), csid: 0x4a }]);
-  const both = createIdentity(two, new Chance(2).random);
+  const both = createIdentity(two, new Chance(2).random, [0x3a, 0x4a]);
   const claim = parseHelloKeys(two, inner(encodeHello(two, 0x4a, both, { card })));
   expect(claim?.hashname).toBe(both.hashname);
   expect([...(claim?.keys.keys() ?? [])]).toEqual([0x4a]);

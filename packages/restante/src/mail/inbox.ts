@@ -2,6 +2,7 @@
 import { fromUtf8, type Machine, type Time, toBase32 } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { FileHead } from "./envelope.ts";
+import { SUITE } from "./inner.ts";
 import type { Arrival } from "./received.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
 
@@ -21,6 +22,8 @@ export interface InboxRecord {
   /** When it was whole here. */
   readonly received: Time;
   readonly kind: string;
+  /** Its security label. "static": whoever steals our key opens a recording of it. Absent in what came before labels. */
+  readonly suite?: string;
   /** Of kind "text". */
   readonly text?: string;
   /** Of kind "file": records 0 to `parts` - 1 of the blob are the content. */
@@ -68,9 +71,10 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 
   handle(input: InboxIn, now: Time): InboxOut[] {
-    this.#out = [];
     this.#take(input, now);
-    return this.#out;
+    const out = this.#out;
+    this.#out = []; // what has left is not kept until the next turn
+    return out;
   }
 
   deadline(): undefined {
@@ -167,6 +171,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       time,
       received: now,
       kind,
+      suite: SUITE,
       ...(text !== undefined && { text }),
       ...(text === undefined && content !== undefined && { content: toBase32(content) }),
       ...(file !== undefined && { file: { ...file, blob: isWhole ? blob : "", parts } }),

@@ -143,8 +143,13 @@ function isSound({ epoch, seq, part, of, floor }: Head): boolean {
 }
 
 const VERSION = 1;
-const SUITE = "static"; // the security label: no forward secrecy. protocol/mail.md §3
+
 const EPOCH_BYTES = 8;
+/**
+ * The security label of all mail of this version: sealed to the recipient's long-lived key alone, so whoever steals that key
+ * opens what was recorded before. protocol/mail.md §3
+ */
+export const SUITE = "static";
 /** What `crit` may name: every field of this version but those that only a suite or a conversation gives a meaning. */
 const UNDERSTOOD: ReadonlySet<unknown> = new Set([
   ...["type", "v", "suite", "crit", "from", "to", "epoch", "seq", "part", "of", "floor", "by"],

@@ -738,7 +738,7 @@ describe("mail between contacts", () => {
     expect(ids.map((id) => alice.state(id))).toEqual(["delivered", "delivered"]);
   });
 
-  test("[X36] a copy that is read more than two days after its expiry is dropped", () => {
+  test("[A34] [X36] a copy that is read more than two days after its expiry is dropped", () => {
     const world = new World(11);
     const { alice, bob } = pair(world);
     bob.sleep();
@@ -805,7 +805,7 @@ describe("mail between contacts", () => {
     expect(caches.map(({ size }) => size)).toEqual([2, 0, 1, 1]);
   });
 
-  test("[X27] a duplicate is known by sender, epoch, number and part, however often and by whatever route it comes", () => {
+  test("[A35] [X27] a duplicate is known by sender, epoch, number and part, however often and by whatever route it comes", () => {
     const world = new World(14);
     const { alice, bob } = pair(world);
     alice.send(bob, "once");

@@ -125,7 +125,10 @@ test("a lower cipher set than the highest that both have is refused", () => {
   const low = { ...cs3a(portable), csid: 0x1a };
   const both = createCrypto(portable, [low, cs3a(portable)]);
   const lowOnly = createCrypto(portable, [low]);
-  const [from, to] = [createIdentity(both, new Chance(7).random), createIdentity(both, new Chance(8).random)];
+  const [from, to] = [7, 8].map((seed) => createIdentity(both, new Chance(seed).random, [0x1a, 0x3a])) as [
+    Identity,
+    Identity,
+  ];
   const open = (sealed: Uint8Array) => [
     openFromContact(both, to, sealed, from.keys) !== undefined,
     openFromStranger(both, to, sealed, box(from.hashname, to.hashname), (sender) => box(sender, to.hashname)) !==

@@ -115,9 +115,10 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   }
 
   handle(input: ReceivedIn, now: Time): ReceivedOut[] {
-    this.#out = [];
     this.#take(input, now);
-    return this.#out;
+    const out = this.#out;
+    this.#out = []; // what has left is not kept until the next turn
+    return out;
   }
 
   deadline(): Time | undefined {

@@ -72,9 +72,9 @@ test("a cipher set may draw any amount, in any pieces: it is one stream", () => 
   const pieces = [1, 60, 40, 300, 0, 7];
   const greedy: CipherSet = {
     ...cs01(),
-    generate(random) {
+    exchange(key, random) {
       drawn.push(...pieces.map(random));
-      return cs01().generate(() => new Uint8Array(32));
+      return cs01().exchange(key, () => new Uint8Array(32));
     },
   };
   const other = createCrypto(portable, [greedy]);

@@ -65,7 +65,6 @@ export class Sealing implements Machine<SealingIn, SealingOut> {
   }
 
   handle(input: SealingIn, _now: Time): SealingOut[] {
-    this.#out = [];
     switch (input.type) {
       case "store":
         this.#save(contentKey(input.mail), contentJson(input.content));
@@ -82,7 +81,9 @@ export class Sealing implements Machine<SealingIn, SealingOut> {
       case "blob":
         this.#answer(input.req, input.bytes);
     }
-    return this.#out;
+    const out = this.#out;
+    this.#out = []; // what has left is not kept until the next turn
+    return out;
   }
 
   deadline(): undefined {

@@ -6,6 +6,7 @@ import { Deadlines, fromBase32, type Machine, type Time, toBase32 } from "../byt
 import type { Hashname } from "../crypto/index.ts";
 import { type Acknowledgement, type AckReport, AckView } from "./acknowledgement.ts";
 import type { FileHead } from "./envelope.ts";
+import { SUITE } from "./inner.ts";
 import {
   append,
   handedBy,
@@ -79,6 +80,8 @@ export interface OutboxEntry {
   readonly contact: string;
   readonly kind: string;
   readonly state: MailState;
+  /** Its security label. "static": whoever steals the recipient's key opens a recording of it. */
+  readonly suite: string;
   /** Ways that took it: caches, the link. */
   readonly handed: number;
   readonly created: Time;
@@ -178,6 +181,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
       contact,
       kind,
       state: stateOf(ledger),
+      suite: SUITE,
       handed: handedCount(ledger),
       created,
       expires,

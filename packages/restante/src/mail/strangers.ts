@@ -83,9 +83,10 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
   }
 
   handle(input: StrangersIn, now: Time): StrangersOut[] {
-    this.#out = [];
     this.#take(input, now);
-    return this.#out;
+    const out = this.#out;
+    this.#out = []; // what has left is not kept until the next turn
+    return out;
   }
 
   deadline(): Time | undefined {
