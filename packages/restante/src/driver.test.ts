@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Machine, Time } from "./bytes/index.ts";
 import { Deadlines } from "./bytes/index.ts";
+import type { Hashname } from "./crypto/index.ts";
 import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
 import type { Call, RootIn, RootOut } from "./peer.ts";
 import type { BoxAnswer } from "./store/index.ts";
@@ -39,6 +40,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
   const commits: { commit: Commit; done: (error?: unknown) => void }[] = [];
   const reads: { key: string; done: (value: Uint8Array | undefined, error?: unknown) => void }[] = [];
   const hashes: ((sha256: string) => void)[] = [];
+  const asks: ((ok: boolean) => void)[] = [];
   const boxAnswers: BoxAnswer[] = [];
   const roots: ScriptedRoot[] = [];
   const states: DriverState[] = [];
@@ -65,6 +67,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
       log.push(`boxes ${op.type}`);
       done(boxAnswers.splice(0));
     },
+    ask: (_handshake, done) => void asks.push(done),
     transmit: (_path, bytes) => void log.push(`transmit ${bytes[0]}`),
     disconnect: () => void log.push("disconnect"),
     event: () => void log.push("event"),
@@ -90,6 +93,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
     commits,
     reads,
     hashes,
+    asks,
     boxAnswers,
     roots,
     states,
@@ -301,6 +305,34 @@ test("stop refuses what is pending and lets nothing more out", () => {
   expect(answers).toEqual(["stopped"]);
   expect(t.log).not.toContain("transmit 1");
   expect(t.states.at(-1)).toBe("stopped");
+});
+
+test("the application's word goes to the root that asked for it, and to none after that", () => {
+  const hashname = "a".repeat(52) as Hashname;
+  const ask: RootOut = { type: "ask", hashname, keys: new Map(), path, messages: [] };
+  const t = setup((input) => (input.type === "received" ? [save("k"), ask] : []));
+  t.driver.input(received(1));
+  t.asks[0]?.(true);
+  expect(t.last().inputs.at(-1)).toEqual({ type: "asked", hashname, ok: true });
+
+  t.clock.manual = true;
+  t.driver.input(received(2));
+  expect(t.asks).toHaveLength(1); // what is not saved yet is no question
+  t.commits[0]?.done();
+  expect(t.asks).toHaveLength(2);
+  t.clock.manual = false;
+  t.clock.now += 3_600_000;
+  t.driver.tick();
+  t.clock.now -= 3_600_000;
+  t.driver.tick(); // set back: the root begins anew
+  t.asks[1]?.(true);
+  expect(t.roots.map(({ inputs }) => inputs.filter(({ type }) => type === "asked").length)).toEqual([1, 0]);
+
+  t.driver.input(received(3));
+  t.driver.stop();
+  t.asks[2]?.(true);
+  expect(t.asks).toHaveLength(3);
+  expect(t.last().inputs.at(-1)).toEqual(received(3));
 });
 
 describe("a clock that is set back", () => {

@@ -5,7 +5,7 @@
  */
 import { type Machine, RestanteError, type Time } from "./bytes/index.ts";
 import { type Path, pathKey } from "./card/index.ts";
-import type { Call, PeerEvent, RootIn, RootOut } from "./peer.ts";
+import type { Call, HandshakeInfo, PeerEvent, RootIn, RootOut } from "./peer.ts";
 import type { BoxAnswer, BoxOp, Change } from "./store/index.ts";
 
 /** One group of turns as the store sees it: blob records first, synced, then one atomic batch. */
@@ -30,6 +30,8 @@ export interface DriverIo {
   blobRemove(blob: string): void;
   /** The cache's boxes: a sink of their own that never touches the store. */
   boxes(op: BoxOp, done: (answers: readonly BoxAnswer[]) => void): void;
+  /** May this stranger have a link? Called only where the root asks. */
+  ask?(handshake: HandshakeInfo, done: (ok: boolean) => void): void;
   transmit(path: Path, bytes: Uint8Array): void;
   /** A stream was lost to overload: drop the connection. */
   disconnect(path: Path): void;
@@ -270,6 +272,10 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
         return io.boxes(effect.op, (answers) => {
           if (answers.length > 0) answer({ type: "boxes", answers });
         });
+      case "ask": {
+        const { type: _, ...handshake } = effect;
+        return io.ask?.(handshake, (ok) => answer({ type: "asked", hashname: effect.hashname, ok }));
+      }
       case "reply":
         return this.#settle(effect.req, effect.value);
       case "refuse":

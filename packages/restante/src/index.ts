@@ -14,9 +14,19 @@ export {
   importIdentity,
   portable,
 } from "./crypto/index.ts";
+export {
+  type DiscoveryOptions,
+  type DiscoveryWay,
+  type LinkResolver,
+  type ResolvedLink,
+  resolveLink,
+  type SrvRecord,
+} from "./discovery.ts";
+export type { HandshakeMessage } from "./e3x/index.ts";
 export type { InboxRecord as Received, LedgerEntry, MailState, OutboxEntry } from "./mail/index.ts";
+export type { Noise } from "./mesh/index.ts";
 export type { ContactInfo } from "./peer/index.ts";
-export type { PeerEvent, PeerStatus, RequestInfo } from "./peer.ts";
+export type { HandshakeInfo, PeerEvent, PeerStatus, RequestInfo } from "./peer.ts";
 export { createPeer, type OutgoingFile, type Peer, type PeerOptions } from "./run.ts";
 export { type BoxStore, memoryBoxStore, memoryStore, RECORD_BYTES, type Store } from "./store/index.ts";
 export { MemoryNetwork, type Transport, type TransportEvents, type TransportPath } from "./transport/index.ts";

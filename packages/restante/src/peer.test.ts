@@ -20,7 +20,7 @@ import {
   importIdentity,
   portable,
 } from "./crypto/index.ts";
-import { openMessage, sealMessage } from "./e3x/index.ts";
+import { encodeHandshake, keyPacket, MAX_AT, openMessage, sealMessage } from "./e3x/index.ts";
 import { Mesh, type MeshIn, type MeshOut } from "./mesh/index.ts";
 import { Book } from "./peer/index.ts";
 import { type Call, type PeerEvent, Root, type RootIn, type RootOut } from "./peer.ts";
@@ -81,6 +81,7 @@ interface SideOptions {
   readonly mail?: boolean;
   readonly cache?: { cap: number; quota: number };
   readonly paths?: Path[];
+  readonly asks?: boolean;
 }
 
 /** A root with all that it ever put out. What it saves is saved at once. */
@@ -99,13 +100,24 @@ class Side implements Machine {
   constructor(bench: Bench, name: string, options: SideOptions = {}) {
     this.#bench = bench;
     this.name = name;
-    const { mail = true, cache, paths = [{ type: "mem", name }] } = options;
+    const { mail = true, cache, paths = [{ type: "mem", name }], asks = false } = options;
     const random: Random = bench.chance.fork().random;
     const identity = createIdentity(crypto, random);
     this.identity = identity;
     const served = cache === undefined ? {} : { cache };
     this.#make = () =>
-      new Root({ crypto, identity, random, paths, name, mail, cloak: false, saved: new Map(this.disk), ...served });
+      new Root({
+        crypto,
+        identity,
+        random,
+        paths,
+        name,
+        mail,
+        asks,
+        cloak: false,
+        saved: new Map(this.disk),
+        ...served,
+      });
     this.root = this.#make();
     bench.machines.set(name, this);
     this.handle({ type: "start" });
@@ -813,4 +825,56 @@ test("promise 6: nothing that a contact seals stops a root, or is shown unless i
   }
   expect(bob.root.status().links).toMatchObject([{ state: "up" }, { state: "up" }]);
   expect(bob.disk.size).toBeLessThan(before + 100);
+});
+
+test("[B54] a stranger is told nothing before the application has said yes, and nothing after a no", () => {
+  const bench = new Bench();
+  const alice = new Side(bench, "alice", { asks: true });
+  const [eve, mallory] = [new Wild(bench, "eve"), new Wild(bench, "mallory")];
+  for (const stranger of [eve, mallory]) stranger.want(alice);
+  bench.run(2_000);
+  const asked = alice.outs.filter((out) => out.type === "ask");
+  expect(new Set(asked.map(({ hashname }) => hashname))).toEqual(
+    new Set([eve.identity.hashname, mallory.identity.hashname]),
+  );
+  expect(asked[0]?.messages.map(({ type }) => type)).toEqual(["key"]);
+  expect([bench.count("alice", "eve"), bench.count("alice", "mallory")]).toEqual([0, 0]);
+
+  alice.handle({ type: "asked", hashname: eve.identity.hashname, ok: true });
+  alice.handle({ type: "asked", hashname: mallory.identity.hashname, ok: false });
+  bench.run(10_000);
+  expect(eve.outs.some(({ type }) => type === "up")).toBe(true);
+  expect(bench.count("alice", "eve")).toBeGreaterThan(0);
+  expect(bench.count("alice", "mallory")).toBe(0);
+  // The word holds while the link does: a keepalive needs no other.
+  const before = alice.outs.filter((out) => out.type === "ask").length;
+  bench.run(5 * MINUTE);
+  expect(eve.outs.some(({ type }) => type === "down")).toBe(false);
+  const again = alice.outs.filter((out) => out.type === "ask").slice(before);
+  expect(again.every(({ hashname }) => hashname === mallory.identity.hashname)).toBe(true);
+  expect(bench.count("alice", "mallory")).toBe(0);
+});
+
+test("an application that was asked about nobody changes nothing by its word", () => {
+  const bench = new Bench();
+  const alice = new Side(bench, "alice", { asks: true });
+  const eve = new Wild(bench, "eve");
+  alice.handle({ type: "asked", hashname: eve.identity.hashname, ok: false });
+  alice.handle({ type: "asked", hashname: eve.identity.hashname, ok: true });
+  bench.run(MINUTE);
+  expect(bench.packets).toEqual([]);
+});
+
+test("[B41] when the last handshake number between two is used, the application is told that they need new hashnames", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  bob.call({ type: "add", link: alice.invite() }, MINUTE);
+  expect(alice.contact(bob)).toBeDefined();
+  const inner = encodeHandshake(MAX_AT, { type: "key", json: {}, body: keyPacket(portable, bob.identity, 0x01) });
+  const { random } = bench.chance.fork();
+  const packet = sealMessage(crypto, { from: bob.identity, to: alice.identity.keys, inner, random });
+  alice.receive({ type: "mem", name: "bob" }, packet ?? new Uint8Array(0));
+  bench.run(HOUR);
+  expect(alice.events("dead")).toEqual([{ type: "dead", hashname: bob.hashname }]);
+  expect(alice.root.status().links.find(({ hashname }) => hashname === bob.hashname)?.state).not.toBe("up");
 });

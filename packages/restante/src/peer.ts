@@ -36,9 +36,10 @@ import {
   parseJoinLink,
 } from "./card/index.ts";
 import { type Crypto, type Hashname, hashnameOf, type Identity, type Keys } from "./crypto/index.ts";
+import { fitsHandshake, type HandshakeMessage } from "./e3x/index.ts";
 import { Mail, type MailEvent, type MailIn, type MailOut, type OutboxEntry } from "./mail/index.ts";
-import { Mesh, type MeshIn, type MeshOut } from "./mesh/index.ts";
-import { asJson, Book, type Change, type Contact, type ContactInfo, Door, ofJson } from "./peer/index.ts";
+import { Mesh, type MeshIn, type MeshOut, type Noise } from "./mesh/index.ts";
+import { asJson, Book, type Change, type Contact, type ContactInfo, Door, ofJson, Strangers } from "./peer/index.ts";
 
 /** What the application asks. Each is answered by one `reply` or `refuse` with the same `req`. */
 export type Call =
@@ -50,7 +51,9 @@ export type Call =
   | { type: "send"; contact: string; mail: OutgoingMail; expires?: Time }
   | { type: "cancel"; id: string }
   /** Use the cache behind this join link for our own mail. */
-  | { type: "join"; link: string };
+  | { type: "join"; link: string }
+  /** Send these with our keys in every handshake from now on, in place of those before. See `handshakeProblem`. */
+  | { type: "handshakes"; messages: readonly HandshakeMessage[] };
 
 /** A text, or a file whose bytes lie already in blob `blob`, in records of PART_CONTENT bytes. */
 export type OutgoingMail =
@@ -67,6 +70,8 @@ export type RootIn =
   | { type: "read"; req: number; value: Uint8Array | undefined }
   | { type: "blob"; req: number; bytes: Uint8Array | undefined }
   | { type: "hash"; req: number; sha256: string }
+  /** The application's word on an `ask`. Without effect when none is open, or the stranger was let in otherwise since. */
+  | { type: "asked"; hashname: Hashname; ok: boolean }
   /** We are about to be stopped: say what others wait for. `owesAcknowledgement` tells when that is done. */
   | { type: "flush" }
   | { type: "tick" };
@@ -80,6 +85,12 @@ export type RootOut =
   | { type: "blob-hash"; req: number; blob: string; count: number; size: number }
   | { type: "blob-remove"; blob: string }
   | { type: "boxes"; op: BoxOp }
+  /**
+   * May this stranger have a link? All messages of its handshake that came so far. Answered by one `asked`. Until then, and
+   * after a no, nothing is sent to it. What comes before the answer is asked about after it, if that is a no. Of one stranger
+   * one question is open at a time, and 256 in all: about further strangers nothing is asked.
+   */
+  | ({ type: "ask" } & HandshakeInfo)
   | { type: "reply"; req: number; value: unknown }
   | { type: "refuse"; req: number; code: string; message: string }
   | { type: "event"; event: PeerEvent };
@@ -90,7 +101,9 @@ export type PeerEvent =
   | ({ type: "request" } & RequestInfo)
   /** There is a new contact, or we have a newer card of one. */
   | { type: "contact"; contact: ContactInfo; isNew: boolean }
-  | { type: "link"; hashname: Hashname; up: boolean };
+  | { type: "link"; hashname: Hashname; up: boolean }
+  /** The two hashnames have used up all numbers of handshakes: only a new identity, of us or of them, links them again. */
+  | { type: "dead"; hashname: Hashname };
 
 /** A stranger who wrote to us. `name` is what the stranger claims. */
 export interface RequestInfo {
@@ -100,6 +113,16 @@ export interface RequestInfo {
   /** When the first of it came. */
   readonly at: Time;
   readonly texts: readonly string[];
+}
+
+/** A handshake of somebody whom neither a contact, nor a token, nor an invite admits. The sender is proven. */
+export interface HandshakeInfo {
+  readonly hashname: Hashname;
+  /** Its key of the cipher set in use. */
+  readonly keys: Keys;
+  readonly path: Path;
+  /** By type: "key", "jwt", "uri", "tx"; one of each. What a "jwt" or "tx" says is for the application to verify. */
+  readonly messages: readonly HandshakeMessage[];
 }
 
 export interface RootOptions {
@@ -114,9 +137,19 @@ export interface RootOptions {
   readonly name?: string;
   /** Limits of the cache that we serve. Absent: a peer that offers no cache accepts, acknowledges and drops (X20). */
   readonly cache?: { readonly cap: number; readonly quota: number };
+  /** Whether we pass on packets between those who use that cache, and contacts. */
+  readonly routes?: boolean;
   /** False: no mail of our own, nothing is ever saved. */
   readonly mail: boolean;
   readonly cloak?: boolean;
+  /** As the call "handshakes"; none without it. */
+  readonly handshakes?: readonly HandshakeMessage[];
+  /** Offer channel payloads in CBOR. */
+  readonly cbor?: boolean;
+  /** As in `MeshOptions`. */
+  readonly noise?: Noise | undefined;
+  /** Whether the application decides about strangers, by `ask`. Otherwise they are refused. */
+  readonly asks?: boolean;
 }
 
 type Task =
@@ -149,6 +182,7 @@ export class Root implements Machine<RootIn, RootOut> {
   readonly #joining = new Map<number, { cache: Hashname; keys: Keys; paths: readonly Path[]; uri: string }>();
   readonly #owner = new Map<number, Role>();
   readonly #up = new Set<Hashname>();
+  readonly #strangers = new Strangers<HandshakeInfo>();
   #card: { id: string; version: number; digest: string };
   #queue: Task[] = [];
   #out: RootOut[] = [];
@@ -162,7 +196,8 @@ export class Root implements Machine<RootIn, RootOut> {
     const { backend } = crypto;
     const handles = (): number => this.#nextHandle++;
     const self = identity.hashname;
-    this.#door = new Door({ crypto, identity, saved, serves: options.cache });
+    const serves = options.cache && { ...options.cache, ...(options.routes === true && { routes: true as const }) };
+    this.#door = new Door({ crypto, identity, saved, serves });
     this.#book = new Book(backend, saved);
     const card = saved.get("peer/card");
     this.#card = card === undefined ? { id: toHex(random(16)), version: 0, digest: "" } : ofJson(card);
@@ -173,6 +208,12 @@ export class Root implements Machine<RootIn, RootOut> {
       handles,
       saved: saved.get("mesh/at"),
       cloak: options.cloak ?? true,
+      routing: options.routes === true ? { allows: (from, to) => this.#mayReach(from, to) } : undefined,
+      routers: this.#routers(),
+      paths: options.paths,
+      handshakes: options.handshakes ?? [],
+      cbor: options.cbor ?? false,
+      noise: options.noise,
     });
     this.#outbox = new Outbox({ handles });
     this.#cache = new Cache({
@@ -200,7 +241,6 @@ export class Root implements Machine<RootIn, RootOut> {
 
   handle(input: RootIn, now: Time): RootOut[] {
     this.#now = now;
-    this.#out = [];
     this.#take(input);
     // A plain index: shift() on an array that grows while it is read would cost a copy per task.
     for (let i = 0; i < this.#queue.length; i++) {
@@ -210,7 +250,9 @@ export class Root implements Machine<RootIn, RootOut> {
     this.#queue = [];
     for (const child of this.#touched) this.#deadlines.set(child, this.#machine(child)?.deadline());
     this.#touched.clear();
-    return this.#out;
+    const out = this.#out;
+    this.#out = []; // what has left is not kept until the next turn
+    return out;
   }
 
   deadline(): Time | undefined {
@@ -287,6 +329,8 @@ export class Root implements Machine<RootIn, RootOut> {
       case "hash":
       case "flush":
         return this.#post({ child: "mail", input });
+      case "asked":
+        return this.#onAsked(input.hashname, input.ok);
       case "tick":
         for (const child of this.#deadlines.due(this.#now)) this.#post({ child, input: { type: "tick" } } as Task);
     }
@@ -310,6 +354,8 @@ export class Root implements Machine<RootIn, RootOut> {
         return this.#add(req, call.link);
       case "join":
         return this.#joinCache(req, call.link);
+      case "handshakes":
+        return this.#setHandshakes(req, call.messages);
       case "accept":
         return this.#accept(req, call.request);
       case "ignore":
@@ -324,6 +370,14 @@ export class Root implements Machine<RootIn, RootOut> {
       case "cancel":
         return this.#post({ child: "mail", input: { type: "cancel", req, id: call.id } });
     }
+  }
+
+  #setHandshakes(req: number, messages: readonly HandshakeMessage[]): void {
+    const { crypto, identity } = this.#options;
+    const problem = handshakeProblem(crypto, identity, messages);
+    if (problem !== undefined) return this.#refuse(req, "bad-handshake", problem);
+    this.#post({ child: "mesh", input: { type: "handshakes", messages } });
+    this.#out.push({ type: "reply", req, value: undefined });
   }
 
   // --- the table ---
@@ -408,25 +462,29 @@ export class Root implements Machine<RootIn, RootOut> {
       case "save":
         if (this.#mail !== undefined) this.#out.push(out);
         return;
-      case "handshake": {
-        const type = this.#mayLink(out) ? "approve" : "reject";
-        // A key handshake whose `uri` part is still on its way is neither: the mesh asks again when that comes.
-        const decided = type === "approve" || out.messages.some((m) => m.type === "uri");
-        if (decided) this.#post({ child: "mesh", input: { type, hashname: out.hashname } });
-        return;
-      }
+      case "handshake":
+        return this.#onHandshake(out);
       case "up":
       case "down": {
         const up = out.type === "up";
         if (up) this.#up.add(out.hashname);
         else this.#up.delete(out.hashname);
+        this.#strangers.link(out.hashname, up);
         const input = { type: out.type, peer: out.hashname };
         for (const child of ["outbox", "cache", "inbox", "join"] as const) this.#post({ child, input });
         this.#post({ child: "mail", input: { type: "link", peer: out.hashname, up } });
         if (this.#book.of(out.hashname) !== undefined || this.#door.address(out.hashname) !== undefined)
           this.#out.push({ type: "event", event: { type: "link", hashname: out.hashname, up } });
+        if (out.type === "down" && out.why === "dead")
+          this.#out.push({ type: "event", event: { type: "dead", hashname: out.hashname } });
         return;
       }
+      case "introduction":
+        // Whom we know looks for us by a router: look back. Who nobody knows learns nothing.
+        if (this.#book.of(out.hashname) !== undefined) this.#keep(out.hashname, "contact");
+        return;
+      case "seen":
+        return;
       case "renewed":
         return this.#post({ child: "cache", input: { type: "renewed", peer: out.hashname } });
       case "opened": {
@@ -556,13 +614,52 @@ export class Root implements Machine<RootIn, RootOut> {
     return known && { ...known, uri: uri ?? known.uri };
   }
 
+  /** Who knocks: is let in, is told to the application, or hears nothing. */
+  #onHandshake(out: Extract<MeshOut, { type: "handshake" }>): void {
+    const { hashname, keys, path, messages, isNew } = out;
+    const uri = uriIn(messages);
+    const mayLink = this.#mayLink(out);
+    // Of those whom nobody let in nothing is kept.
+    if (uri !== undefined && (mayLink || !isNew)) this.#strangers.note(hashname, uri);
+    if (mayLink) {
+      this.#strangers.settle(hashname);
+      this.#post({ child: "mesh", input: { type: "approve", hashname } });
+    } else if (this.#options.asks === true && isNew) this.#ask({ hashname, keys, path, messages });
+    // A key handshake whose `uri` part is still on its way is not decided: the mesh asks again when that comes.
+    else if (uri !== undefined) this.#post({ child: "mesh", input: { type: "reject", hashname } });
+  }
+
+  #ask(handshake: HandshakeInfo): void {
+    if (this.#strangers.asks(handshake)) this.#out.push({ type: "ask", ...handshake });
+  }
+
+  #onAsked(hashname: Hashname, ok: boolean): void {
+    const verdict = this.#strangers.answered(hashname, ok);
+    if (verdict === "nothing") return;
+    if (verdict === "yes") return this.#post({ child: "mesh", input: { type: "approve", hashname } });
+    // Whoever has become one of ours while the application thought about it stays so.
+    if (this.#reasons.has(hashname) || this.#book.of(hashname) !== undefined) return;
+    if (verdict === "no") this.#post({ child: "mesh", input: { type: "reject", hashname } });
+    else this.#ask(verdict);
+  }
+
+  /** Whether `from` may reach `to` by us. */
+  #mayReach(from: Hashname, to: Hashname): boolean {
+    if (this.#book.of(from) !== undefined) return true;
+    return this.#door.mayReach(this.#strangers.uriOf(from), from, to, this.#now);
+  }
+
+  /** Who may bring us peers: those of our caches that offer it. */
+  #routers(): Hashname[] {
+    return this.#door.caches.filter(({ routes }) => routes === true).map(({ hashname }) => hashname);
+  }
+
   /** Whether this handshake may be answered. Nothing else decides if a stranger learns that we exist. */
   #mayLink({ hashname, messages }: Extract<MeshOut, { type: "handshake" }>): boolean {
     if (this.#reasons.has(hashname) || this.#book.of(hashname) !== undefined) return true;
-    return messages.some(({ type, json }) => {
-      const uri = type === "uri" ? json["uri"] : undefined;
-      return typeof uri === "string" && this.#door.admits(uri, hashname, this.#now);
-    });
+    if (this.#strangers.isApproved(hashname)) return true;
+    const uri = uriIn(messages);
+    return uri !== undefined && this.#door.admits(uri, hashname, this.#now);
   }
 
   // --- our card ---
@@ -672,7 +769,7 @@ export class Root implements Machine<RootIn, RootOut> {
     const peers = this.#book.peersOf(contact).map(({ hashname, keys, caches, paths }) => ({
       hashname,
       keys,
-      direct: paths.length > 0,
+      direct: paths.length > 0 || caches.some(({ routes }) => routes === true),
       caches: caches.map(({ hashname, uri, cap, store }) => ({ hashname, uri, cap, store })),
     }));
     const { id, secret } = contact;
@@ -712,6 +809,7 @@ export class Root implements Machine<RootIn, RootOut> {
     const { keys, paths } = joining;
     const { cache, save } = this.#door.join({ ...answer, keys, paths });
     this.#out.push(save);
+    this.#post({ child: "mesh", input: { type: "routers", hashnames: this.#routers() } });
     this.#keep(cache.hashname, "own");
     this.#checkCard();
     const { hashname, quota, cap } = cache;
@@ -722,6 +820,24 @@ export class Root implements Machine<RootIn, RootOut> {
     this.#joining.delete(req);
     this.#refuse(req, why, REFUSALS[why]);
   }
+}
+
+/**
+ * What is wrong with messages that an application wants in its handshakes, in plain words; `undefined`: nothing. They are of
+ * type "jwt" or "tx", one of each at most, and fit into a handshake of every set of ours.
+ */
+export function handshakeProblem(
+  crypto: Crypto,
+  identity: Identity,
+  messages: readonly HandshakeMessage[],
+): string | undefined {
+  const types = messages.map(({ type }) => type);
+  if (types.some((type) => !OWN_TYPES.includes(type))) return 'a handshake takes messages of type "jwt" and "tx"';
+  if (new Set(types).size < types.length) return "a handshake has one message of each type";
+  const areFit = messages.every((message) =>
+    [...identity.pairs.keys()].every((csid) => fitsHandshake(crypto, identity, csid, message)),
+  );
+  return areFit ? undefined : "the message is too long for a handshake, which has less than 1400 bytes";
 }
 
 /** Figures for `status`: totals and one's own links, never what a cache holds for whom. */
@@ -737,11 +853,18 @@ export interface PeerStatus {
 
 type LinkWish = { type: "reach" | "release"; peer: Hashname };
 
+/** The admission URI that a handshake shows. */
+function uriIn(messages: readonly HandshakeMessage[]): string | undefined {
+  const uri = messages.find(({ type }) => type === "uri")?.json["uri"];
+  return typeof uri === "string" ? uri : undefined;
+}
+
 function idBytes(id: string): Uint8Array {
   return fromHex(id) ?? new Uint8Array(0);
 }
 
 /** Questions that we ask ourselves: nobody waits for their answers. */
+const OWN_TYPES = ["jwt", "tx"];
 const OURS = -1;
 const MAX_CACHES = 8; // DESIGN 5: a card has at most 8 caches per peer
 const REFUSALS = {

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { toHex } from "./bytes/index.ts";
+import { createCrypto, createIdentity, portable } from "./crypto/index.ts";
 import { createPeer, type Peer, type PeerOptions } from "./run.ts";
 import { memoryStore, type Store } from "./store/index.ts";
+import { Chance } from "./testing/chance.ts";
 import { cs01 } from "./testing/cipher-set-01.ts";
 import { MemoryNetwork } from "./transport/index.ts";
 
@@ -86,6 +88,51 @@ test("a cache keeps mail for somebody who is not there, and a file arrives as it
     while (carol.status().held?.messages !== 0) await new Promise((resolve) => setTimeout(resolve, 20));
   }));
 
+test.each([true, false])(
+  "a cache routes only when it is told to (%s): then two find each other whose cards are wrong",
+  (route) =>
+    withPeers(async (peer) => {
+      const carol = await peer("carol", { mail: false, cache: {}, route });
+      const nowhere = { advertise: [{ type: "mem", name: "nowhere" }] };
+      const [alice, bob] = [await peer("alice", nowhere), await peer("bob", nowhere)];
+      for (const each of [alice, bob]) await each.join(carol.joinLink());
+      // Until both have the other's card; what an invite gives is the box alone.
+      const know = [alice, bob].map(
+        (each) =>
+          new Promise<void>((resolve) => {
+            each.on((event) => {
+              if (event.type === "contact" && (each === alice || !event.isNew)) resolve();
+            });
+          }),
+      );
+      const up = [alice, bob].map(
+        (each) =>
+          new Promise<void>((resolve) => {
+            each.on((event) => {
+              const isOther = event.type === "link" && event.hashname !== carol.hashname;
+              if (isOther && event.up) resolve();
+            });
+          }),
+      );
+      await bob.add(await alice.invite());
+      await Promise.all(know);
+      if (route) await Promise.all(up);
+      const came = next(bob, "mail");
+      const id = await alice.send("bob", "hello");
+      expect((await came).text).toBe("hello");
+      while ((await alice.track(id))?.at(-1)?.state !== "delivered")
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      expect((await alice.track(id))?.flatMap((entry) => entry.route ?? [])).toEqual([route ? "direct" : "cache"]);
+      expect(alice.contacts().map(({ link }) => link)).toEqual([route ? "up" : "down"]);
+    }),
+);
+
+test("who serves no cache routes nothing, whatever it is told", () =>
+  withPeers(async (peer) => {
+    const carol = await peer("carol", { route: true });
+    expect(() => carol.joinLink()).toThrow(expect.objectContaining({ code: "no-cache" }));
+  }));
+
 test("a cache has nothing to keep: it refuses a store, and mail of its own", () =>
   withPeers(async (peer) => {
     await expect(peer("carol", { mail: false, cache: {}, store: memoryStore() })).rejects.toMatchObject({
@@ -151,6 +198,18 @@ test("a name that no card can carry is refused, a long one is cut between charac
     expect((await bob.add(await alice.invite())).name).toBe("x".repeat(63));
   }));
 
+test("mail goes by a noise floor as well, whose figures are checked before anything is opened", () =>
+  withPeers(async (peer) => {
+    const noise = { bytes: 1408, everyMs: 10, rounds: 255 };
+    const [alice, bob] = [await peer("alice", { noise }), await peer("bob", { noise })];
+    const came = next(alice, "mail");
+    await bob.add(await alice.invite());
+    await bob.send("alice", "hello");
+    expect((await came).text).toBe("hello");
+    for (const wrong of [{ bytes: 2049 }, { everyMs: 5 }, { rounds: 0 }])
+      await expect(peer("carol", { noise: { ...noise, ...wrong } })).rejects.toMatchObject({ code: "bad-noise" });
+  }));
+
 test("of more addresses than a card has room for the first count", () =>
   withPeers(async (peer) => {
     const advertise = Array.from({ length: 40 }, (_, i) => ({ type: "udp4", ip: `192.0.2.${i + 1}`, port: 42424 }));
@@ -177,6 +236,15 @@ test("a peer whose transport cannot start closes what it had opened", async () =
   expect(closed).toEqual(["transport", "store"]);
 });
 
+test("an identity without the secret of one of its keys is refused, since no contact could be answered", async () => {
+  const cipherSets = [cs01(), { ...cs01(), csid: 0x02 }];
+  const whole = createIdentity(createCrypto(portable, cipherSets), new Chance(1).random, [0x01, 0x02]);
+  const identity = { ...whole, pairs: new Map([...whole.pairs].slice(0, 1)) };
+  await expect(createPeer({ identity, cipherSets })).rejects.toMatchObject({ code: "bad-identity" });
+  await (await createPeer({ identity: whole, cipherSets })).close();
+  await (await createPeer({ identity, cipherSets: [cs01()] })).close();
+});
+
 test("closing ends the streams of events", () =>
   withPeers(async (peer) => {
     const alice = await peer("alice");
@@ -185,4 +253,38 @@ test("closing ends the streams of events", () =>
     await alice.close();
     expect((await waiting).done).toBe(true);
     for await (const _ of events) throw new Error("there is nothing more to tell");
+  }));
+
+test("the application decides about strangers: yes is a link, no and a failure are silence", () =>
+  withPeers(async (peer) => {
+    const asked: string[] = [];
+    let answer: () => boolean | Promise<boolean> = () => false;
+    const approve: PeerOptions["approve"] = ({ hashname, messages }) => {
+      asked.push(`${hashname} ${messages.map(({ type }) => type).sort()}`);
+      return answer();
+    };
+    const alice = await peer("alice", { approve });
+    const link = await alice.invite();
+    const bob = await peer("bob");
+    const met = next(alice, "contact");
+    await bob.add(link);
+    await met; // who was invited needs no other word, and a no to the first part of the handshake does not count
+    asked.length = 0;
+
+    const [eve, frank] = [await peer("eve"), await peer("frank")]; // for whom the invite is used up
+    let isUp = false;
+    eve.on((event) => {
+      if (event.type === "link") isUp = event.up;
+    });
+    answer = () => {
+      throw new Error("undecided");
+    };
+    await eve.add(link);
+    while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    answer = async () => true;
+    const up = next(frank, "link");
+    await frank.add(link);
+    expect((await up).up).toBe(true);
+    expect(isUp).toBe(false);
+    expect(new Set(asked.map((each) => each.split(" ")[0]))).toEqual(new Set([eve.hashname, frank.hashname]));
   }));

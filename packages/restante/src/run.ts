@@ -15,9 +15,11 @@ import {
   type Hashname,
   type Identity,
   importIdentity,
+  isWhole,
   portable,
 } from "./crypto/index.ts";
 import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
+import type { HandshakeMessage } from "./e3x/index.ts";
 import {
   CONTENT_LIMIT,
   isFileName,
@@ -28,8 +30,17 @@ import {
   PART_CONTENT,
   type InboxRecord as Received,
 } from "./mail/index.ts";
+import { type Noise, noiseProblem } from "./mesh/index.ts";
 import type { ContactInfo } from "./peer/index.ts";
-import { type Call, type PeerEvent, type PeerStatus, type RequestInfo, Root } from "./peer.ts";
+import {
+  type Call,
+  type HandshakeInfo,
+  handshakeProblem,
+  type PeerEvent,
+  type PeerStatus,
+  type RequestInfo,
+  Root,
+} from "./peer.ts";
 import { type BoxStats, type BoxStore, memoryBoxStore, memoryStore, type Store } from "./store/index.ts";
 import type { Transport } from "./transport/index.ts";
 
@@ -38,12 +49,14 @@ export interface PeerOptions {
   readonly store?: Store;
   /** How to reach others. Without any, the peer is alone. */
   readonly transports?: readonly Transport[];
-  /** Default: the one in the store, made at the first start. */
+  /** Default: the one in the store, made at the first start. With the secrets of all its keys of `cipherSets`. */
   readonly identity?: Identity;
   /** Shown to people who get our card: one line, cut to 64 characters. */
   readonly name?: string;
   /** Hold boxes for others, in memory. Sizes in bytes: `cap` per sender and recipient, `quota` per recipient. */
   readonly cache?: { readonly cap?: number; readonly quota?: number } | undefined;
+  /** Also pass on packets between those who use this cache, and contacts, when both are there. Default: false. */
+  readonly route?: boolean;
   /** Where those boxes lie. Default: the memory store. */
   readonly boxes?: BoxStore;
   /** False: only a cache; nothing is written anywhere. */
@@ -52,11 +65,33 @@ export interface PeerOptions {
   readonly advertise?: readonly Path[];
   /** The cryptographic primitives. Default: portable JavaScript. `@restante/node` has a native one. */
   readonly backend?: Backend;
-  /** Default: cipher set 3a. */
+  /** Default: 3a, and 2a where the backend has RSA. */
   readonly cipherSets?: readonly CipherSet[];
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
   readonly random?: Random;
+  /**
+   * What to show to everybody with our keys, besides them: a token ("jwt", see `restante/jwt`), a transaction ("tx").
+   * Throws "bad-handshake" for other types, for two of one, and for what is too long.
+   */
+  readonly handshakes?: readonly HandshakeMessage[];
+  /** Packets of channels some 20 bytes shorter, and dearer to make, where the other side offers it too. Default: false. */
+  readonly cbor?: boolean;
+  /**
+   * Send a datagram at every tick of a clock to every peer with a link, said or not, so that who only counts and measures
+   * datagrams does not see when and how much we say there. It does not hide that there are a link and a floor, the start
+   * of a link, packets of a size that the floor cannot hide (less than `bytes` - 8 * `rounds` - 7, more than `bytes` - 8),
+   * anything on TCP, nor anything from who undoes the cloak, whose key is public. It makes mail slow: of packets of one
+   * size one leaves in eight ticks. The other end hides what it says only if it does the same. protocol/cloaking.md §6.
+   * Throws "bad-noise" for values out of range. Default: none.
+   */
+  readonly noise?: Noise;
+  /**
+   * Whether a stranger, admitted by nothing else, may have a link. Nothing is sent before it says true; a failure counts as
+   * false. About one stranger it is asked once at a time: again after a no, with all messages, when more of the handshake have
+   * come. Of questions without an answer there are 256 at most; about further strangers it is not asked. Default: no stranger may.
+   */
+  readonly approve?: (handshake: HandshakeInfo) => boolean | Promise<boolean>;
   /** Told in plain words when something is wrong that needs a person. Default: nobody. */
   readonly onTrouble?: (message: string) => void;
 }
@@ -105,6 +140,11 @@ export interface Peer {
   on(listener: (event: PeerEvent) => void): () => void;
   /** Use the cache behind a join link. Codes: "bad-link", "self", "refused", "unreachable", "full". */
   join(link: string): Promise<{ cache: Hashname; quota: number; cap: number }>;
+  /**
+   * Show these with our keys from now on, in place of those before; on links that are up with a handshake at once. Not
+   * kept: give them again after a start. Code: "bad-handshake".
+   */
+  setHandshakes(messages: readonly HandshakeMessage[]): Promise<void>;
   /** A link with which others join the cache that this peer serves. Code: "no-cache". */
   joinLink(): string;
   status(): PeerStatus & { state: string; held: BoxStats | undefined };
@@ -116,8 +156,8 @@ export interface Peer {
 }
 
 /**
- * Start a peer. Throws "bad-name", and what the store and the transports throw when they cannot open ("store-locked",
- * "address-in-use", ...); what was opened before is closed again then.
+ * Start a peer. Throws "bad-name", "bad-identity", "bad-noise", and what the store and the transports throw when they cannot open
+ * ("store-locked", "address-in-use", ...); what was opened before is closed again then.
  */
 export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const clock = options.clock ?? Date.now;
@@ -134,7 +174,11 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const name = options.name?.slice(0, NAME_LENGTH).replace(/[\ud800-\udbff]$/, ""); // no half of a character
   if (name !== undefined && !isName(name))
     throw new RestanteError("bad-name", "a name is one line of text, without control characters, and not empty");
+  const noisy = options.noise && noiseProblem(options.noise);
+  if (noisy !== undefined) throw new RestanteError("bad-noise", noisy);
   const crypto = createCrypto(options.backend ?? portable, options.cipherSets);
+  if (options.identity !== undefined && !isWhole(crypto, options.identity))
+    throw new RestanteError("bad-identity", "the identity lacks the secret of a key that this peer would have to use");
   const cache = options.cache && { cap: options.cache.cap ?? 8 * MIB, quota: options.cache.quota ?? 64 * MIB };
   const boxes = cache && (options.boxes ?? memoryBoxStore({ box: cache.cap, recipient: cache.quota }));
 
@@ -145,6 +189,11 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       await store.close();
       throw error;
     }));
+  const problem = handshakeProblem(crypto, identity, options.handshakes ?? []);
+  if (problem !== undefined) {
+    await store.close();
+    throw new RestanteError("bad-handshake", problem);
+  }
   const byType = new Map(transports.flatMap((transport) => transport.types.map((type) => [type, transport] as const)));
   const listeners = new Set<(event: PeerEvent) => void>();
   const paths: Path[] = [];
@@ -193,6 +242,16 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       if (Array.isArray(answers)) done(answers);
       else Promise.resolve(answers).then(done, () => done([]));
     },
+    ask(handshake, done) {
+      // Behind a promise, so that what the application throws at once is a no as well.
+      new Promise<boolean>((resolve) => resolve(options.approve?.(handshake) ?? false)).then(
+        (ok) => done(ok === true),
+        (error: unknown) => {
+          done(false);
+          trouble(`approve failed: ${error instanceof Error ? error.message : String(error)}`);
+        },
+      );
+    },
     transmit(path, bytes) {
       byType.get(path.type)?.send(path, bytes);
     },
@@ -200,6 +259,10 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       byType.get(path.type)?.close(path);
     },
     event(event) {
+      if (event.type === "dead")
+        trouble(
+          `no handshake with ${event.hashname} is possible any more: one of you needs a new identity and a new invite`,
+        );
       for (const listener of listeners) {
         try {
           listener(event);
@@ -221,6 +284,11 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     paths,
     ...(name === undefined ? {} : { name }),
     ...(cache === undefined ? {} : { cache }),
+    asks: options.approve !== undefined,
+    cbor: options.cbor ?? false,
+    noise: options.noise,
+    handshakes: options.handshakes ?? [],
+    routes: options.route === true && cache !== undefined,
   };
   const driver = new Driver({
     io,
@@ -317,6 +385,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     events: () => eventStream(on, closing),
     on,
     join: (link) => call({ type: "join", link }),
+    setHandshakes: async (messages) => void (await call({ type: "handshakes", messages })),
     joinLink() {
       if (cache === undefined) throw new RestanteError("no-cache", "this peer serves no cache");
       return root().joinLink();

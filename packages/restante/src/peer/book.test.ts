@@ -243,3 +243,27 @@ test("the book takes ten thousand contacts, then no more, but those it has may c
   const change = first && b.update(first.id, first.peers[0] ?? alice.hashname, { ...first.card, version: 2 });
   expect(change?.contact.card.version).toBe(2);
 });
+
+test("a contact is sought by those of its own caches that route, and by no other, after its own addresses", () => {
+  const b = book();
+  const cache = (of: Identity, routes?: true): CardPeer["caches"][number] => {
+    const { hashname, keys } = of;
+    return { hashname, keys, paths: [], uri: "", cap: 1, store: hashname, ...(routes && { routes }) };
+  };
+  const [hers, plain, his] = [carol, eve, phone];
+  done(
+    b.meet({ ...cardOf(ALICE, [alice]), peers: [peerOf(alice, [cache(hers, true), cache(plain)])] }, alice.hashname),
+  );
+  const { contact, save } = done(
+    b.meet({ ...cardOf(BOB, [bob]), peers: [peerOf(bob, [cache(his, true)])] }, bob.hashname),
+  );
+  const own = (of: Identity): object[] => [...peerOf(of).paths];
+  for (const each of [b, book(new Map([...disk({ contact, isNew: true, save })]))])
+    expect(each.address(bob.hashname)?.paths).toEqual([...own(bob), { type: "peer", hn: his.hashname }]);
+  expect(b.address(alice.hashname)?.paths).toEqual([...own(alice), { type: "peer", hn: hers.hashname }]);
+  // A cache is reached straight, whoever names it.
+  expect(b.address(hers.hashname)?.paths).toEqual([]);
+  const moved = { ...cardOf(ALICE, [alice], { version: 2 }), peers: [peerOf(alice, [cache(plain)])] };
+  done(b.update(toHex(ALICE), alice.hashname, moved));
+  expect(b.address(alice.hashname)?.paths).toEqual(own(alice));
+});

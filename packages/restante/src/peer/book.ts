@@ -79,7 +79,8 @@ export class Book {
     if (contact !== undefined && peer !== undefined) {
       // Who does not know us yet opens its door to the secret of its own invite.
       const uri = contact.secret && secretUri(contact.secret);
-      return { keys: peer.keys, paths: peer.paths, uri };
+      const relays = peer.caches.flatMap(({ hashname: hn, routes }) => (routes ? { type: "peer", hn } : []));
+      return { keys: peer.keys, paths: [...peer.paths, ...relays], uri };
     }
     // Several contacts may name one cache, and any of them may be wrong about it: all get a turn, the first path of each first.
     const offers = this.all()

@@ -86,6 +86,59 @@ test("each class of token lets in whom it is for, and grants what it is for", ()
   ]);
 });
 
+test("a recipient reaches everybody by its cache, others whom they may leave mail for, and a join token nobody", () => {
+  const { cache, member, forBob, forAll } = offers();
+  // Whom each of three reaches of alice, bob and carol herself, by what it shows.
+  const reached = [member, forBob, forAll, joinUri(cache), secretUri(random(16)), "", undefined].map((uri) =>
+    [alice, bob, eve].map(({ hashname: from }) =>
+      [alice, bob, carol].map(({ hashname: to }) => (cache.mayReach(uri, from, to, NOW) ? 1 : 0)).join(""),
+    ),
+  );
+  expect(reached).toEqual([
+    ["111", "000", "000"], // alice's own, which is worth nothing in other hands
+    ["000", "100", "000"], // her token for bob
+    ["111", "100", "100"], // what stands in her invites; in her own hands it names her as recipient, which she is
+    ["000", "000", "000"],
+    ["000", "000", "000"],
+    ["000", "000", "000"],
+    ["000", "000", "000"],
+  ]);
+});
+
+test("by no cache that another token is for, by none that serves nobody, and with none whose time is over", () => {
+  const { cache, door, member, forBob } = offers();
+  const reaches = (at: Door, uri: string | undefined, now = NOW): boolean[] =>
+    [alice, bob].map(({ hashname }) => at.mayReach(uri, hashname, alice.hashname, now));
+  expect([reaches(cache, member), reaches(cache, forBob)]).toEqual([
+    [true, false],
+    [false, true],
+  ]);
+  for (const other of [doorOf(eve, { serves: true }), doorOf(carol)])
+    for (const uri of [member, forBob]) expect(reaches(other, uri)).toEqual([false, false]);
+  const key = door.caches[0]?.key ?? new Uint8Array(32);
+  for (const kind of ["member", "contact", "invite"] as const) {
+    const sender = kind === "contact" ? bob.hashname : undefined;
+    const grant = { recipient: alice.hashname, class: kind, until: NOW / 1000 + 60, serial: 1, sender };
+    const uri = admissionUri(mintToken(portable, key, grant));
+    const granted = { member: [true, false], contact: [false, true], invite: [true, true] }[kind];
+    expect([reaches(cache, uri, NOW + 59_999), reaches(cache, uri, NOW + 60_000)]).toEqual([granted, [false, false]]);
+  }
+});
+
+test("a cache that routes says so when it is joined, and our cards say it on", () => {
+  for (const routes of [true, undefined]) {
+    const serves = { ...SERVES, ...(routes && { routes }) };
+    const cache = new Door({ crypto, identity: carol, saved: NONE, serves });
+    const saves: Save[] = [];
+    const door = doorOf(alice);
+    expect(join(door, alice, cache, saves).routes).toBe(routes);
+    for (const each of [door, doorOf(alice, { saved: disk(...saves) })]) {
+      expect(each.caches.map((joined) => joined.routes)).toEqual([routes]);
+      expect(each.cachesFor(bob.hashname).map((offer) => offer.routes)).toEqual([routes]);
+    }
+  }
+});
+
 test("a token for one recipient grants nothing towards another", () => {
   const { cache, member, forBob, forAll } = offers();
   const uris = [member, forBob, forAll];

@@ -48,7 +48,7 @@ export interface DoorOptions {
   readonly identity: Identity;
   readonly saved: ReadonlyMap<string, Uint8Array>;
   /** What we grant to recipients; absent where we serve no cache. */
-  readonly serves: { readonly cap: number; readonly quota: number } | undefined;
+  readonly serves: { readonly cap: number; readonly quota: number; readonly routes?: true } | undefined;
 }
 
 /** Grants and checks tokens. */
@@ -91,6 +91,16 @@ export class Door {
     if (token?.recipient !== to) return undefined;
     if (token.class === "invite") return "stranger";
     return token.class === "join" ? undefined : token.class;
+  }
+
+  /**
+   * Whether who shows this URI may reach `to` by us: our recipients reach everybody who has a link to us, and everybody who
+   * may leave mail for a recipient reaches that one.
+   */
+  mayReach(uri: string | undefined, from: Hashname, to: Hashname, now: Time): boolean {
+    const token = this.#options.serves && this.#verify(uri, from, now);
+    if (token === undefined || token.class === "join") return false;
+    return token.recipient === to || token.recipient === from;
   }
 
   /** The head of our answer to a peer that wants to be a recipient; `undefined`: its join token is no good. */
@@ -156,11 +166,11 @@ export class Door {
   cachesFor(reader: Hashname | undefined): CacheRef[] {
     const self = this.#options.identity.hashname;
     const domains = new Set<string>();
-    return this.caches.map(({ hashname, keys, paths, key, cap, store: claimed }) => {
+    return this.caches.map(({ hashname, keys, paths, key, cap, store: claimed, routes }) => {
       // One node, one failure domain: a second that claims the name of the first wants to be used in its place.
       const store = domains.has(claimed) ? hashname.slice(0, STORE_LENGTH) : claimed;
       domains.add(store);
-      const offer = { hashname, keys, paths: [...paths], store };
+      const offer = { hashname, keys, paths: [...paths], store, ...(routes && { routes }) };
       if (reader !== undefined) return { ...offer, uri: admissionUri(this.#mint(key, self, "contact", reader)), cap };
       return { ...offer, uri: admissionUri(this.#mint(key, self, "invite")), cap: Math.min(cap, STRANGER_CAP) };
     });

@@ -10,10 +10,11 @@ export function scene<Name extends string>(
   options: WorldOptions,
   peers: readonly Name[],
   caches: readonly Name[] = [],
+  cacheOptions: Parameters<World["cache"]>[1] = {},
 ): { w: World } & Record<Name, SimPeer> {
   const w = new World(options);
   w.faults = false;
-  const served = caches.map((name) => w.cache(name));
+  const served = caches.map((name) => w.cache(name, cacheOptions));
   const people = peers.map((name) => w.peer(name));
   w.run("1 s");
   for (const peer of people) for (const cache of served) peer.call({ type: "join", link: cache.root.joinLink() });

@@ -91,7 +91,7 @@ test("a file of many parts over a link, and a hundred texts behind it", () => {
 
 // --- routes ---
 
-test("[A16] [C4] while the link is up mail goes over it, and no cache is asked", () => {
+test("[C4] while the link is up mail goes over it, and no cache is asked", () => {
   const { w, alice, bob, carol } = scene({ seed: 21 }, ["alice", "bob"], ["carol"]);
   const deposits = carol.deposits;
   const id = post(w, alice, bob, "direct");
@@ -100,6 +100,25 @@ test("[A16] [C4] while the link is up mail goes over it, and no cache is asked",
   expect(states(alice, id)).toEqual(["queued", "handed", "delivered"]);
   expect(alice.ledger(id).flatMap(({ route }) => route ?? [])).toEqual(["direct"]);
   expect(carol.deposits).toBe(deposits);
+});
+
+test("[A16] [A30] a message is the second choice: mail takes the link's channels while there is one, and is labelled for what it is", () => {
+  const { w, alice, bob, carol } = scene({ seed: 20 }, ["alice", "bob"], ["carol"]);
+  const routes = (id: string) => alice.ledger(id).flatMap(({ route }) => route ?? []);
+  const direct = post(w, alice, bob, "while you are here");
+  w.run("10 s");
+  expect(routes(direct)).toEqual(["direct"]);
+  bob.sleep();
+  const away = post(w, alice, bob, "for when you come");
+  w.run("5 min");
+  expect([routes(away), carol.held]).toEqual([["cache"], 1]);
+  expect(alice.outbox().find(({ id }) => id === away)).toMatchObject({ suite: "static" });
+  bob.wake();
+  w.run("1 min");
+  expect(bob.records().map(({ text, suite }) => [text, suite])).toEqual([
+    ["while you are here", "static"],
+    ["for when you come", "static"],
+  ]);
 });
 
 test("[C1] [C2] [C3] mail waits at two of the caches that its recipient joined and that can be reached, at no other", () => {
@@ -116,6 +135,44 @@ test("[C1] [C2] [C3] mail waits at two of the caches that its recipient joined a
   const entries = alice.ledger(id).filter(({ state }) => state === "handed");
   expect(entries.map(({ cache }) => cache).sort()).toEqual([carol.hashname, erin.hashname].sort());
   expect(entries.every(({ route }) => route === "cache")).toBe(true);
+});
+
+test("two who cannot reach each other write by a link through their cache when it routes, and it stores nothing", () => {
+  const { w, alice, bob, carol } = scene({ seed: 25 }, ["alice", "bob"], ["carol"], { routes: true });
+  w.part(alice, bob);
+  w.run("5 min"); // until both know that the straight path is gone
+  const deposits = carol.deposits;
+  for (let i = 0; i < 10; i++) {
+    const id = post(w, i % 2 === 0 ? alice : bob, i % 2 === 0 ? bob : alice, `line ${i}`);
+    w.run("20 s");
+    expect((i % 2 === 0 ? alice : bob).ledger(id).map(({ route }) => route)).toEqual([undefined, "direct", undefined]);
+  }
+  expect([alice.inbox().length, bob.inbox().length]).toEqual([5, 5]);
+  expect(carol.deposits).toBe(deposits);
+  // One that restarts has forgotten who is where, and is told again. With the path back, they need it no more.
+  carol.crash();
+  carol.wake();
+  w.run("5 min");
+  const after = post(w, alice, bob, "after the crash");
+  w.run("1 min");
+  expect(alice.ledger(after).map(({ route }) => route)).toContain("direct");
+  w.join(alice, bob);
+  w.run("1 hour");
+  carol.sleep();
+  post(w, alice, bob, "without you");
+  w.run("1 min");
+  expect(bob.inbox().at(-1)).toBe("without you");
+});
+
+test("a cache that was not asked to routes nothing, and mail waits in it instead", () => {
+  const { w, alice, bob, carol } = scene({ seed: 26 }, ["alice", "bob"], ["carol"]);
+  w.part(alice, bob);
+  w.run("5 min");
+  const deposits = carol.deposits;
+  const id = post(w, alice, bob, "by the box");
+  w.run("1 min");
+  expect(alice.ledger(id).flatMap(({ route }) => route ?? [])).toEqual(["cache"]);
+  expect(carol.deposits).toBeGreaterThan(deposits);
 });
 
 test("two who cannot reach each other write by a cache, at once while both are awake", () => {
@@ -387,7 +444,7 @@ test("two who invite each other, and are never awake together, are one contact e
 
 const DAY_MS = 86_400_000;
 
-test("[B38] [B40] a peer whose clock jumps back a day at its restart links and exchanges mail as before", () => {
+test("a peer whose clock jumps back a day at its restart links and exchanges mail as before", () => {
   const { w, alice, bob, carol } = scene({ seed: 34, loss: 0.1 }, ["alice", "bob"], ["carol"]);
   post(w, alice, bob, "before");
   w.run("5 min");

@@ -112,10 +112,9 @@ export class World {
   }
 
   /** A cache: no mail of its own, boxes in memory, and nothing that outlives a crash. */
-  cache(name: string, limits: { cap?: number; quota?: number } = {}): SimPeer {
-    return this.#add(
-      new SimPeer(this, name, { mail: false, cache: { cap: limits.cap ?? 8 << 20, quota: limits.quota ?? 64 << 20 } }),
-    );
+  cache(name: string, options: { cap?: number; quota?: number; routes?: boolean } = {}): SimPeer {
+    const { cap = 8 << 20, quota = 64 << 20, routes = false } = options;
+    return this.#add(new SimPeer(this, name, { mail: false, cache: { cap, quota }, routes }));
   }
 
   #add(peer: SimPeer): SimPeer {
@@ -185,6 +184,7 @@ export class World {
 interface SimOptions {
   readonly mail: boolean;
   readonly cache?: { cap: number; quota: number };
+  readonly routes?: boolean;
 }
 
 /** One simulated peer: its disk survives, everything else dies with a crash. */
@@ -250,7 +250,7 @@ export class SimPeer {
 
   wake(): void {
     if (this.#driver !== undefined) return;
-    const { cache, mail } = this.#options;
+    const { cache, mail, routes = false } = this.#options;
     const { crypto } = this.#world;
     const common = {
       crypto,
@@ -260,6 +260,7 @@ export class SimPeer {
       name: this.name,
       cloak: this.#world.cloak,
       ...(cache === undefined ? {} : { cache }),
+      routes,
     };
     if (cache !== undefined) this.#boxes = memoryBoxStore({ box: cache.cap, recipient: cache.quota });
     const life = ++this.#life;
