@@ -6,20 +6,10 @@ import { lookup } from "node:dns/promises";
 import { open, readFile, rename } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import {
-  createCrypto,
-  createPeer,
-  MemoryNetwork,
-  type Path,
-  type Peer,
-  portable,
-  RestanteError,
-  type Transport,
-} from "restante";
-import type { Backend } from "restante/protocol";
+import { createCrypto, createPeer, MemoryNetwork, type Path, type Peer, RestanteError, type Transport } from "restante";
 import { createApi, type Seen } from "./api/app.ts";
 import { serveApi } from "./api/server.ts";
-import { loadNative } from "./crypto/native.ts";
+import { loadBackend } from "./crypto/best.ts";
 import { startEcho } from "./echo.ts";
 import { homePaths, openHome } from "./home.ts";
 import { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
@@ -47,6 +37,8 @@ export interface DaemonOptions extends NetworkOptions {
   readonly name?: string;
   /** Also serve a cache, in memory. */
   readonly cache?: boolean;
+  /** Of a cache: also pass on packets between those who use it. */
+  readonly route?: boolean;
   /** Run an echo peer beside it, and be its contact. */
   readonly echo?: boolean;
 }
@@ -76,7 +68,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const name = await keepName(join(home.dir, "name"), options.name);
     const seen = await openSeen(join(home.dir, "seen"));
     const key = await loadOrCreateKey(home.key);
-    const backend = await bestBackend(say);
+    const backend = await loadBackend(say);
     const onTrouble = say;
 
     const network = new MemoryNetwork();
@@ -101,7 +93,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       backend,
       onTrouble,
       ...(name === undefined ? {} : { name }),
-      ...(options.cache ? { cache: {} } : {}),
+      ...(options.cache ? { cache: {}, route: options.route ?? false } : {}),
       ...(advertise === undefined ? {} : { advertise }),
     });
     opened.push(() => peer.close());
@@ -133,6 +125,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 export interface CacheOptions extends NetworkOptions {
   /** Where its identity lies; made at the first start and only read from then on. */
   readonly home: string;
+  /** Also pass on packets between those who use it. */
+  readonly route?: boolean;
 }
 
 /**
@@ -143,7 +137,7 @@ export async function startCache(options: CacheOptions): Promise<Peer> {
   const say = options.say ?? (() => {});
   const home = homePaths(options.home);
   await privateFolder(home.dir);
-  const backend = await bestBackend(say);
+  const backend = await loadBackend(say);
   const identity = await loadOrCreateIdentity(createCrypto(backend), home.identity);
   const advertise = await advertised(options.advertise);
   return createPeer({
@@ -151,17 +145,11 @@ export async function startCache(options: CacheOptions): Promise<Peer> {
     transports: sockets(options),
     backend,
     cache: {},
+    route: options.route ?? false,
     mail: false,
     onTrouble: say,
     ...(advertise === undefined ? {} : { advertise }),
   });
-}
-
-/** Native where it loads; else portable, and a word about it. */
-async function bestBackend(say: (message: string) => void): Promise<Backend> {
-  const native = await loadNative();
-  if (native === undefined) say("native cryptography does not load here: using the portable one, which is slower");
-  return native ?? portable;
 }
 
 /** The ports that were asked for, else those of last time. */

@@ -235,10 +235,11 @@ async function fileResponse(peer: Peer, mail: Received): Promise<Response> {
 }
 
 function messageInfo(mail: Received, name: string | undefined): MessageInfo {
-  const { n, id, contact, from, time, received, kind, text, file, why } = mail;
+  const { n, id, contact, from, time, received, kind, suite, text, file, why } = mail;
   return {
     ...{ n, id, contact, from, time, received, kind },
     ...(name === undefined ? {} : { name }),
+    ...(suite === undefined ? {} : { suite }),
     ...(text === undefined ? {} : { text }),
     ...(file === undefined
       ? {}

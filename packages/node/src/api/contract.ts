@@ -55,6 +55,8 @@ export interface MessageInfo {
   readonly time: number;
   readonly received: number;
   readonly kind: string;
+  /** Its security label; "static": whoever steals our key opens a recording of it. */
+  readonly suite?: string;
   /** Of kind "text". */
   readonly text?: string;
   /** Of kind "file"; its bytes are at /v1/messages/:n/file. */

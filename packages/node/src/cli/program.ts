@@ -29,6 +29,7 @@ interface ServeOptions {
   advertise?: string[];
   cache?: boolean;
   cacheOnly?: boolean;
+  route?: boolean;
   qr?: boolean;
 }
 
@@ -92,6 +93,7 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
       ...(options.name === undefined ? {} : { name: options.name }),
       ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
       cache: options.cache ?? false,
+      route: options.route ?? false,
       say: (message) => screen.say(`restante: ${message}`),
     };
   };
@@ -125,7 +127,10 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
         "hold mail for others and do nothing else; prints the link to join, and on SIGUSR2 how much it holds",
       ).conflicts(["cache", "name"]),
     )
+    .option("--route", "of a cache: also pass on packets between those who use it and cannot reach each other")
     .action(async (options: ServeOptions) => {
+      if (options.route && !options.cache && !options.cacheOnly)
+        throw usage("only a cache routes: add --cache or --cache-only");
       const { serve, serveCache } = await import("./node.ts");
       const screen = createScreen(globals());
       finish(await (options.cacheOnly ? serveCache : serve)(screen, daemonOptions(screen, options), stop()));
@@ -147,9 +152,10 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
   program
     .command("add")
     .description("become the contact of who made an invite")
-    .argument("[link]", "the invite, in quotes; - or nothing: read it from stdin")
+    .argument("[link]", "the invite, or link://DOMAIN that publishes one; - or nothing: read it from stdin")
     .action((link?: string) =>
       ask((screen, client) => people.add(screen, client, link), {
+        "no-keys": "ask its owner for an invite",
         "bad-invite": `give a whole invite, in quotes; the link of a cache is for \`${self()} cache join\``,
       }),
     );

@@ -1,6 +1,6 @@
 /** UDP, over IPv4 and IPv6: one packet per datagram. */
 import { createSocket, type Socket } from "node:dgram";
-import type { Transport, TransportEvents } from "restante";
+import type { Transport, TransportEvents, TransportPath } from "restante";
 import { type Bound, DEFAULT_PORT, destination, type Family, type ListenOptions, listen, ownPaths } from "./address.ts";
 
 /**
@@ -9,6 +9,16 @@ import { type Bound, DEFAULT_PORT, destination, type Family, type ListenOptions,
  */
 export function udpTransport(options: ListenOptions = {}): Transport {
   let sockets: Bound<Socket>[] = [];
+  // By the path object: senders keep theirs, and to look at an address costs as much as to send there costs Node.
+  let known = new WeakMap<TransportPath, Target>();
+  const find = (path: TransportPath): Target | undefined => {
+    const to = destination("udp", path);
+    const socket = sockets.find(({ family }) => family === to?.family)?.socket;
+    if (to === undefined || socket === undefined) return undefined;
+    const target = { socket, ip: to.ip, port: to.port };
+    known.set(path, target);
+    return target;
+  };
   return {
     types: options.ipv6 === false ? ["udp4"] : ["udp4", "udp6"],
 
@@ -25,12 +35,12 @@ export function udpTransport(options: ListenOptions = {}): Transport {
     },
 
     send(path, bytes) {
-      const to = destination("udp", path);
-      const socket = sockets.find(({ family }) => family === to?.family)?.socket;
-      if (to === undefined || socket === undefined || bytes.length > MAX_DATAGRAM) return;
+      const target = known.get(path) ?? find(path);
+      if (target === undefined || bytes.length > MAX_DATAGRAM) return;
+      const { socket, ip, port } = target;
       if (socket.getSendQueueSize() + bytes.length > MAX_WAITING) return;
-      // The callback takes the refusals (too large for the path, no route): without it they would be "error" events.
-      socket.send(bytes, to.port, to.ip, () => {});
+      // Without a callback nobody is told of refusals (too large for the path, no route), which is as it should be.
+      socket.send(bytes, port, ip);
     },
 
     close() {},
@@ -38,14 +48,23 @@ export function udpTransport(options: ListenOptions = {}): Transport {
     async stop() {
       const open = sockets;
       sockets = [];
+      known = new WeakMap();
       await Promise.all(open.map(({ socket }) => close(socket)));
     },
   };
 }
 
+/** Where a path leads. */
+interface Target {
+  readonly socket: Socket;
+  readonly ip: string;
+  readonly port: number;
+}
+
 function bind(family: Family, host: string, port: number, events: TransportEvents): Promise<Socket> {
+  const type = `udp${family}` as const;
   const socket = createSocket({
-    type: `udp${family}`,
+    type,
     ipv6Only: family === 6,
     // Only addresses get here: the resolver would but cost a turn.
     lookup: (ip, _options, done) => done(null, ip, family),
@@ -58,9 +77,11 @@ function bind(family: Family, host: string, port: number, events: TransportEvent
     socket.bind({ port, address: host, exclusive: true }, () => {
       socket.removeAllListeners("error");
       socket.on("error", (error) => events.trouble?.(`a UDP socket failed: ${error.message}`));
+      let last: TransportPath = { type }; // mostly the next datagram has the same sender
       socket.on("message", (message, { address, port }) => {
         const bytes = new Uint8Array(message.buffer, message.byteOffset, message.length);
-        if (port > 0) events.received({ type: `udp${family}`, ip: address, port }, bytes);
+        if (last.port !== port || last.ip !== address) last = { type, ip: address, port };
+        if (port > 0) events.received(last, bytes);
       });
       try {
         socket.setRecvBufferSize(RECEIVE_BUFFER);
