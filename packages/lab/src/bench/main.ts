@@ -1,40 +1,34 @@
-/** `npm run bench [-- --json] [FILTER]`: CPU time of what matters, and ratios within the run. */
+/** `npm run bench [-- --json] [NAME]`: CPU time of what matters beside its ceiling in the same run. docs/benches.md */
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
-import { loadNative } from "@restante/node";
-import { benches, RATIOS } from "./benches.ts";
-import { measure } from "./harness.ts";
+import { benches } from "./benches.ts";
+import type { Result } from "./harness.ts";
 
 async function main(args: string[]): Promise<number> {
   let json: boolean;
-  let filter: string;
+  let name: string;
   try {
     const { values, positionals } = parseArgs({ args, options: { json: { type: "boolean" } }, allowPositionals: true });
     json = values.json === true;
-    filter = positionals.join(" ");
+    name = positionals.join(" ");
   } catch {
-    process.stderr.write("npm run bench [-- --json] [FILTER]: there are no other options\n");
+    process.stderr.write("npm run bench [-- --json] [NAME]: there are no other options\n");
     return USAGE;
   }
-  const chosen = benches(await loadNative()).filter(({ key }) => key.includes(filter));
+  const chosen = (await benches()).filter(({ keys }) => keys.some((key) => key.includes(name)));
   if (chosen.length === 0) {
-    process.stderr.write(`bench: nothing is called "${filter}"\n`);
+    process.stderr.write(`bench: nothing is called "${name}"\n`);
     return USAGE;
   }
-  const ns: Record<string, number> = {};
+  const results: Record<string, Result> = {};
   for (const bench of chosen) {
-    const result = measure(bench);
-    ns[result.key] = result.ns;
-    if (!json) process.stdout.write(`${result.key.padEnd(36)} ${time(result.ns)}\n`);
+    for (const [key, result] of Object.entries(await bench.run())) {
+      if (!key.includes(name)) continue;
+      results[key] = result;
+      if (!json) process.stdout.write(`${line(key, result)}\n`);
+    }
   }
-  const ratios: Record<string, number> = {};
-  for (const [dividend, divisor] of RATIOS) {
-    const [a, b] = [ns[dividend], ns[divisor]];
-    if (a !== undefined && b !== undefined && b > 0)
-      ratios[`${dividend} / ${divisor}`] = Math.round((100 * a) / b) / 100;
-  }
-  if (json) process.stdout.write(`${JSON.stringify({ machine: machine(), ns, ratios }, undefined, 2)}\n`);
-  else for (const [name, ratio] of Object.entries(ratios)) process.stdout.write(`${name}: ${ratio}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ machine: machine(), results }, undefined, 2)}\n`);
   return 0;
 }
 
@@ -50,11 +44,18 @@ function machine(): object {
   };
 }
 
-function time(ns: number): string {
-  if (ns < 10_000) return `${ns} ns`.padStart(12);
-  return `${(ns / 1000).toFixed(1)} us`.padStart(12);
+function line(key: string, { value, unit, ceiling, ratio, gc }: Result): string {
+  const figure = unit === "ns" ? time(value) : `${value} ${unit}`;
+  const best = ceiling === undefined ? "" : `${time(ceiling).padStart(11)} at best, ratio ${(ratio ?? 0).toFixed(2)}`;
+  const pause = gc === undefined || gc.longest < LONG_PAUSE_MS ? "" : `  longest pause ${gc.longest} ms`;
+  return `${key.padEnd(34)}${figure.padStart(16)}${best}${pause}`;
 }
 
+function time(ns: number): string {
+  return ns < 10_000 ? `${ns} ns` : `${(ns / 1000).toFixed(1)} us`;
+}
+
+const LONG_PAUSE_MS = 5;
 const USAGE = 2;
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,22 +1,47 @@
+import { generateKeyPairSync, sign } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import * as fc from "fast-check";
+import { jwtHandshake, verifyJwt } from "restante/jwt";
+import {
+  Channels,
+  createCrypto,
+  encodeJson,
+  encodePacket,
+  equal,
+  parseHashname,
+  parsePacket,
+  portable,
+  sealMessage,
+  toBase64url,
+  utf8,
+} from "restante/protocol";
+import { Chance, cs01 } from "restante/testing";
 import { afterAll, describe, expect, test } from "vitest";
-import { MACHINES } from "./machines.ts";
-import { Mutator } from "./mutate.ts";
+import { readCorpus } from "./corpus.ts";
+import { allowed, isSlow } from "./loop.ts";
+import { MACHINES, Pair } from "./machines.ts";
+import { asText, Mutator } from "./mutate.ts";
+import { NASTY_HEADS, OVERLONG, within } from "./nasty.ts";
+import { OPENERS } from "./openers.ts";
 import { PARSERS } from "./parsers.ts";
+import type { Target } from "./target.ts";
+import { TARGETS } from "./targets.ts";
 
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
+const LONGEST_PACKET = 1300;
 const LEAST = 200_000; // of all targets together, besides those that come through sockets
 
 let given = 0;
 
 describe.each([
   ["parsers", PARSERS],
+  ["openers", OPENERS],
   ["machines", MACHINES],
 ] as const)("no damaged input makes one of the %s throw:", (_, targets) => {
-  test.each(targets)("$name, $inputs inputs", ({ name, inputs, growth, prepare }) => {
-    const mutator = new Mutator(SEED);
-    const give = prepare(mutator);
+  test.each(targets)("$name, $inputs inputs", ({ name, inputs, growth, start }) => {
+    const mutator = new Mutator(new Chance(SEED));
+    const give = start(mutator);
     const outcomes = { taken: 0, refused: 0 };
     let before = 0;
     for (let i = 0; i < inputs; i++) {
@@ -36,6 +61,110 @@ describe.each([
     if (growth !== undefined) expect(heap() - before).toBeLessThan(growth);
   });
 });
+
+test.each([...PARSERS, ...OPENERS])("nothing that is well made and means ill makes $name throw", ({ made, run }) => {
+  const property = fc.property(made, (input) => {
+    run(input);
+  });
+  fc.assert(property, { seed: SEED, numRuns: 200 });
+});
+
+test("no damaged token in a handshake verifies, or makes the verifier reject", async () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const [hashname, now] = [parseHashname("a".repeat(52)), 1_700_000_000_000];
+  if (hashname === undefined) throw new Error("it is a hashname");
+  const issuer = "https://id.example";
+  const claims = { sub: "eve", aud: hashname, iss: issuer, exp: now / 1000 + 60 };
+  const signed = [{ alg: "EdDSA" }, claims].map((part) => toBase64url(encodeJson(part))).join(".");
+  const token = `${signed}.${toBase64url(sign(null, utf8(signed), privateKey))}`;
+  const options = { key: publicKey, algorithms: ["EdDSA"], issuer, clock: () => now };
+  const verify = (body: Uint8Array): Promise<unknown> =>
+    verifyJwt({ hashname, messages: [{ type: "jwt", json: {}, body }] }, options);
+  const genuine = jwtHandshake(token)?.body ?? new Uint8Array(0);
+  expect(await verify(genuine)).toBeDefined();
+  const mutator = new Mutator(new Chance(SEED));
+  for (let i = 0; i < 2000; i++) {
+    const damaged = i % 4 === 0 ? utf8(mutator.text([token])) : mutator.packet([genuine]);
+    const body = i % 4 === 0 ? (jwtHandshake(asText(damaged))?.body ?? damaged) : damaged;
+    if (!equal(body, genuine)) expect(await verify(body)).toBeUndefined();
+  }
+});
+
+test.each(TARGETS)("the kept corpus makes $name throw nowhere, and takes no more time than it may", (target) => {
+  for (const input of readCorpus(target.name)) expectKept(target, input);
+});
+
+describe("nasty heads:", () => {
+  test.each(NASTY_HEADS)("$name", ({ head, reads }) => {
+    const packet = parsePacket(encodePacket(head, Uint8Array.of(1, 2)));
+    expect(packet?.head).toEqual(head);
+    expect(packet?.body).toEqual(Uint8Array.of(1, 2));
+    expect(packet?.jsonError).toBe(reads === "refused");
+    if (reads === "refused") expect(packet?.json).toBeUndefined();
+    else expect(packet?.json?.["a"]).toStrictEqual(reads.a);
+    expect(Object.hasOwn(Object.prototype, "polluted")).toBe(false);
+  });
+
+  test.each(PARSERS)("$name refuses or takes them all, and over-long lengths, in the time it may take", (target) => {
+    const inputs = NASTY_HEADS.flatMap(({ head }) => [head, encodePacket(head), encodePacket(undefined, head)]);
+    for (const input of [...inputs, ...OVERLONG]) expectKept(target, input);
+  });
+
+  test("none that is refused opens a channel; the others do", () => {
+    for (const { name, head, reads } of NASTY_HEADS) {
+      const channels = new Channels({ order: 0, handles: () => 1 });
+      const inner = encodePacket(within('"c":1,"seq":1,"type":"test"', head));
+      const opened = channels.handle({ type: "received", inner }, 1).some(({ type }) => type === "opened");
+      expect(opened, name).toBe(reads !== "refused");
+    }
+  });
+
+  test("a packet on an open channel that has one is dropped; the channel goes on", () => {
+    for (const { name, head, reads } of NASTY_HEADS) {
+      const channels = new Channels({ order: 0, handles: () => 1 });
+      const give = (inner: Uint8Array): string[] =>
+        channels.handle({ type: "received", inner }, 1).map(({ type }) => type);
+      give(encodePacket({ c: 1, seq: 1, type: "test" }));
+      const isGiven = give(encodePacket(within('"c":1,"seq":2', head))).includes("packet");
+      if (reads !== "refused" && head.length < LONGEST_PACKET) expect(isGiven, name).toBe(true);
+      if (reads !== "refused") continue;
+      expect(isGiven, name).toBe(false);
+      expect(give(encodePacket({ c: 1, seq: 2 })), name).toContain("packet");
+    }
+  });
+
+  test("a handshake of a proven sender that has one is dropped; the link goes on", () => {
+    const crypto = createCrypto(portable, [cs01()]);
+    const { random } = new Chance(1);
+    const pair = new Pair(new Chance(1), "udp4");
+    const [us, them] = pair.ids;
+    let at = 2n ** 40n;
+    for (const { name, head, reads } of NASTY_HEADS) {
+      at += 2n;
+      const inner = encodePacket(within(`"at":${at},"type":"uri","uri":"link:///?t=${at}"`, head));
+      const bytes = sealMessage(crypto, { from: them, to: us.keys, inner, random });
+      expect(bytes, name).toBeDefined();
+      const before = pair.dropped();
+      const [, path] = pair.paths;
+      pair.ends[0].handle({ type: "received", path, bytes: bytes ?? new Uint8Array(0) }, pair.now);
+      if (reads === "refused") expect(pair.dropped(), name).toBe(before + 1);
+      expect(pair.ends[0].isUp(them.hashname), name).toBe(true);
+    }
+  });
+});
+
+/** No throw, and no more CPU time than it may take, the best of four. */
+function expectKept(target: Target, input: Uint8Array): void {
+  const from = performance.now();
+  target.run(input.slice());
+  if (performance.now() - from <= allowed(target, input)) return;
+  expect(isSlow(target, input, cpu)).toBe(false);
+}
+
+function cpu(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
 
 afterAll(() => {
   expect(given).toBeGreaterThanOrEqual(LEAST);

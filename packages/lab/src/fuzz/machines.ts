@@ -5,45 +5,120 @@ import {
   box,
   Channels,
   type ChannelsIn,
+  ChunkStream,
+  type ChunkStreamIn,
   type CipherSet,
+  type Crypto,
   createCrypto,
   createIdentity,
   encodeChunks,
   encodePacket,
+  Fragments,
   type Hashname,
   type Identity,
   importIdentity,
+  type JsonObject,
   mail,
   mesh,
   type Path,
   parsePacket,
   portable,
   sealMessage,
+  splitPacket,
   toBase32,
   toHex,
   utf8,
 } from "restante/protocol";
 import { type Chance, cs01, type SimPeer, World } from "restante/testing";
+import { FedChance } from "./fed.ts";
 import type { Mutator } from "./mutate.ts";
 import { type Opening, Remotes } from "./remotes.ts";
-import { hex, type Target, vectors } from "./target.ts";
+import { hex, machine, type Target, vectors } from "./target.ts";
 
 const START = 1_700_000_000_000;
 const MB = 1 << 20;
 const fast = createCrypto(portable, [cs01()]);
 
 export const MACHINES: readonly Target[] = [
-  { name: "channels", inputs: 20_000, growth: 4 * MB, prepare: channels },
-  { name: "mesh, datagrams", inputs: 15_000, growth: 4 * MB, prepare: (mutator) => meshed(mutator, "udp4") },
-  { name: "mesh, streams", inputs: 10_000, growth: 4 * MB, prepare: (mutator) => meshed(mutator, "tcp4") },
-  { name: "cache", inputs: 10_000, growth: 6 * MB, prepare: cache },
-  { name: "inbox", inputs: 10_000, growth: 4 * MB, prepare: inbox },
-  { name: "outbox", inputs: 4_000, growth: 4 * MB, prepare: outbox },
-  { name: "join", inputs: 3_000, growth: 2 * MB, prepare: join },
-  { name: "mail from a contact", inputs: 5_000, growth: 6 * MB, prepare: (mutator) => mailed(mutator, "contact") },
-  { name: "mail from a stranger", inputs: 3_000, growth: 4 * MB, prepare: (mutator) => mailed(mutator, "stranger") },
-  { name: "a whole world", inputs: 6_000, prepare: world },
+  machine("channels", 20_000, channels, { growth: 4 * MB }),
+  machine("chunk-stream", 10_000, chunkStream, { growth: MB }),
+  machine("fragments", 10_000, fragments, { growth: 4 * MB }),
+  machine("mesh-datagrams", 15_000, (mutator) => meshed(mutator, "udp4"), { growth: 4 * MB }),
+  machine("mesh-streams", 10_000, (mutator) => meshed(mutator, "tcp4"), { growth: 4 * MB }),
+  machine("mesh-insider", 10_000, (mutator) => insider(mutator, false), { growth: 4 * MB }),
+  machine("mesh-cbor", 5000, (mutator) => insider(mutator, true), { growth: 4 * MB }),
+  machine("cache", 10_000, cache, { growth: 6 * MB }),
+  machine("inbox", 10_000, inbox, { growth: 4 * MB }),
+  machine("outbox", 4_000, outbox, { growth: 4 * MB }),
+  machine("join", 3_000, join, { growth: 2 * MB }),
+  machine("mail-contact", 5_000, (mutator) => mailed(mutator, "contact"), { growth: 6 * MB }),
+  machine("mail-stranger", 3_000, (mutator) => mailed(mutator, "stranger"), { growth: 4 * MB }),
+  machine("world", 6_000, world, { bound: { ms: 5000, msPerKilobyte: 5000 } }),
 ];
+
+/** One end of a stream, blocking or not; the other end writes what an honest one would, damaged. */
+function chunkStream(mutator: Mutator): () => boolean {
+  const { chance } = mutator;
+  const pieces = [1, 20, 300, 900].map((length) => encodeChunks(chance.random(length), chance.pick([2, 20, 64, 256])));
+  let now = START;
+  let stream = new ChunkStream({ maxPacket: 1000, blocking: true });
+  let count = 0;
+  return () => {
+    if (count++ % 100 === 0)
+      stream = new ChunkStream({
+        maxPacket: 1000,
+        size: chance.pick([2, 20, 64, 256]),
+        blocking: chance.happens(0.7),
+        acks: chance.happens(0.8),
+      });
+    now += chance.pick([0, 1, 100, 3000]);
+    const input = chance.pick<ChunkStreamIn>([
+      { type: "received", bytes: mutator.bytes(pieces).subarray(0, 2000) },
+      { type: "send", packet: chance.random(chance.between(0, 1100)) },
+      { type: "tick" },
+    ]);
+    let isTaken = false;
+    for (const out of stream.handle(input, now)) {
+      if (out.type === "packet" && (out.packet.length === 0 || out.packet.length > 1000))
+        throw new Error("a packet of a wrong length");
+      isTaken ||= out.type === "packet";
+    }
+    return isTaken;
+  };
+}
+
+/** Messages of many senders, some of them pieces of others, damaged. */
+function fragments(mutator: Mutator): () => boolean {
+  const { chance } = mutator;
+  const senders = peersOf(mutator);
+  const limits = { senderBytes: 20_000, totalBytes: 50_000, senderPackets: 8, totalPackets: 20, keepMs: 60_000 };
+  const all = new Fragments(portable, limits);
+  const whole = new Map<string, Hashname>();
+  let now = START;
+  let pieces: Uint8Array[] = [];
+  let sender = chance.pick(senders);
+  return () => {
+    now += chance.pick([0, 1, 1000, 30_000]);
+    if (pieces.length === 0 || chance.happens(0.05)) {
+      const inner = encodePacket({ n: chance.next() }, chance.random(chance.between(200, 3000)));
+      pieces = chance.shuffle(splitPacket(portable, inner, chance.between(150, 900)) ?? []);
+      sender = chance.pick(senders);
+      whole.set(String(inner), sender);
+    }
+    const piece = chance.pick(pieces);
+    const inner = chance.happens(0.4) ? mutator.packet(pieces) : piece;
+    if (inner === piece && chance.happens(0.9)) pieces = pieces.filter((one) => one !== piece);
+    const from = chance.happens(0.8) ? sender : chance.pick(senders);
+    let isTaken = false;
+    for (const out of all.handle({ type: "message", sender: from, inner }, now)) {
+      if (out.id === undefined) continue;
+      isTaken = true;
+      if (out.sender !== from || !whole.has(String(out.inner))) throw new Error("a packet that nobody sent");
+    }
+    if (all.bytes > limits.totalBytes || all.size > limits.totalPackets) throw new Error("it outgrew its bounds");
+    return isTaken;
+  };
+}
 
 /** The plain text side of channels: what honest ones send, damaged, comes in between. */
 function channels(mutator: Mutator): () => boolean {
@@ -103,68 +178,178 @@ function takeOne(channels: Channels, ch: number, now: number): void {
   }
 }
 
+/** Two that are linked, with twenty channels between them. */
+export class Pair {
+  readonly ids: readonly [Identity, Identity];
+  readonly ends: readonly [mesh.Mesh, mesh.Mesh];
+  readonly paths: readonly [Path, Path];
+  /** What either sent. */
+  readonly seen: Uint8Array[] = [];
+  now: number = START;
+  readonly #chance: Chance;
+  readonly #reliable = new Set<number>(); // channels that were opened to us
+  #handle = 0;
+
+  constructor(chance: Chance, type: "udp4" | "tcp4", theirs: Crypto = fast, cbor: boolean = false) {
+    this.#chance = chance;
+    this.ids = [createIdentity(fast, chance.random), createIdentity(fast, chance.random)];
+    const make = (crypto: Crypto, identity: Identity, routes: Partial<mesh.MeshOptions>): mesh.Mesh =>
+      new mesh.Mesh({
+        crypto,
+        identity,
+        random: chance.random,
+        handles: () => ++this.#handle,
+        cloak: false,
+        ...routes,
+      });
+    // The first is a router for all, and the second one of its routers: so it hears of more than it would otherwise.
+    const routes = { routing: { allows: () => true }, routers: [this.ids[1].hashname], cbor };
+    this.ends = [make(fast, this.ids[0], routes), make(theirs, this.ids[1], { cbor })];
+    this.paths = [
+      { type, ip: "10.0.0.1", port: 1 },
+      { type, ip: "10.0.0.2", port: 2 },
+    ];
+    this.want();
+    for (let i = 0; i < 20; i++) {
+      this.open(i % 2 === 0);
+      this.now += 100;
+    }
+    if (!this.ends[0].isUp(this.ids[1].hashname)) throw new Error("the two never met");
+  }
+
+  /** Both wish for the link, the second with a URI. */
+  want(): void {
+    const [us, them] = this.ids;
+    const peer = { hashname: us.hashname, keys: us.keys, paths: [this.paths[0]] };
+    this.turn(1, { type: "want", peer, uri: `link:///?t=${this.now % 7}` });
+    this.turn(0, { type: "want", peer: { hashname: them.hashname, keys: them.keys, paths: [this.paths[1]] } });
+  }
+
+  /** The second opens a channel to the first. */
+  open(reliable: boolean, head: JsonObject = { type: "test" }, body: Uint8Array = this.#chance.random(30)): number {
+    const ch = ++this.#handle;
+    this.turn(1, { type: "open", ch, peer: this.ids[0].hashname, reliable, head, body });
+    return ch;
+  }
+
+  turn(side: 0 | 1, input: mesh.MeshIn, deliver: boolean = true): void {
+    const chance = this.#chance;
+    for (const out of this.ends[side].handle(input, this.now)) {
+      if (out.type === "handshake" && out.isNew && chance.happens(0.5))
+        this.turn(side, { type: chance.happens(0.9) ? "approve" : "reject", hashname: out.hashname });
+      if (out.type === "opened" && out.reliable) this.#reliable.add(out.ch);
+      if ((out.type === "opened" || out.type === "packet") && this.#reliable.has(out.ch) && chance.happens(0.9))
+        this.turn(side, { type: "took", ch: out.ch });
+      if (out.type === "closed") this.#reliable.delete(out.ch);
+      if (out.type !== "transmit") continue;
+      if (this.seen.length < 200) this.seen.push(out.bytes.slice());
+      const bytes = out.bytes.slice();
+      if (deliver) this.turn(side === 0 ? 1 : 0, { type: "received", path: this.paths[side], bytes });
+    }
+  }
+
+  /** What is due. */
+  tick(): void {
+    for (const side of [0, 1] as const)
+      if ((this.ends[side].deadline() ?? Number.POSITIVE_INFINITY) <= this.now) this.turn(side, { type: "tick" });
+    if (this.ends[0].links().length > 600) throw new Error("links of strangers pile up");
+  }
+
+  /** How much the first dropped. */
+  dropped(): number {
+    return Object.values(this.ends[0].dropped).reduce((sum, n) => sum + n, 0);
+  }
+}
+
 /** Handshakes and channel packets of a live link, damaged, on many paths. */
 function meshed(mutator: Mutator, type: "udp4" | "tcp4"): () => boolean {
   const { chance } = mutator;
-  const ids = [createIdentity(fast, chance.random), createIdentity(fast, chance.random)] as const;
-  let handle = 0;
-  const paths: [Path, Path] = [
-    { type, ip: "10.0.0.1", port: 1 },
-    { type, ip: "10.0.0.2", port: 2 },
-  ];
-  const make = (identity: Identity): mesh.Mesh =>
-    new mesh.Mesh({ crypto: fast, identity, random: chance.random, handles: () => ++handle, cloak: false });
-  const ends = [make(ids[0]), make(ids[1])] as const;
-  let now = START;
-  const seen: Uint8Array[] = [];
-  const turn = (side: 0 | 1, input: mesh.MeshIn, deliver = true): void => {
-    const other = side === 0 ? 1 : 0;
-    for (const out of ends[side].handle(input, now)) {
-      if (out.type === "handshake" && out.isNew && chance.happens(0.5))
-        turn(side, { type: chance.happens(0.9) ? "approve" : "reject", hashname: out.hashname });
-      if (out.type === "opened" && out.reliable) turn(side, { type: "took", ch: out.ch });
-      if (out.type !== "transmit") continue;
-      if (seen.length < 200) seen.push(out.bytes.slice());
-      if (deliver) turn(other, { type: "received", path: paths[side], bytes: out.bytes.slice() });
-    }
-  };
-  const [us, them] = ids;
-  const want = (): void => {
-    turn(1, { type: "want", peer: { hashname: us.hashname, keys: us.keys, paths: [paths[0]] }, uri: "link:///?t=a" });
-    turn(0, { type: "want", peer: { hashname: them.hashname, keys: them.keys, paths: [paths[1]] } });
-  };
-  want();
-  for (let i = 0; i < 20; i++) {
-    const ch = ++handle;
-    turn(1, {
-      type: "open",
-      ch,
-      peer: us.hashname,
-      reliable: i % 2 === 0,
-      head: { type: "test" },
-      body: chance.random(30),
-    });
-    now += 100;
-  }
-  if (!ends[0].isUp(them.hashname)) throw new Error("the two never met");
-  const dropped = (): number => Object.values(ends[0].dropped).reduce((sum, n) => sum + n, 0);
+  const pair = new Pair(chance, type);
+  const [, theirs] = pair.paths;
   let count = 0;
   return () => {
-    now += chance.between(1, 200);
-    if (++count % 1000 === 0) want();
-    const path = chance.happens(0.5) ? paths[1] : { ...paths[1], port: chance.between(2, 60_000) };
-    const before = dropped();
+    pair.now += chance.between(1, 200);
+    if (++count % 1000 === 0) pair.want();
+    const path = chance.happens(0.5) ? theirs : { ...theirs, port: chance.between(2, 60_000) };
+    const before = pair.dropped();
     const bytes =
       type === "udp4" || chance.happens(0.5)
-        ? mutator.bytes(seen)
-        : encodeChunks(mutator.bytes(seen).subarray(0, 1500));
-    if (type === "tcp4" && chance.happens(0.1)) ends[0].handle({ type: "path", path, open: chance.happens(0.5) }, now);
-    turn(0, { type: "received", path, bytes }, false);
-    for (const side of [0, 1] as const)
-      if ((ends[side].deadline() ?? Number.POSITIVE_INFINITY) <= now) turn(side, { type: "tick" });
-    if (ends[0].links().length > 600) throw new Error("links of strangers pile up");
-    return dropped() === before;
+        ? mutator.bytes(pair.seen)
+        : encodeChunks(mutator.bytes(pair.seen).subarray(0, 1500));
+    if (type === "tcp4" && chance.happens(0.1))
+      pair.ends[0].handle({ type: "path", path, open: chance.happens(0.5) }, pair.now);
+    pair.turn(0, { type: "received", path, bytes }, false);
+    pair.tick();
+    return pair.dropped() === before;
   };
+}
+
+/**
+ * A peer that is linked to us and damages what it seals: handshakes with new keys and URIs, channels and their packets,
+ * also those by which peers are routed.
+ */
+function insider(mutator: Mutator, cbor: boolean): () => boolean {
+  const { chance } = mutator;
+  const evil = evilSet(mutator);
+  const pair = new Pair(chance, "udp4", createCrypto(portable, [evil.set]), cbor);
+  const others = [...pair.ids.map(({ hashname }) => hashname), ...peersOf(mutator)];
+  const heads = others.flatMap((peer): JsonObject[] => [
+    { type: "peer", peer },
+    { type: "connect", peer },
+    {
+      type: "path",
+      paths: [
+        { type: "udp4", ip: "10.0.0.3", port: 3 },
+        { type: "peer", hn: peer },
+      ],
+    },
+  ]);
+  let channels: number[] = [];
+  let count = 0;
+  return () => {
+    pair.now += chance.pick([1, 50, 300, 5000]);
+    if (++count % 200 === 0) channels = [];
+    evil.isOn = true;
+    const before = pair.dropped();
+    const ch = chance.pick([0, ...channels]);
+    const end = chance.happens(0.1);
+    const body = chance.random(chance.between(0, 60));
+    if (chance.happens(0.15)) pair.want();
+    if (chance.happens(0.2)) pair.open(false, chance.pick(heads), chance.pick([body, ...pair.seen]).subarray(0, 1200));
+    else if (ch === 0 || chance.happens(0.3)) channels.push(pair.open(chance.happens(0.5)));
+    else {
+      pair.turn(1, { type: "send", ch, head: { n: count }, body, end });
+      if (end) channels = channels.filter((one) => one !== ch);
+    }
+    pair.tick();
+    evil.isOn = false;
+    return pair.dropped() === before;
+  };
+}
+
+/** The test set, damaging what it seals now and then while it is on. */
+function evilSet(mutator: Mutator): { readonly set: CipherSet; isOn: boolean; readonly damaged: number } {
+  const { chance } = mutator;
+  const pool: Uint8Array[] = [];
+  const evil = { set: cs01(), isOn: false, damaged: 0 };
+  const damage = (inner: Uint8Array): Uint8Array => {
+    if (pool.length < 100 || chance.happens(0.01))
+      pool[pool.length < 100 ? pool.length : chance.between(0, 99)] = inner.slice();
+    if (!evil.isOn || !chance.happens(0.3)) return inner;
+    evil.damaged++;
+    const packet = mutator.packet([inner, ...(chance.happens(0.2) ? pool : [])]);
+    return packet.length > inner.length + 200 ? packet.subarray(0, inner.length + 200) : packet;
+  };
+  const honest = cs01();
+  evil.set = {
+    ...honest,
+    seal: (from, to, ephemeral, inner, random) => honest.seal(from, to, ephemeral, damage(inner), random),
+    channel(local, remote) {
+      const cipher = honest.channel(local, remote);
+      return cipher && { ...cipher, seal: (token, inner, random) => cipher.seal(token, damage(inner), random) };
+    },
+  };
+  return evil;
 }
 
 /** Peers of a role, and what they say. */
@@ -189,7 +374,7 @@ function cache(mutator: Mutator): () => boolean {
     { head: { id: "0123456789abcdef" }, body: chance.random(0) },
     { head: { clear: true }, body: chance.random(10) },
   ];
-  const machine = new box.Cache({
+  const role = new box.Cache({
     backend: portable,
     self,
     random: chance.random,
@@ -197,7 +382,7 @@ function cache(mutator: Mutator): () => boolean {
     cap: MB / 4,
     admit: () => (chance.happens(0.2) ? undefined : chance.pick(["member", "contact", "stranger"])),
   });
-  const remotes = new Remotes<box.CacheIn, box.CacheOut>(mutator, machine, peers, openings, packets, (out, now) => {
+  const remotes = new Remotes<box.CacheIn, box.CacheOut>(mutator, role, peers, openings, packets, (out, now) => {
     if (out.type !== "boxes") return [];
     return store.handle(out.op, now).map((answer) => ({ type: "store", answer }));
   });
@@ -226,8 +411,8 @@ function inbox(mutator: Mutator): () => boolean {
     { head: { clear: true, id: "0123456789abcdef" }, body: chance.random(0) },
   ];
   let messages = 0;
-  const machine = new box.Inbox({ backend: portable, self, handles: () => remotes.handle() });
-  const remotes = new Remotes<box.InboxIn, box.InboxOut>(mutator, machine, peers, openings, packets, (out) => {
+  const role = new box.Inbox({ backend: portable, self, handles: () => remotes.handle() });
+  const remotes = new Remotes<box.InboxIn, box.InboxOut>(mutator, role, peers, openings, packets, (out) => {
     if (out.type !== "message") return [];
     messages++;
     const { via, box: id } = out;
@@ -247,8 +432,8 @@ function outbox(mutator: Mutator): () => undefined {
     { head: { cap: 8 * MB }, body: chance.random(0) },
     { head: { err: "no" }, body: chance.random(30) },
   ];
-  const machine = new box.Outbox({ handles: () => remotes.handle() });
-  const remotes = new Remotes<box.OutboxIn, box.OutboxOut>(mutator, machine, peers, [], packets, () => []);
+  const role = new box.Outbox({ handles: () => remotes.handle() });
+  const remotes = new Remotes<box.OutboxIn, box.OutboxOut>(mutator, role, peers, [], packets, () => []);
   let id = 0;
   return () => {
     const [via, to] = [chance.pick(peers), chance.pick(peers)];
@@ -265,12 +450,12 @@ function join(mutator: Mutator): () => undefined {
   const peers = peersOf(mutator);
   const openings: Opening[] = [{ head: { type: box.JOIN_CHANNEL, uri: "link:///?t=a" }, body: chance.random(0) }];
   const answer = { key: toBase32(chance.random(32)), quota: 64 * MB, cap: 8 * MB, store: "one" };
-  const machine = new box.Join({
+  const role = new box.Join({
     handles: () => remotes.handle(),
     answer: (uri) => (uri === undefined || chance.happens(0.5) ? undefined : answer),
   });
   const packets: Opening[] = [{ head: answer, body: chance.random(0) }];
-  const remotes = new Remotes<box.JoinIn, box.JoinOut>(mutator, machine, peers, openings, packets, () => []);
+  const remotes = new Remotes<box.JoinIn, box.JoinOut>(mutator, role, peers, openings, packets, () => []);
   let req = 0;
   return () => {
     if (chance.happens(0.1)) remotes.give({ type: "join", req: ++req, cache: chance.pick(peers), uri: "link:///?t=a" });
@@ -282,12 +467,7 @@ function join(mutator: Mutator): () => undefined {
 /** Messages that a contact, or a stranger, sealed for us: damaged inside, so that they open and verify. */
 function mailed(mutator: Mutator, from: "contact" | "stranger"): () => boolean {
   const { chance } = mutator;
-  const crypto = createCrypto(portable);
-  const known = vectors<{ alice: Secret; bob: Secret; messages: { from: string; inner: string }[] }>(
-    "protocol/vectors/mail.json",
-  );
-  const [alice, bob] = [identityOf(known.alice), identityOf(known.bob)];
-  const inners = known.messages.map(({ inner }) => trimmed(hex(inner)));
+  const { crypto, alice, bob, ephemeral, inners } = correspondents();
   const contact: mail.MailContact = {
     id: toHex(chance.random(16)),
     peers: [{ hashname: alice.hashname, keys: alice.keys, caches: [], direct: true }],
@@ -295,7 +475,7 @@ function mailed(mutator: Mutator, from: "contact" | "stranger"): () => boolean {
   const [via = alice.hashname] = peersOf(mutator);
   const boxId = box.boxId(portable, alice.hashname, bob.hashname);
   const disk = new Map<string, Uint8Array>();
-  const machine = new mail.Mail({
+  const role = new mail.Mail({
     crypto,
     identity: bob,
     random: chance.random,
@@ -307,7 +487,7 @@ function mailed(mutator: Mutator, from: "contact" | "stranger"): () => boolean {
   let now = START;
   let told = 0;
   const turn = (input: mail.MailIn): void => {
-    for (const out of machine.handle(input, now)) {
+    for (const out of role.handle(input, now)) {
       if (out.type === "event" || out.type === "introduce" || out.type === "card") told++;
       if (out.type === "save" && out.value !== undefined) disk.set(out.key, out.value);
       if (out.type === "save" && out.value === undefined) disk.delete(out.key);
@@ -322,14 +502,12 @@ function mailed(mutator: Mutator, from: "contact" | "stranger"): () => boolean {
     turn({ type: "contact", contact });
     turn({ type: "send", req: 1, contact: contact.id, mail: { kind: "text", text: "for the acknowledgements" } });
   }
-  const ephemeral = crypto.sets.get(0x3a)?.generate(chance.random);
   let isFirst = true;
   return () => {
     const fresh = renumbered(chance, chance.pick(inners), alice.hashname, bob.hashname);
     const inner = isFirst ? (inners[0] ?? fresh) : chance.happens(0.6) ? mutator.packet([fresh, ...inners]) : fresh;
-    // Whoever seals many messages in one exchange pays for its agreements once, and so do we.
-    const to = { from: alice, to: bob.keys, inner: inner.subarray(0, 60_000), random: chance.random };
-    const bytes = sealMessage(crypto, ephemeral === undefined ? to : { ...to, ephemeral });
+    const to = { from: alice, to: bob.keys, inner: inner.subarray(0, 60_000), random: chance.random, ephemeral };
+    const bytes = sealMessage(crypto, to);
     if (bytes === undefined) throw new Error("it does not seal");
     const [direct, before] = [chance.happens(0.5), told];
     const id = box.messageId(portable, boxId, bytes);
@@ -338,10 +516,30 @@ function mailed(mutator: Mutator, from: "contact" | "stranger"): () => boolean {
     isFirst = false;
     const isTaken = told > before;
     now += chance.pick([10, 4000, 10_000, 60_000]);
-    if ((machine.deadline() ?? Number.POSITIVE_INFINITY) <= now) turn({ type: "tick" });
+    if ((role.deadline() ?? Number.POSITIVE_INFINITY) <= now) turn({ type: "tick" });
     return isTaken;
   };
 }
+
+/**
+ * Who writes to whom, and what. Whoever seals many messages in one exchange pays for its agreements once, and so do we:
+ * all runs share it.
+ */
+function correspondents() {
+  known ??= makeCorrespondents();
+  return known;
+}
+
+function makeCorrespondents() {
+  const crypto = createCrypto(portable);
+  const mails = vectors<{ alice: Secret; bob: Secret; messages: { inner: string }[] }>("protocol/vectors/mail.json");
+  const [alice, bob] = [identityOf(crypto, mails.alice), identityOf(crypto, mails.bob)];
+  const ephemeral = crypto.sets.get(0x3a)?.exchange(bob.keys.get(0x3a) ?? hex(""), new FedChance(1).random);
+  if (ephemeral === undefined) throw new Error("the vector's key is of no use");
+  return { crypto, alice, bob, ephemeral, inners: mails.messages.map(({ inner }) => trimmed(hex(inner))) };
+}
+
+let known: ReturnType<typeof makeCorrespondents> | undefined;
 
 /** The inner packet with other numbers and the right addresses: so that it is no duplicate, and belongs to some mail. */
 function renumbered(chance: Chance, inner: Uint8Array, from: Hashname, to: Hashname): Uint8Array {
@@ -362,9 +560,9 @@ interface Secret {
   hashname: string;
 }
 
-function identityOf({ secret, key, hashname }: Secret): Identity {
+function identityOf(crypto: Crypto, { secret, key, hashname }: Secret): Identity {
   const [keys, secrets] = [{ "3a": toBase32(hex(key)) }, { "3a": toBase32(hex(secret)) }];
-  const identity = importIdentity(createCrypto(portable), { hashname, keys, secrets });
+  const identity = importIdentity(crypto, { hashname, keys, secrets });
   if (identity === undefined) throw new Error("the vector's identity does not import");
   return identity;
 }
@@ -382,31 +580,12 @@ function trimmed(inner: Uint8Array): Uint8Array {
  */
 function world(mutator: Mutator): () => undefined {
   const { chance } = mutator;
-  let damaged = 0;
-  let isEvil = false;
-  const pool: Uint8Array[] = [];
-  const damage = (inner: Uint8Array): Uint8Array => {
-    if (pool.length < 100 || chance.happens(0.01))
-      pool[pool.length < 100 ? pool.length : chance.between(0, 99)] = inner.slice();
-    if (!isEvil || !chance.happens(0.3)) return inner;
-    damaged++;
-    const packet = mutator.packet([inner, ...(chance.happens(0.2) ? pool : [])]);
-    return packet.length > inner.length + 200 ? packet.subarray(0, inner.length + 200) : packet;
-  };
-  const set = cs01();
-  const evil: CipherSet = {
-    ...set,
-    seal: (from, to, ephemeral, inner, random) => set.seal(from, to, ephemeral, damage(inner), random),
-    channel(local, remote) {
-      const cipher = set.channel(local, remote);
-      return cipher && { ...cipher, seal: (token, inner, random) => cipher.seal(token, damage(inner), random) };
-    },
-  };
-  const options = { seed: chance.next(), cipherSets: () => [evil] };
+  const evil = evilSet(mutator);
+  const options = { seed: chance.next(), cipherSets: () => [evil.set] };
   let current: World;
   let peers: readonly SimPeer[] = [];
   const restart = (): void => {
-    isEvil = false;
+    evil.isOn = false;
     current = new World(options);
     const cacheOf = current.cache("cache");
     const made = [current.peer("a"), current.peer("b"), current.peer("c")] as const;
@@ -421,13 +600,13 @@ function world(mutator: Mutator): () => undefined {
     current.run("5 min");
     if (others.some((other) => a.contactId(other) === undefined)) throw new Error("they did not become contacts");
     peers = made;
-    isEvil = true;
+    evil.isOn = true;
   };
   restart();
   let given = 0;
   return () => {
     given++;
-    for (let turns = 0; damaged < given; turns++) {
+    for (let turns = 0; evil.damaged < given; turns++) {
       if (turns > 20) {
         restart(); // everything is broken that can be
         turns = 0;

@@ -66,9 +66,10 @@ function pair(backend: Backend) {
       const handshake = opened && parseHandshake(opened.inner);
       if (opened === undefined || handshake === undefined) turn(other, { type: "packet", body });
       else {
-        const { token, ephemeral } = opened;
+        const { token, ephemeral, prefix } = opened;
         const { at, message } = handshake;
-        turn(other, { type: "handshake", at, token, ephemeral, kind: message.type, digest: toHex(out.bytes) });
+        const digest = toHex(out.bytes);
+        turn(other, { type: "handshake", at, token, ephemeral, prefix, kind: message.type, digest });
       }
     }
   };
@@ -108,8 +109,10 @@ test("[B44] no primitive is given the token, through handshakes and channels in 
 test("[B44] a channel packet opens under any token: it is an address, not bound to what is inside", () => {
   const set = cs3a(portable);
   const { random } = new Chance(3);
-  const [ours, theirs] = [set.generate(random), set.generate(random)];
-  const [sends, receives] = [set.channel(ours, theirs.key), set.channel(theirs, ours.key)];
+  const identity = set.generate(random).key;
+  const [ours, theirs] = [set.exchange(identity, random), set.exchange(identity, random)];
+  const sends = ours && set.channel(ours, theirs?.key ?? identity);
+  const receives = theirs && set.channel(theirs, ours?.key ?? identity);
   const body = sends?.seal(random(16), utf8("inner"), random) ?? new Uint8Array(0);
   for (const token of [random(16), new Uint8Array(16)]) {
     const readdressed = body.slice();

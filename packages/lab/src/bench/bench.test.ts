@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { benches } from "./benches.ts";
+import { timed } from "./harness.ts";
+
+test("each key is measured once, and those that results are compared by are there", async () => {
+  const keys = (await benches()).flatMap((bench) => bench.keys);
+  expect(new Set(keys).size).toBe(keys.length);
+  const messages = ["seal.reused", "seal.fresh", "open.cached", "open.fresh"].map((name) => `e3x.3a.${name}`);
+  const sockets = ["udp", "tcp"].flatMap((transport) =>
+    ["send", "send.cloaked", "receive", "receive.cloaked"].map((name) => `${transport}.packet.${name}`),
+  );
+  const others = ["channel.3a.send", "channel.3a.receive", "lob.decode", "world.packets_per_s", "cache.accept.256"];
+  expect(keys).toEqual(expect.arrayContaining([...messages, ...sockets, ...others]));
+});
+
+test("a result has its work in nanoseconds per unit, and how near its ceiling it is", async () => {
+  let [calls, ceilings] = [0, 0];
+  const spin = (): number => {
+    let sum = 0;
+    for (let i = 0; i < 1000; i++) sum += Math.sqrt(i);
+    return sum > 0 ? 10 : 0;
+  };
+  const bench = timed("spin", () => ({
+    work() {
+      calls++;
+      return spin();
+    },
+    ceiling() {
+      ceilings++;
+      return spin();
+    },
+  }));
+  const { spin: result } = await bench.run();
+  expect(result).toMatchObject({ unit: "ns", value: expect.any(Number), ceiling: expect.any(Number) });
+  expect(result?.value).toBeGreaterThan(0);
+  expect(result?.ratio).toBeGreaterThan(0);
+  expect(result?.gc?.pauses).toBeGreaterThanOrEqual(0);
+  expect(Math.min(calls, ceilings)).toBeGreaterThan(100);
+});
