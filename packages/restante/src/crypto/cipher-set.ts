@@ -15,6 +15,8 @@ export interface CipherSet {
   readonly channelFront?: number;
   /** Bytes of an outer message packet (LOB length, HEAD and BODY) less those of the inner packet. */
   readonly overhead: number;
+  /** Whether an authenticator can be guessed in hours: then nobody gets many tries. */
+  readonly isWeak?: true;
   /** A fresh pair for an identity. Sets whose library makes its own keys (RSA) draw nothing from `random`. */
   generate(random: Random): KeyPair;
   /**

@@ -61,6 +61,7 @@ export function cs1a(backend: Backend): CipherSet {
   return {
     csid: 0x1a,
     overhead: OUTER_HEAD_BYTES + MESSAGE_BYTES,
+    isWeak: true,
 
     generate,
     // telehash-c writes one byte more in front, for an order of 161 bits.

@@ -875,3 +875,23 @@ test("no bytes make an exchange throw", () => {
     { numRuns: 50 },
   );
 });
+
+test("guesses at a weak authenticator end the exchange after 65,536 of them; at another they are only dropped", () => {
+  const guesses = (isWeak: boolean): number => {
+    const set = { ...cs01(), ...(isWeak && { isWeak: true as const }) };
+    const wire = new Wire({ crypto: createCrypto(portable, [set]) });
+    wire.a.do({ type: "start" });
+    wire.run(2_000);
+    expect(wire.b.isUp).toBe(true);
+    const body = new Uint8Array(80);
+    let count = 0;
+    while (count < 70_000 && wire.b.isUp) {
+      body[20] = count;
+      body[21] = count >> 8;
+      wire.b.log.push(...wire.b.exchange.handle({ type: "packet", body }, wire.now));
+      count++;
+    }
+    return count;
+  };
+  expect([guesses(true), guesses(false)]).toEqual([65_536, 70_000]);
+});

@@ -66,7 +66,9 @@ export class Opener {
     if (outer.length >= HANDSHAKE_BYTES) return "handshake-size";
     // In an exchange that we know both secrets are remembered: as cheap as a channel packet. The token alone does not
     // tell, for it covers only 16 bytes of the prefix.
-    const isCheap = known?.prefix !== undefined && startsWith(body, known.prefix);
+    // But where an authenticator has 4 bytes, every try counts.
+    const isWeak = this.#crypto.sets.get(outer[2] ?? 0)?.isWeak === true;
+    const isCheap = !isWeak && known?.prefix !== undefined && startsWith(body, known.prefix);
     if (!isCheap && !this.#budgets[origin].take(now)) return "budget";
     const opened = openMessage(this.#crypto, this.#identity, outer);
     if (opened === undefined) return "unopened";
