@@ -290,7 +290,7 @@ test("a mail that is cancelled too late has been delivered, and its ledger says 
   w.run("10 min");
   alice.sleep();
   bob.wake();
-  w.run("2 s"); // fetched; the acknowledgement waits for alice
+  w.run("5 s"); // fetched; the acknowledgement waits for alice
   bob.sleep();
   expect(bob.inbox()).toEqual(["too late"]);
   alice.wake();
