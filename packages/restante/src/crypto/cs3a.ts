@@ -3,7 +3,7 @@ import { assert, concat, equal, type Random } from "../bytes/index.ts";
 import type { Backend, IntoBackend } from "./backend.ts";
 import type { ChannelCipher, CipherSet, Ephemeral, OpenedMessage } from "./cipher-set.ts";
 import type { KeyPair } from "./keys.ts";
-import { SharedSecrets } from "./shared-secrets.ts";
+import { type Agree, SharedSecrets } from "./shared-secrets.ts";
 
 /**
  * Cipher set 3a over a backend. Remembers Diffie-Hellman results (see `SharedSecrets`), nothing else. Every result is
@@ -16,8 +16,9 @@ export function cs3a(backend: Backend): CipherSet {
   const forOpening = new SharedSecrets(agree, SECRETS); // an ephemeral and an identity key
   const forProof = new SharedSecrets(agree, SECRETS); // two identity keys
 
-  // Filled anew by each message. See IntoBackend.
+  // Filled anew by each message, since even a small array costs as much as to fill it ten times. See IntoBackend.
   const preimage = new Uint8Array(NONCE_BYTES + KEY_BYTES);
+  const nonce = new Uint8Array(NONCE_BYTES);
   const authKey = new Uint8Array(KEY_BYTES);
   const expected = new Uint8Array(TAG_BYTES);
 
@@ -35,7 +36,9 @@ export function cs3a(backend: Backend): CipherSet {
     if (secret === undefined) return false;
     const end = body.length - TAG_BYTES;
     authenticate(expected, 0, secret, body.subarray(0, end));
-    return equal(expected, body.subarray(end));
+    let difference = 0; // the time does not depend on the bytes
+    for (let i = 0; i < TAG_BYTES; i++) difference |= (expected[i] ?? 0) ^ (body[end + i] ?? 0);
+    return difference === 0;
   };
 
   /** An array whose end from `front` on is the BODY of a message. */
@@ -48,15 +51,15 @@ export function cs3a(backend: Backend): CipherSet {
     random: Random,
   ): Uint8Array | undefined => {
     if (to.length !== KEY_BYTES) return undefined;
-    const secret = forOpening.get(ephemeral, to);
+    const secret = ephemeral instanceof Exchange3a ? ephemeral.secretWith(to, agree) : forOpening.get(ephemeral, to);
     const proof = forProof.get(from, to);
     if (secret === undefined || proof === undefined) return undefined;
-    const nonce = random(NONCE_BYTES);
+    const drawn = random(NONCE_BYTES);
     const sealed = new Uint8Array(front + MESSAGE_BYTES + inner.length);
     const end = sealed.length - TAG_BYTES;
     sealed.set(ephemeral.key, front);
-    sealed.set(nonce, front + KEY_BYTES);
-    into.secretboxSeal(sealed, front + CIPHERTEXT, secret, nonce, inner);
+    sealed.set(drawn, front + KEY_BYTES);
+    into.secretboxSeal(sealed, front + CIPHERTEXT, secret, drawn, inner);
     authenticate(sealed, end, proof, sealed.subarray(front, end));
     return sealed;
   };
@@ -73,8 +76,8 @@ export function cs3a(backend: Backend): CipherSet {
     isKey: (key) => key.length === KEY_BYTES,
 
     exchange(to, random) {
-      const { key, secret } = keyPair(random(KEY_BYTES));
-      return to.length === KEY_BYTES ? { key, secret, prefix: key } : undefined;
+      const pair = keyPair(random(KEY_BYTES));
+      return to.length === KEY_BYTES ? new Exchange3a(pair) : undefined;
     },
 
     seal: (from, to, ephemeral, inner, random) => seal(0, from, to, ephemeral, inner, random),
@@ -91,9 +94,11 @@ export function cs3a(backend: Backend): CipherSet {
       const ephemeral = body.slice(0, KEY_BYTES);
       const secret = forOpening.get(to, ephemeral);
       if (secret === undefined) return undefined;
-      const nonce = body.subarray(KEY_BYTES, CIPHERTEXT);
-      const inner = backend.secretboxOpen(secret, nonce, body.subarray(CIPHERTEXT, body.length - TAG_BYTES));
-      return inner && { inner, ephemeral, prefix: ephemeral, verify: (from) => verify(to, from, body) };
+      const inner = new Uint8Array(body.length - MESSAGE_BYTES);
+      const boxed = body.subarray(CIPHERTEXT, body.length - TAG_BYTES);
+      for (let i = 0; i < NONCE_BYTES; i++) nonce[i] = body[KEY_BYTES + i] ?? 0;
+      if (!into.secretboxOpen(inner, secret, nonce, boxed)) return undefined;
+      return { inner, ephemeral, prefix: ephemeral, verify: (from) => verify(to, from, body) };
     },
 
     channel(local: Ephemeral, remote: Uint8Array): ChannelCipher | undefined {
@@ -106,13 +111,15 @@ export function cs3a(backend: Backend): CipherSet {
       /** The secretbox of `inner` goes into the BODY, which may hold it already. */
       const sealInto = (body: Uint8Array, token: Uint8Array, inner: Uint8Array, random: Random): void => {
         assert(token.length === TOKEN_BYTES, "a routing token has 16 bytes");
-        const nonce = random(NONCE_BYTES);
+        const drawn = random(NONCE_BYTES);
         body.set(token);
-        body.set(nonce, TOKEN_BYTES);
-        into.secretboxSeal(body, CHANNEL_BOX, sendKey, nonce, inner);
+        body.set(drawn, TOKEN_BYTES);
+        into.secretboxSeal(body, CHANNEL_BOX, sendKey, drawn, inner);
       };
-      const openInto = (inner: Uint8Array, body: Uint8Array): boolean =>
-        into.secretboxOpen(inner, receiveKey, body.subarray(TOKEN_BYTES, CHANNEL_BOX), body.subarray(CHANNEL_BOX));
+      const openInto = (inner: Uint8Array, body: Uint8Array): boolean => {
+        for (let i = 0; i < NONCE_BYTES; i++) nonce[i] = body[TOKEN_BYTES + i] ?? 0;
+        return into.secretboxOpen(inner, receiveKey, nonce, body.subarray(CHANNEL_BOX));
+      };
       return {
         sendKey,
         receiveKey,
@@ -137,6 +144,33 @@ export function cs3a(backend: Backend): CipherSet {
       };
     },
   };
+}
+
+/**
+ * Our side of an exchange. It remembers the secret with its one counterpart itself: most exchanges make one message, and
+ * a `SharedSecrets` with an entry for each of these makes more work for the collector than the message took.
+ */
+class Exchange3a implements Ephemeral {
+  readonly key: Uint8Array;
+  readonly secret: Uint8Array;
+  readonly prefix: Uint8Array;
+  #with: Uint8Array | undefined;
+  #shared: Uint8Array | undefined;
+
+  constructor({ key, secret }: KeyPair) {
+    this.key = key;
+    this.secret = secret;
+    this.prefix = key;
+  }
+
+  /** The secret shared with this identity key; `undefined` when there is none. */
+  secretWith(to: Uint8Array, agree: Agree): Uint8Array | undefined {
+    if (this.#shared === undefined || this.#with === undefined || !equal(this.#with, to)) {
+      this.#with = to.slice();
+      this.#shared = agree(this, to);
+    }
+    return this.#shared;
+  }
 }
 
 /** For backends that cannot write into an array of ours: with one more of theirs. */
