@@ -107,7 +107,7 @@ function alone(work: Work): number {
   return ((cpuTime() - before) * 1000) / CALLS;
 }
 
-const PROGRAM = new URL("./socket-peer.js", import.meta.url).pathname;
+const PROGRAM = new URL("./socket-peer.js", import.meta.url);
 const WARM_BURSTS = 1000;
 const BURSTS = 200;
 const ROUNDS = 9;
