@@ -102,3 +102,4 @@ function fail(why: string, code: number): number {
 const RUN = 100; // more than the seconds that a run has taken so far and the handshakes in them, if it was a short one
 process.stdout.on("error", () => process.exit(1)); // nobody listens any more
 process.exitCode = await main(process.argv.slice(2));
+process.stdin.destroy(); // after `quit` it may still be open, and nothing more is read

@@ -24,7 +24,12 @@ const rsa = backend.rsa === undefined ? [] : [cs2a(backend, backend.rsa)];
 const SETS: readonly CipherSet[] = [cs1a(backend), ...rsa, cs3a(backend)];
 const LISTS: readonly (readonly CipherSet[])[] = [...SETS.map((set) => [set]), SETS];
 const identities = (sets: readonly CipherSet[]) => [identityOf(sets), identityOf(sets)] as const;
-const identityOf = (sets: readonly CipherSet[]): Identity => createIdentity(createCrypto(backend, sets), random);
+const identityOf = (sets: readonly CipherSet[]): Identity =>
+  createIdentity(
+    createCrypto(backend, sets),
+    random,
+    sets.map(({ csid }) => csid),
+  );
 const nameOf = (sets: readonly CipherSet[]): string => sets.map(({ csid }) => csid.toString(16)).join("+");
 
 const u32 = (n: number): Uint8Array => fromHex(n.toString(16).padStart(8, "0")) ?? new Uint8Array(4);

@@ -123,7 +123,7 @@ describe("what a router says of others", () => {
   });
 });
 
-describe("[B54] a stranger", () => {
+describe("a stranger", () => {
   /** What one handshake makes `b` do, as counted calls of primitives; nothing leaves. */
   function work(
     how: "straight" | "by a router",
@@ -169,13 +169,16 @@ describe("[B54] a stranger", () => {
     return counted;
   }
 
-  test.each(["straight", "by a router"] as const)("%s is met with silence and the same work, known or not", (how) => {
-    const unknown = work(how, "wait", "never");
-    expect(unknown.get("beforenm")).toBeGreaterThan(0);
-    expect(work(how, "reject", "never")).toEqual(unknown);
-    // Of who was here before the shared secret is remembered, whatever the application said.
-    expect(work(how, "reject", "before")).toEqual(work(how, "wait", "before"));
-  });
+  test.each(["straight", "by a router"] as const)(
+    "[B54] %s is met with silence and the same work, known or not",
+    (how) => {
+      const unknown = work(how, "wait", "never");
+      expect(unknown.get("beforenm")).toBeGreaterThan(0);
+      expect(work(how, "reject", "never")).toEqual(unknown);
+      // Of who was here before the shared secret is remembered, whatever the application said.
+      expect(work(how, "reject", "before")).toEqual(work(how, "wait", "before"));
+    },
+  );
 });
 
 describe("those who mean no good", () => {
