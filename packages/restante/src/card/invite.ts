@@ -18,7 +18,7 @@ import { type Backend, encodeKeys, type Hashname, hashnameOf, type Keys, parseKe
 import { admissionUri, isStore, parseAdmissionUri, TOKEN_BYTES } from "./admission.ts";
 import { type CacheRef, isName, isUriText, keysText, MAX_CACHES } from "./card.ts";
 import { encodeLink, parseLink, placeOf } from "./link.ts";
-import { ipText, type Path, parseIp, parsePath, pathJson } from "./path.ts";
+import { ipText, isStream, type Path, parseIp, parsePath, pathJson } from "./path.ts";
 
 /** What a first message to somebody needs. */
 export interface Invite {
@@ -27,7 +27,7 @@ export interface Invite {
   readonly hashname: Hashname;
   /** May be empty: then mail goes to the caches alone. */
   readonly paths: readonly Path[];
-  /** With admission URIs of class `invite`; of the paths of each, two at most. */
+  /** With admission URIs of class `invite`; of the paths of each, two at most: one for datagrams and one stream. */
   readonly caches: readonly CacheRef[];
   /** The id of the card that its owner will answer with, 16 bytes. */
   readonly card: Uint8Array;
@@ -39,7 +39,7 @@ export interface Invite {
 /**
  * `link://host:port/?cs3a=...&paths=...&invite=...`. The host is that of the first path with an address; without
  * paths that of a cache, and without any it is empty. With one cache and two paths at most 700 characters. Of the
- * paths of a cache the first two are kept. Throws `RestanteError` "bad-invite" when `parseInvite` would refuse the
+ * paths of a cache two are kept, one for datagrams and one stream if there are both. Throws `RestanteError` "bad-invite" when `parseInvite` would refuse the
  * result, above all when there is neither a path nor a cache.
  */
 export function encodeInvite(invite: Invite): string {
@@ -131,6 +131,14 @@ function parseBody(body: Uint8Array, identify: (keys: Keys) => Hashname): Body |
   return { caches, card, ...(secret === undefined ? {} : { secret }), ...(name === undefined ? {} : { name }) };
 }
 
+/** One for datagrams and one stream where there are both, since a reader may have only one of the transports. */
+function fewest(paths: readonly Path[]): Path[] {
+  const kinds = [paths.find((path) => !isStream(path)), paths.find(isStream)].filter((path) => path !== undefined);
+  const others = paths.filter((path) => !kinds.includes(path));
+  const kept = [...kinds, ...others].slice(0, CACHE_PATHS);
+  return paths.filter((path) => kept.includes(path));
+}
+
 function encodeCache({ hashname, keys, paths, cap, store, uri }: CacheRef): Uint8Array {
   const token = parseAdmissionUri(uri);
   // Almost every URI is nothing but a token, which is much shorter as bytes.
@@ -138,11 +146,8 @@ function encodeCache({ hashname, keys, paths, cap, store, uri }: CacheRef): Uint
   return concat(
     ...list(ascending(keys), ([csid, key]) => concat(Uint8Array.of(csid), sized(key))),
     ...list(
-      paths
-        .map(encodePath)
-        .filter((path) => path !== undefined)
-        .slice(0, CACHE_PATHS),
-      (path) => path,
+      fewest(paths.filter((path) => encodePath(path) !== undefined)),
+      (path) => encodePath(path) ?? new Uint8Array(0),
     ),
     encodeVarint(cap),
     sized(utf8(store === hashname ? "" : store)),
