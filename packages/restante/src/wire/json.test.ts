@@ -57,7 +57,7 @@ describe("what is read", () => {
         const value = parseJson(bytes);
         if (value === undefined) return;
         const json = fromUtf8(bytes) ?? expect.unreachable();
-        expect(plain(value)).toEqual(plain(JSON.parse(json)));
+        expect(plain(value)).toEqual(JSON.parse(json)); // which has two zeros, and tells them apart
       }),
       { numRuns: 3000 },
     );
@@ -65,9 +65,8 @@ describe("what is read", () => {
 
   test.each([
     ["0", 0],
-    ["-0", 0],
-    ["-0.0", 0],
-    ["-0e-5", 0],
+    ["0.0", 0],
+    ["0e-5", 0],
     ["1.5e3", 1500],
     ["1E+2", 100],
     ["9007199254740991", 2 ** 53 - 1],
@@ -78,6 +77,7 @@ describe("what is read", () => {
     ["-9007199254740993", -(2n ** 53n) - 1n],
     ["1e20", 1e20],
     ["5e-324", 5e-324],
+    ["-5e-324", -5e-324],
     ["1e-400", 0],
   ])("of %s is the number %s", (json, value) => {
     expect(parse(json)).toBe(value);
@@ -198,6 +198,15 @@ describe("what is refused", () => {
     expect(parse("1e309")).toBeUndefined();
     expect(parse("-1e999")).toBeUndefined();
   });
+
+  test.each(["-0", "-0.0", "-0e5", "-0.000E-7", "-1e-400", "-2e-324", `-0.${"0".repeat(97)}`])(
+    "a zero with a sign, also the nearest double's: %s",
+    (zero) => {
+      expect(parse(zero)).toBeUndefined();
+      expect(parse(`{"a":[1,{"b":${zero}}]}`)).toBeUndefined();
+      expect(parse(zero.slice(1))).toBe(0);
+    },
+  );
 });
 
 describe("what is written", () => {
@@ -237,7 +246,7 @@ describe("what is written", () => {
         const bytes = encodeJson(v);
         const read = parseJson(bytes);
         if (read === undefined) return expect.unreachable();
-        expect(withoutNegativeZero(read)).toEqual(withoutNegativeZero(v));
+        expect(read).toEqual(withoutNegativeZero(v));
         expect(encodeJson(read)).toEqual(bytes);
       }),
       { numRuns: 500 },
@@ -307,7 +316,7 @@ describe("fields", () => {
 
 /** As JSON.parse would give it: ordinary objects, numbers only. */
 function plain(value: unknown): unknown {
-  return mapLeaves(value, (leaf) => (typeof leaf === "bigint" ? Number(leaf) : withoutNegativeZero(leaf)));
+  return mapLeaves(value, (leaf) => (typeof leaf === "bigint" ? Number(leaf) : leaf));
 }
 
 function withoutNegativeZero(value: unknown): unknown {

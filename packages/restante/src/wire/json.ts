@@ -24,16 +24,16 @@ export interface JsonLimits {
 /**
  * The value that the bytes spell; `undefined` unless all of them are one JSON value in strict UTF-8 within the limits.
  * Refused besides: an object with the same key twice (escapes undone) or with the key `__proto__`, a lone surrogate,
- * a number of more than 100 characters or beyond the range of a double. Never throws.
+ * a number of more than 100 characters, beyond the range of a double, or that would be -0. Never throws.
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): Json | undefined {
   return new Parser(bytes, limits).parse();
 }
 
 /**
- * The shortest JSON for a value, keys in the order of the object, `undefined` fields left out, lone surrogates in texts
- * as U+FFFD. Throws RestanteError "json-value" for NaN, an infinity, and a key that `parseJson` refuses. Limits are
- * not looked at: they are the reader's.
+ * The shortest JSON for a value, keys in the order of the object, `undefined` fields left out, -0 as 0, lone surrogates
+ * in texts as U+FFFD. Throws RestanteError "json-value" for NaN, an infinity, and a key that `parseJson` refuses. Limits
+ * are not looked at: they are the reader's.
  */
 export function encodeJson(value: Json): Uint8Array {
   return utf8(spell(value));
@@ -213,8 +213,9 @@ class Parser {
     if (this.#at - start > MAX_NUMBER_LENGTH) return undefined;
     const spelled = String.fromCharCode(...this.#bytes.subarray(start, this.#at));
     const value = Number(spelled);
+    if (Object.is(value, -0)) return undefined; // some readers have one zero, some two, some none of this spelling
     if (isInteger && !Number.isSafeInteger(value)) return BigInt(spelled);
-    return Number.isFinite(value) ? value + 0 : undefined; // + 0: there is no other zero than 0
+    return Number.isFinite(value) ? value : undefined;
   }
 
   #digits(): number {
