@@ -37,8 +37,9 @@ export function encodePayload(packet: Uint8Array): Uint8Array {
 /**
  * The inner packet that these bytes stand for. `undefined` unless they are a stream of values as compression.md has it:
  * the channel id; then, each at most once and in this order, a byte string, a map, a text, a whole number, a list of those.
- * Refused besides: in a map, values that are neither texts nor whole numbers within 2^53-1, and a key twice; indefinite
- * lengths; numbers in more bytes than they need; text that is not UTF-8. Never throws; takes time in proportion.
+ * Refused besides: in a map, values that are neither texts nor whole numbers within 2^53-1, a key twice, and another
+ * `c`; indefinite lengths; numbers in more bytes than they need; text that is not UTF-8. Never throws; takes time in
+ * proportion.
  */
 export function decodePayload(payload: Uint8Array): Uint8Array | undefined {
   try {
@@ -60,7 +61,7 @@ class Reader {
 
   read(): Uint8Array | undefined {
     const c = integer(this.#tokens.next());
-    if (c === undefined || c < 0 || c > MAX_CHANNEL_ID) return undefined;
+    if (c === undefined || c < 1 || c > MAX_CHANNEL_ID) return undefined;
     let last = -1;
     while (!this.#tokens.done()) {
       const token = this.#tokens.next();
@@ -96,7 +97,7 @@ class Reader {
       const key = string(this.#tokens.next());
       const token = this.#tokens.next();
       const value = string(token) ?? integer(token);
-      if (key === undefined || value === undefined || key === FORBIDDEN_KEY || keys.has(key)) return false;
+      if (key === undefined || value === undefined || FORBIDDEN_KEYS.includes(key) || keys.has(key)) return false;
       keys.add(key);
       this.#head[key] = value;
     }
@@ -138,5 +139,6 @@ function fitsMap(value: Json | undefined): boolean {
 const STRICT = { strict: true, allowIndefinite: false, allowUndefined: false, retainStringBytes: true };
 /** What may follow the channel id. */
 const ORDER: readonly Type[] = [Type.bytes, Type.map, Type.string, Type.uint, Type.array];
-const FORBIDDEN_KEY = "__proto__"; // as in JSON, protocol/lob.md §2
+/** In a map: the first as in JSON, protocol/lob.md §2; and by the second a packet would be of two channels. */
+const FORBIDDEN_KEYS = ["__proto__", "c"];
 const NOTHING = new Uint8Array(0);
