@@ -10,6 +10,7 @@ import {
   CHANCES,
   ELSEWHERE,
   type End,
+  FAR,
   HOME,
   type Kind,
   LAST,
@@ -149,7 +150,7 @@ export function decode(bytes: Uint8Array): World {
 /** How numbers are written: in their order, with their last bit, no further apart than matters. */
 function numbers(world: World): (at: bigint) => number {
   const pairs = new Set<number>([0]);
-  for (const at of atsOf(world)) if (at < TOP) pairs.add(Number(at >> 1n));
+  for (const at of atsOf(world)) if (at < FAR) pairs.add(Number(at >> 1n));
   const sorted = Uint32Array.from(pairs).sort();
   const codes = new Map<number, number>();
   let [former, code] = [0, 0];
@@ -160,7 +161,7 @@ function numbers(world: World): (at: bigint) => number {
   }
   if (2 * code + 1 >= FROM_THE_END) throw new Error("broken invariant: a world speaks of few numbers");
   return (at) => {
-    if (at >= TOP) return 255 - Number(LAST - at);
+    if (at >= FAR) return 255 - Number(LAST - at);
     const number = Number(at);
     return 2 * (codes.get(number >> 1) ?? 0) + (number & 1);
   };
@@ -210,9 +211,7 @@ function bits(...flags: readonly (boolean | undefined)[]): number {
 
 const scratch = new Uint8Array(4096);
 const PAIRS = Number(ROOM / 2n);
-/** From here on numbers are counted from the end. */
-const TOP: bigint = LAST - 2n * ROOM;
-const FROM_THE_END = 240;
+const FROM_THE_END = 240; // codes from here on are of far numbers
 const PRESENT = 1;
 const NEVER = Number.NEGATIVE_INFINITY;
 /** An exchange that nobody can speak for any more. */

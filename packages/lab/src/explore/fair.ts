@@ -74,8 +74,9 @@ export function goOn(start: World, setup: Setup, step: StepFunction, { replays, 
 
   // A fresh wish: who has no link and is not at it tries at once.
   for (const side of SIDES) {
-    const { core } = world.ends[side];
-    if (core?.session === undefined && !core?.own?.isOpen) take(`${side} wants`, (turn) => turn.start(side, [HOME]));
+    const { core, isDead } = world.ends[side];
+    if (!isDead && core?.session === undefined && !core?.own?.isOpen)
+      take(`${side} wants`, (turn) => turn.start(side, [HOME]));
   }
   while (broken === undefined && settled < 2 && !world.ends.some(({ isDead }) => isDead)) {
     const message = queue.shift();

@@ -1,11 +1,11 @@
 /** What must hold in every turn of every world. The law is protocol/exchange.md §9; the names are those used there. */
 import type { handshaking } from "restante/protocol";
-import { type End, LAST, type Message, name, type Side } from "./world.ts";
+import { type End, FAR, LAST, type Message, name, type Side } from "./world.ts";
 
 /** The invariants, and what each says. */
 export const INVARIANTS = {
   growth:
-    "A process has a number above all that its exchange sent and above the saved count, with its end's order bit.",
+    "A process has a number above all that its exchange sent, above the saved count and above all that its end began with before, with its end's order bit.",
   echo: "What is higher than all before is answered under its number, and nothing else is but a resend of that.",
   "one process": "At most one process of an end is under way: besides answers only it and the last echo are sent.",
   approval: "Nothing leaves towards a peer that was not approved.",
@@ -28,20 +28,21 @@ interface Deed {
   /** What it heard, if that was it. */
   readonly message: Message | undefined;
   readonly out: readonly handshaking.HandshakingOut[];
+  /** The end has lost its saved count. */
+  readonly isLost: boolean;
 }
 
 /**
- * The invariants that a deed breaks. `isFooled`: it took for proven what was not, in one of the two known ways: an echo
- * of a number that a former exchange of this end had used too (which a saved count prevents, but for numbers that
- * another's clock pushed up); or, if `isHigherProof`, a second recorded handshake higher than our trial (X34).
+ * The invariants that a deed breaks. `isFooled`: it took for proven what was not, in the one way that is known: an echo of a
+ * number that a former exchange of this end had used too, which the saved count prevents while it is there.
  */
-export function judge(deed: Deed, isHigherProof: boolean): { broken: readonly Invariant[]; isFooled: boolean } {
+export function judge(deed: Deed): { broken: readonly Invariant[]; isFooled: boolean } {
   const broken: Invariant[] = [];
   if (!grows(deed)) broken.push("growth");
   if (!echoes(deed)) broken.push("echo");
   if (!hasOneProcess(deed)) broken.push("one process");
   if (!ends(deed)) broken.push("end of numbers");
-  const adopted = adoption(deed, isHigherProof);
+  const adopted = adoption(deed);
   if (adopted === "unproven") broken.push("recording");
   if (adopted === "return") broken.push("no return");
   return { broken, isFooled: adopted === "fooled" };
@@ -58,9 +59,10 @@ function isAgreed(us: End, them: End): boolean {
   return !us.core.retired.includes(theirs) && (us.core.session !== theirs || them.met === us.life);
 }
 
-function grows({ side, before, after }: Deed): boolean {
+function grows({ side, before, after, isLost }: Deed): boolean {
   const [former, own] = [before.core?.own, after.core?.own];
   if (own === undefined || own.at === former?.at) return true;
+  if (own.at <= before.ever && !isLost && before.ever < FAR) return false;
   return own.at > before.top && own.at > before.count && (own.at & 1n) === BigInt(side) && own.at <= LAST;
 }
 
@@ -94,7 +96,8 @@ function ends({ before, after, message, out }: Deed): boolean {
 }
 
 /** Whether the deed made a session, and what it had for it. */
-function adoption({ before, after, message }: Deed, isHigherProof: boolean): Adoption {
+function adoption(deed: Deed): Adoption {
+  const { before, after, message } = deed;
   const [former, session] = [before.core?.session, after.core?.session];
   if (session === undefined || session === former) return "none";
   if (message === undefined || name(message.life) !== session) return "unproven";
@@ -103,11 +106,14 @@ function adoption({ before, after, message }: Deed, isHigherProof: boolean): Ado
   const isReturn = former !== undefined && !before.isFooled && Number(session) < Number(former);
   if (isMet && !isReturn) return "proven";
   const own = before.core?.own;
-  const at = message.type === "packet" ? 0n : message.at;
-  const isReused = at === own?.at && !before.isFresh;
-  const isHigher = isHigherProof && before.core?.candidate === session && at > (own?.at ?? LAST);
-  if (isReused || isHigher) return "fooled";
+  const isEcho = message.type === "handshake" && message.at === own?.at;
+  if (isEcho && !before.isFresh && mayRepeat(deed, message.at)) return "fooled";
   return isMet ? "return" : "unproven";
+}
+
+/** Whether this end may have begun with this number before: it has lost the count, or none is kept of such numbers. */
+function mayRepeat({ before, isLost }: Deed, at: bigint): boolean {
+  return isLost || (at >= FAR && before.clock < FAR && before.count < FAR);
 }
 
 type Adoption = "none" | "proven" | "fooled" | "unproven" | "return";

@@ -1,6 +1,7 @@
-/** `npm run explore -- [--states N] [--json]`: explores the handshakes of two peers, and says what held where. */
+/** `npm run explore`: explores the handshakes of two peers, and says what held where. */
 import { cpus } from "node:os";
-import { parseArgs } from "node:util";
+import { runTool } from "../command-line.ts";
+import { EXPLORE } from "../tools.ts";
 import { INVARIANTS } from "./invariants.ts";
 import { type Found, search } from "./search.ts";
 import { SETUPS } from "./setups.ts";
@@ -9,13 +10,7 @@ interface Explored extends Found {
   readonly cpuSeconds: number;
 }
 
-function main(args: string[]): number {
-  const asked = read(args);
-  if (asked === undefined) {
-    process.stderr.write("npm run explore -- [--states N] [--json]; N: the most states of each setup\n");
-    return USAGE_ERROR;
-  }
-  const { limit, json } = asked;
+function main(limit: number, json: boolean): number {
   const explored: Explored[] = [];
   for (const setup of SETUPS) {
     const before = process.cpuUsage();
@@ -42,16 +37,6 @@ function main(args: string[]): number {
   return explored.some(({ violation }) => violation !== undefined) ? 1 : 0;
 }
 
-function read(args: string[]): { limit: number; json: boolean } | undefined {
-  try {
-    const { values } = parseArgs({ args, options: { states: { type: "string" }, json: { type: "boolean" } } });
-    const limit = Number(values.states ?? STATES);
-    return Number.isSafeInteger(limit) && limit > 0 ? { limit, json: values.json === true } : undefined;
-  } catch {
-    return undefined; // an option that there is not
-  }
-}
-
 function show({
   setup,
   states,
@@ -69,6 +54,6 @@ function show({
 }
 
 const STATES = 1_000_000;
-const USAGE_ERROR = 2;
+const MOST = 1_000_000_000; // more than any machine holds
 
-process.exitCode = main(process.argv.slice(2));
+await runTool(EXPLORE, (asked) => main(asked.whole("states", 1, MOST) ?? STATES, asked.has("json")));

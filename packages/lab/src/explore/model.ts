@@ -16,6 +16,7 @@ import {
   type Chance,
   ELSEWHERE,
   type End,
+  FAR,
   type HandshakeMessage,
   HOME,
   LAST,
@@ -188,7 +189,7 @@ export class Turn {
 
   forward(side: Side): void {
     const known = [...atsOf({ ends: this.#ends, recording: this.#recording, left: this.#left })];
-    const highest = known.reduce((high, at) => (at > high && at < LAST - 2n * ROOM ? at : high), 0n);
+    const highest = known.reduce((high, at) => (at > high && at < FAR ? at : high), 0n);
     this.#set(side, { clock: even(highest) + ROOM });
   }
 
@@ -220,9 +221,11 @@ export class Turn {
     const order = BigInt(side);
     let count = before.count;
     const nextAt = (above: bigint): bigint => {
-      const next = even(before.clock > count ? before.clock : count + 1n);
-      count = next < LAST ? next + 1n : LAST;
-      return (next > above ? next : even(above + 1n)) | order;
+      const ordinary = even(before.clock > count ? before.clock : count + 1n);
+      const next = ordinary > above ? ordinary : even(above + 1n);
+      const isNear = next < FAR || before.clock >= FAR || count >= FAR;
+      if (next === ordinary || (isNear && this.#setup.counts)) count = next < LAST ? next + 1n : LAST;
+      return next | order;
     };
     const { state, out } = this.#step(before.core, input, now, nextAt);
     if (state === before.core && out.length === 0) return;
@@ -241,7 +244,9 @@ export class Turn {
       ever: isBegun && own.at > before.ever ? own.at : before.ever,
       isFresh: isBegun ? own.at > before.ever : before.isFresh,
     };
-    const verdict = judge({ side, before, after, input, message, out }, this.#setup.isHigherProof);
+    // Since when its numbers may be some that it had before: the count that was saved is gone.
+    const isLost = this.#left.forget[side] < this.#setup.left.forget[side];
+    const verdict = judge({ side, before, after, input, message, out, isLost });
     this.#broken.push(...verdict.broken);
     this.#ends[side] = { ...after, isFooled: before.isFooled || verdict.isFooled };
     for (const effect of out) this.#follow(side, effect, from);

@@ -52,7 +52,7 @@ export interface End {
   readonly ever: bigint;
   /** The process under way has an `at` that no former exchange of this end has used. */
   readonly isFresh: boolean;
-  /** A token was taken for proven that was not, in a way that is known and accepted (see `Invariant`). */
+  /** A token was taken for proven that was not, in the one way that is known and accepted (see `judge`). */
   readonly isFooled: boolean;
 }
 
@@ -81,8 +81,8 @@ export interface Setup {
   readonly left: Budget;
   /** Whether an end that does not want the link asks before it answers. (If not, "approval" must find it.) */
   readonly asks: boolean;
-  /** Whether a handshake still higher under a token on trial is a proof (X34). If not, no recordings ever are. */
-  readonly isHigherProof: boolean;
+  /** Whether numbers that were pushed up by another's clock are counted. (If not, "growth" must find it.) */
+  readonly counts: boolean;
 }
 
 export type Action =
@@ -135,3 +135,5 @@ export const CHANCES: readonly Chance[] = ["start", "timeout", "restart", "forge
 /** How far apart numbers are that have nothing to do with each other. */
 export const ROOM = 6n;
 export const LAST: bigint = 2n ** 64n - 1n;
+/** From here on numbers are further ahead than any clock may be wrong by, but for an end whose own clock is there. */
+export const FAR: bigint = LAST - 2n * ROOM;

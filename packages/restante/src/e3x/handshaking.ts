@@ -3,8 +3,8 @@
  * a token is a name, an `at` a number. The exchange seals, derives keys and sends. protocol/exchange.md §3-4
  *
  * Three rules carry it. Whoever sees a higher `at` echoes it. A remote token counts as proven once its owner has
- * answered something that only a live peer could have seen; a recording cannot (X34). What we began is resent until
- * it is answered, or everything ends after 30 seconds.
+ * answered something that only a live peer could have seen; a recording cannot, and many recordings cannot (X34). What we
+ * began is resent until it is answered, or everything ends after 30 seconds.
  */
 import { assert, type Time } from "../bytes/index.ts";
 import { MAX_AT } from "./handshake.ts";
@@ -154,11 +154,12 @@ function onHigher(former: Handshaking, received: Received, now: Time, nextAt: Ne
   const state: Handshaking = { ...former, high: at, echo };
   const out: HandshakingOut[] = [{ type: "send", at, to: "answer" }];
   if (at === MAX_AT) return over("dead", out);
-  if (token !== state.session && token !== state.candidate) return challenge(state, token, out, now, nextAt);
-  // Our own process has its answer: the remote is alive, on a token that it has proven before or proves so.
+  // A token on trial stays there: that it is higher than our process says nothing, the clock of a dead exchange may have
+  // been ahead of ours. But a live one may have missed our process for its own, so it gets another.
+  if (token !== state.session) return challenge(state, token, out, now, nextAt);
+  // Our own process has its answer: the remote is alive, on the token that it has proven before.
   out.push({ type: "heard", by: "handshake" });
-  const answered: Handshaking = { ...state, own: state.own && { ...state.own, isOpen: false }, candidate: undefined };
-  return token === state.session ? { state: answered, out } : adopt(answered, token, out);
+  return { state: { ...state, own: state.own && { ...state.own, isOpen: false }, candidate: undefined }, out };
 }
 
 /** Not higher, and no echo: more of what is answered already, a resend of it, or something older. */

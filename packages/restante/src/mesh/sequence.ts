@@ -13,18 +13,16 @@ export class Sequence {
   }
 
   /**
-   * An even number above `above`, which with its last bit set is free too: epoch seconds, or as little more as it
-   * takes. What one peer counts up to (`above`) never moves the numbers used for others.
+   * An even number above `above`, which with its last bit set is free too: epoch seconds, or as little more as it takes.
+   * None is given twice, but for those that `above` pushes beyond what a clock can be wrong by: `above` is another's word,
+   * and who could move our numbers at will could use them up.
    */
   next(above: bigint, now: Time): bigint {
     const seconds = BigInt(Math.max(0, Math.floor(now / 1000)));
-    const next = even(seconds > this.#last ? seconds : this.#last + 1n);
-    this.#last = next + 1n;
-    if (this.#last > this.#reserved && this.#last + BLOCK <= MAX) {
-      this.#reserved = this.#last + BLOCK;
-      this.#isSaved = false;
-    }
-    return next > above ? next : even(above + 1n);
+    const ordinary = even(seconds > this.#last ? seconds : this.#last + 1n);
+    const next = ordinary > above ? ordinary : even(above + 1n);
+    if (next === ordinary || next <= this.#horizon(seconds)) this.#count(next + 1n);
+    return next;
   }
 
   /** What must be durable before the numbers given since are used: 8 bytes, big-endian. `undefined`: nothing new. */
@@ -35,6 +33,21 @@ export class Sequence {
     new DataView(value.buffer).setBigUint64(0, this.#reserved);
     return value;
   }
+
+  /** The highest number that others may move ours to. */
+  #horizon(seconds: bigint): bigint {
+    // A clock that is certainly wrong says nothing about theirs.
+    const byClock = seconds < EARLIEST ? WITHOUT_CLOCK : seconds + AHEAD;
+    const byCount = this.#last + STEP;
+    return byClock > byCount ? byClock : byCount;
+  }
+
+  #count(last: bigint): void {
+    this.#last = last;
+    if (last <= this.#reserved || last + BLOCK > MAX) return;
+    this.#reserved = last + BLOCK;
+    this.#isSaved = false;
+  }
 }
 
 function even(number: bigint): bigint {
@@ -44,3 +57,7 @@ function even(number: bigint): bigint {
 const BYTES = 8;
 const MAX = 2n ** 64n - 1n;
 const BLOCK = 4096n; // one save in about an hour of handshakes
+const AHEAD = 2n ** 20n; // seconds: 12 days between two clocks
+const STEP = 16n; // a few handshakes of the other side, where both are ahead of all clocks
+const EARLIEST = 1_577_836_800n; // 2020
+const WITHOUT_CLOCK = 2n ** 31n; // 2038; telehash-c has no more than 32 bits, which this leaves half of
