@@ -10,6 +10,7 @@ test("the paths of the specification are read, extra members left out", () => {
   });
   const tcp6 = { ip: "fe80::bae8:56ff:fe43:3de4", port: 42424, type: "tcp6" };
   expect(parsePath(tcp6)).toEqual(tcp6);
+  expect(parsePath({ type: "ws", url: "ws://[::1]:65535" })).toEqual({ type: "ws", url: "ws://[::1]:65535" });
   expect(parsePath({ type: "ws", url: "wss://example.com/mail" })).toEqual({
     type: "ws",
     url: "wss://example.com/mail",
@@ -76,6 +77,9 @@ test.each([
   { type: "ws", url: "http://example.com/" },
   { type: "ws", url: "ws://user:secret@example.com/" },
   { type: "ws", url: "ws://example.com/#f" },
+  { type: "ws", url: "ws://example.com:0/" },
+  { type: "ws", url: "ws://example.com:65536/" },
+  { type: "ws", url: "wss://[2001:db8::1]:99999/" },
   { type: "ws", url: "ws://example.com/ x" },
   { type: "ws", url: `ws://example.com/${"x".repeat(256)}` },
   { type: "mem", name: "" },

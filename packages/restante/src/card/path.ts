@@ -51,8 +51,8 @@ export function isStream(path: Path): boolean {
  * A path from JSON that someone else wrote. Unknown members are left out; addresses are brought to their one canonical
  * text, so that equal addresses have equal keys.
  * `undefined` for anything else: an unknown type, a host name where an address belongs, an address that is not one
- * machine's (unspecified, multicast, broadcast) or an IPv4 one in IPv6 clothes, port 0, a URL with user information or
- * over 256 characters, a router's URI of other than visible ASCII or over 256 characters. `unix` is never accepted: nobody may make us open sockets of our own machine.
+ * machine's (unspecified, multicast, broadcast) or an IPv4 one in IPv6 clothes, a port beyond 1..65535, a URL with user
+ * information or over 256 characters, a router's URI of other than visible ASCII or over 256 characters. `unix` is never accepted: nobody may make us open sockets of our own machine.
  */
 export function parsePath(json: Json | undefined): Path | undefined {
   const { type, ip, port, url, name, hn, peer, uri, compat } = asObject(json) ?? {};
@@ -69,7 +69,7 @@ export function parsePath(json: Json | undefined): Path | undefined {
       return { type, ip: ipText(address), port, ...(compat === true && { compat }) };
     }
     case "ws":
-      return typeof url === "string" && url.length <= URL_LENGTH && WS_URL.test(url) ? { type, url } : undefined;
+      return typeof url === "string" && isWebSocketUrl(url) ? { type, url } : undefined;
     case "mem":
       return typeof name === "string" && MEM_NAME.test(name) ? { type, name } : undefined;
     case "peer": {
@@ -160,6 +160,12 @@ export function ipText(bytes: Uint8Array): string {
   return `${hex.slice(0, start).join(":")}::${hex.slice(start + length).join(":")}`;
 }
 
+function isWebSocketUrl(url: string): boolean {
+  if (url.length > URL_LENGTH) return false;
+  const [found, port] = WS_URL.exec(url) ?? [];
+  return found !== undefined && (port === undefined || (Number(port) >= 1 && Number(port) <= 65_535));
+}
+
 /** Whether packets to it go to one machine: a card must not make its readers shout at a whole network. */
 function isUnicast(address: Uint8Array): boolean {
   const first = address[0] ?? 0;
@@ -180,6 +186,6 @@ const IPV6_GROUP = /^[0-9a-fA-F]{1,4}$/;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 /** Scheme, host (name, address, or bracketed IPv6), optional port, optional path: no user information, no fragment. */
 const WS_URL =
-  /^wss?:\/\/(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?(?:[/?][a-zA-Z0-9._~!$&'()*+,;=:@/?%-]*)?$/;
+  /^wss?:\/\/(?:[a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::([0-9]{1,5}))?(?:[/?][a-zA-Z0-9._~!$&'()*+,;=:@/?%-]*)?$/;
 const PEER_URI = /^[\x21-\x7e]{1,256}$/;
 const MEM_NAME = /^[a-zA-Z0-9._-]{1,64}$/;
