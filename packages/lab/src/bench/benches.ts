@@ -1,6 +1,7 @@
 /** All that is measured. docs/benches.md says what it means. */
 import { loadNative, loadWasm } from "@restante/node";
 import { type Backend, portable } from "restante/protocol";
+import { boxes } from "./boxes.ts";
 import { cipherSets } from "./cipher-sets.ts";
 import type { Bench } from "./harness.ts";
 import { mail } from "./mail.ts";
@@ -20,6 +21,7 @@ export async function benches(): Promise<Bench[]> {
     ...packets(),
     ...(await stack(native ?? wasm ?? portable)),
     ...sockets(),
+    ...boxes(),
     ...mail(backends),
   ];
 }

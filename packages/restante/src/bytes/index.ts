@@ -5,5 +5,5 @@ export { Deadlines, type Machine, type Random, type Time } from "./machine.ts";
 export { pooled } from "./pool.ts";
 export { encodeVarint, Reader } from "./reader.ts";
 export { siphash } from "./siphash.ts";
-export { shortLived } from "./slab.ts";
+export { shortLived, slabs } from "./slab.ts";
 export { fromBase32, fromBase64url, fromHex, fromUtf8, toBase32, toBase64url, toHex, utf8 } from "./text.ts";

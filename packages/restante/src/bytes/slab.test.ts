@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { shortLived } from "./index.ts";
+import { shortLived, slabs } from "./index.ts";
 
 test("pieces of a slab are zeros, as long as asked for, and share no byte", () => {
   fc.assert(
@@ -17,4 +17,12 @@ test("pieces of a slab are zeros, as long as asked for, and share no byte", () =
     }),
     { numRuns: 20 },
   );
+});
+
+test("a piece keeps no more alive than its slab, and what is longer than a quarter stands alone", () => {
+  const room = slabs(1024);
+  for (const length of [1, 100, 256, 257, 1024, 5000]) {
+    const { buffer } = room(length);
+    expect(buffer.byteLength).toBe(length <= 256 ? 1024 : length);
+  }
 });

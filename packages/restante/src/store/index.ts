@@ -5,6 +5,6 @@ export {
   type BoxOp,
   type BoxStats,
   type BoxStore,
-  memoryBoxStore,
 } from "./boxes.ts";
+export { memoryBoxStore } from "./memory-boxes.ts";
 export { type Change, memoryStore, RECORD_BYTES, type Store } from "./store.ts";

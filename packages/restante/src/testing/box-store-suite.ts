@@ -1,5 +1,5 @@
 /** What every `BoxStore` adapter must do. A plain list: run it with any test runner, ours or yours. protocol/box.md §7 */
-import { assert, equal, fromHex, type Time, toHex } from "../bytes/index.ts";
+import { assert, equal, fromHex, type Time, toBase32, toHex } from "../bytes/index.ts";
 import { BOX_LIMITS, type BoxAnswer, type BoxLimits, type BoxOp, type BoxStore } from "../store/index.ts";
 import { Chance } from "./chance.ts";
 import type { SuiteTest } from "./store-suite.ts";
@@ -17,20 +17,20 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
     }),
     test("an unknown box is dry, an unknown recipient has no boxes", {}, async (desk) => {
       await desk.expect([]);
-      await desk.expect([], { recipient: "bob" });
+      await desk.expect([], { recipient: BOB });
       assert((await desk.list()).length === 0, "no boxes");
     }),
     test("[C57] a box is its recipient's: the same id under another name is another box", {}, async (desk) => {
       await desk.put(message(1, 300));
-      await desk.expect([], { recipient: "bob" });
-      await desk.ask({ type: "clear", op: 0, recipient: "bob", box: BOX });
-      await desk.ask({ type: "remove", op: 0, recipient: "bob", box: BOX, id: id(1) });
+      await desk.expect([], { recipient: BOB });
+      await desk.ask({ type: "clear", op: 0, recipient: BOB, box: BOX });
+      await desk.ask({ type: "remove", op: 0, recipient: BOB, box: BOX, id: id(1) });
       await desk.expect([1]);
     }),
     test("gained tells of new messages, and whether the box was empty", {}, async (desk) => {
       assert((await desk.put(message(1, 300))) === "first", "into an empty box");
       assert((await desk.put(message(2, 300))) === "more", "into a box that holds one");
-      await desk.ask({ type: "clear", op: 0, recipient: "alice", box: BOX });
+      await desk.ask({ type: "clear", op: 0, recipient: ALICE, box: BOX });
       assert((await desk.put(message(3, 300))) === "first", "empty again");
     }),
     test("[X31] the same bytes again keep their place, tell nobody, and refresh their time", {}, async (desk) => {
@@ -48,13 +48,13 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       await desk.put({ ...message(2, 300), id: id(1) });
       await desk.put(message(3, 300));
       await desk.expect([1, 2, 3]);
-      await desk.ask({ type: "remove", op: 0, recipient: "alice", box: BOX, id: id(1) });
+      await desk.ask({ type: "remove", op: 0, recipient: ALICE, box: BOX, id: id(1) });
       await desk.expect([3]);
     }),
     test("[C38] clear empties one box and no other", {}, async (desk) => {
       await desk.put(message(1, 300));
       await desk.put({ ...message(2, 300), box: box(2) });
-      await desk.ask({ type: "clear", op: 0, recipient: "alice", box: BOX });
+      await desk.ask({ type: "clear", op: 0, recipient: ALICE, box: BOX });
       await desk.expect([]);
       await desk.expect([2], { box: box(2) });
       assert((await desk.list()).join() === box(2), "listed without the empty one");
@@ -97,13 +97,13 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       await desk.expect([3, 4, 6, 7]);
     }),
     test("[X17] a recipient at quota loses its oldest messages, nobody else's", { recipient: 6000 }, async (desk) => {
-      await desk.put({ ...message(9, 2000), recipient: "bob" });
+      await desk.put({ ...message(9, 2000), recipient: BOB });
       for (const n of [1, 2, 3]) await desk.put({ ...message(n, 2000), box: box(n) });
       await desk.put({ ...message(4, 3000), box: box(3) });
       await desk.expect([], { box: box(1) });
       await desk.expect([], { box: box(2) });
       await desk.expect([3, 4], { box: box(3) });
-      await desk.expect([9], { recipient: "bob" });
+      await desk.expect([9], { recipient: BOB });
     }),
     test(
       "[C42] [X39] the newest small message of each box survives a flood from its own sender and from others",
@@ -155,9 +155,9 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       assert((await desk.put(message(1, 1500))) === "none", "the same message by another token is the same");
       await desk.expect([1, 2, 3]);
       assert((await desk.list()).join() === BOX, "listed once");
-      await desk.ask({ type: "remove", op: 0, recipient: "alice", box: BOX, id: id(3) });
+      await desk.ask({ type: "remove", op: 0, recipient: ALICE, box: BOX, id: id(3) });
       await desk.expect([1, 2]);
-      await desk.ask({ type: "clear", op: 0, recipient: "alice", box: BOX });
+      await desk.ask({ type: "clear", op: 0, recipient: ALICE, box: BOX });
       await desk.expect([]);
     }),
     test("the number of boxes of a recipient is bounded", { boxes: 3 }, async (desk) => {
@@ -168,10 +168,11 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       await desk.expect([2, 6], { box: box(2) });
     }),
     test("memory is bounded in all, and comes back", { total: 64 * 1024 }, async (desk) => {
-      for (let n = 1; n <= 200; n++) await desk.put({ ...message(n, 700), recipient: `r${n % 20}`, box: box(n % 7) });
+      for (let n = 1; n <= 200; n++) await desk.put({ ...message(n, 700), recipient: person(n % 20), box: box(n % 7) });
       assert(desk.store.stats().memory <= 64 * 1024, "within the bound");
       assert(desk.store.stats().messages > 20, "and put to use");
-      for (let n = 1; n <= 200; n++) await desk.ask({ type: "clear", op: 0, recipient: `r${n % 20}`, box: box(n % 7) });
+      for (let n = 1; n <= 200; n++)
+        await desk.ask({ type: "clear", op: 0, recipient: person(n % 20), box: box(n % 7) });
       const { messages, bytes, memory, boxes, recipients } = desk.store.stats();
       assert(messages + bytes + memory + boxes + recipients === 0, "nothing is left");
     }),
@@ -180,18 +181,67 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       const first = await desk.read(0);
       assert(first?.n === 1, "the first");
       for (let n = 1; n <= 100; n++)
-        if (n % 10 !== 0) await desk.ask({ type: "remove", op: 0, recipient: "alice", box: BOX, id: id(n) });
+        if (n % 10 !== 0) await desk.ask({ type: "remove", op: 0, recipient: ALICE, box: BOX, id: id(n) });
       const second = await desk.read(first.cursor);
       assert(second?.n === 10, "the next that is left");
       await desk.put(message(121, 200));
-      await desk.ask({ type: "remove", op: 0, recipient: "alice", box: BOX, id: id(10) });
+      await desk.ask({ type: "remove", op: 0, recipient: ALICE, box: BOX, id: id(10) });
       assert((await desk.read(second.cursor))?.n === 20, "and the next");
     }),
     test("[C6] what was handed out is a copy, and later removal does not reach it", {}, async (desk) => {
       await desk.put(message(1, 300));
       const copy = await desk.read(0);
-      await desk.ask({ type: "clear", op: 0, recipient: "alice", box: BOX });
+      await desk.ask({ type: "clear", op: 0, recipient: ALICE, box: BOX });
       assert(copy !== undefined && equal(copy.bytes, payload(1, 300)), "as it was");
+    }),
+    test("every length comes back byte for byte", {}, async (desk) => {
+      const lengths = [2, 15, 16, 17, 127, 128, 129, 1023, 1024, 1025, 4096, 4097, 32_768, 65_535, 65_536];
+      for (const [i, length] of lengths.entries()) await desk.put(message(i, length));
+      for (let i = 0, next = await desk.read(0); i < lengths.length; i++, next = await desk.read(next?.cursor ?? 0))
+        assert(next?.n === i && next.bytes.length === lengths[i], `the message of ${lengths[i]} bytes`);
+    }),
+    test("[X16] ids that meet on purpose: many messages under one id, in many boxes", {}, async (desk) => {
+      for (let n = 1; n <= 60; n++) await desk.put({ ...message(n, 300), id: id(1), box: box(n % 3) });
+      for (let n = 1; n <= 60; n++)
+        assert((await desk.put({ ...message(n, 300), id: id(1), box: box(n % 3) })) === "none", "each is known");
+      await desk.ask({ type: "remove", op: 0, recipient: ALICE, box: box(1), id: id(1) });
+      await desk.expect([], { box: box(1) });
+      for (const rest of [0, 2])
+        await desk.expect(
+          Array.from({ length: 60 }, (_, i) => i + 1).filter((n) => n % 3 === rest),
+          { box: box(rest) },
+        );
+    }),
+    test("what is left after thousands came and went is unchanged and in order", {}, async (desk) => {
+      const chance = new Chance(9);
+      const boxes = Array.from({ length: 12 }, (_, i) => ({ recipient: i % 2 ? ALICE : BOB, box: box(i), left: [0] }));
+      for (const at of boxes) at.left = [];
+      for (let n = 1; n <= 3000; n++) {
+        const at = chance.pick(boxes);
+        const { recipient, box: name, left } = at;
+        await desk.put({ ...message(n, chance.pick([130, 300, 300, 700, 2000])), recipient, box: name });
+        left.push(n);
+        if (n < 1500 ? chance.happens(0.3) : chance.happens(0.9)) {
+          const gone = chance.pick(left);
+          await desk.ask({ type: "remove", op: 0, recipient, box: name, id: id(gone) });
+          at.left = left.filter((one) => one !== gone);
+        }
+        if (!chance.happens(0.003)) continue;
+        await desk.ask({ type: "clear", op: 0, recipient, box: name });
+        at.left = [];
+      }
+      for (const { left, ...where } of boxes) await desk.expect(left, where);
+    }),
+    test("a clock that goes back loses nothing, and one that leaps ahead leaves nothing", {}, async (desk) => {
+      await desk.put({ ...message(1, 300), expires: NOW + 1000 });
+      desk.now = NOW - 1e9;
+      await desk.put({ ...message(2, 300), expires: desk.now + 1000 });
+      await desk.expect([1, 2]);
+      desk.now = NOW - 1e9 + 1000;
+      await desk.expect([1]);
+      desk.now = NOW + 1e12;
+      await desk.expect([]);
+      assert(desk.store.stats().messages === 0, "nothing is left");
     }),
     ...Array.from({ length: 6 }, (_, seed) =>
       test(`[C41] [C42] [X17] a thousand random turns do what the rules say (${seed})`, MODEL, (desk) =>
@@ -232,7 +282,7 @@ class Desk {
     return "none";
   }
 
-  async list(recipient = "alice"): Promise<string[]> {
+  async list(recipient = ALICE): Promise<string[]> {
     const [answer] = await this.ask({ type: "list", op: this.#op++, recipient });
     assert(answer?.type === "list", "a list");
     return [...answer.boxes];
@@ -242,7 +292,7 @@ class Desk {
     after: number,
     where: Where = {},
   ): Promise<{ n: number; id: string; bytes: Uint8Array; cursor: number } | undefined> {
-    const { recipient = "alice", box: name = BOX } = where;
+    const { recipient = ALICE, box: name = BOX } = where;
     const [answer] = await this.ask({ type: "read", op: this.#op++, recipient, box: name, after });
     if (answer?.type === "dry") return undefined;
     assert(answer?.type === "message" && answer.cursor > after, "a message, further on");
@@ -326,7 +376,7 @@ async function compare(desk: Desk, seed: number): Promise<void> {
   for (let n = 1; n <= 1000; n++) {
     desk.now += chance.between(0, 50);
     model.expire(desk.now);
-    const where = { recipient: chance.pick(["alice", "bob"]), box: box(chance.between(1, 6)) };
+    const where = { recipient: chance.pick([ALICE, BOB]), box: box(chance.between(1, 6)) };
     const old = chance.happens(0.2)
       ? model.messages[chance.between(0, Math.max(0, model.messages.length - 1))]
       : undefined;
@@ -352,7 +402,7 @@ async function compare(desk: Desk, seed: number): Promise<void> {
       await desk.ask({ type: "clear", op: 0, ...where });
       model.messages = model.messages.filter((one) => !isIn(one, where));
     }
-    for (const recipient of ["alice", "bob"]) {
+    for (const recipient of [ALICE, BOB]) {
       const boxes = model.boxes(recipient);
       assert((await desk.list(recipient)).sort().join() === [...boxes].sort().join(), `the boxes in turn ${n}`);
       for (const name of boxes) {
@@ -378,7 +428,7 @@ function isIn(one: Where, other: Where): boolean {
 
 /** Message number `n`, of this many bytes (2 at least). */
 function message(n: number, length: number): Put {
-  return { recipient: "alice", box: BOX, id: id(n), bytes: payload(n, length), expires: NOW + 1e8, class: "contact" };
+  return { recipient: ALICE, box: BOX, id: id(n), bytes: payload(n, length), expires: NOW + 1e8, class: "contact" };
 }
 
 function payload(n: number, length: number): Uint8Array {
@@ -386,6 +436,10 @@ function payload(n: number, length: number): Uint8Array {
   bytes[0] = n >> 8;
   bytes[1] = n & 255;
   return bytes;
+}
+
+function person(n: number): string {
+  return toBase32(new Uint8Array(32).fill(n));
 }
 
 function box(n: number): string {
@@ -398,6 +452,7 @@ function id(n: number): string {
 
 const NOW: Time = 1_800_000_000_000;
 const BOX = box(0);
+const [ALICE, BOB]: readonly [string, string] = [person(0xa1), person(0xb0)];
 const FLOOD: Partial<BoxLimits> = { box: 8000, recipient: 16_000 };
 const STRANGERS: Partial<BoxLimits> = { strangers: 12_000 };
 const MODEL: Partial<BoxLimits> = {

@@ -1,0 +1,122 @@
+/**
+ * The messages of a box in the order in which they came: a search tree by serial whose shape is drawn by lot (a treap, Seidel
+ * and Aragon 1996). Two words in each message, and every operation takes O(log n) steps on average, whatever was removed.
+ * A tree is its root; 0 is the empty one.
+ */
+import { LEFT, RIGHT, type Slots } from "./slots.ts";
+
+export class OrderTree {
+  readonly #slots: Slots;
+  readonly #salt: number;
+
+  /** `salt` (32 bits) is for nobody to know: with it one could leave over what makes a bad tree. */
+  constructor(slots: Slots, salt: number) {
+    this.#slots = slots;
+    this.#salt = salt;
+  }
+
+  first(root: number): number {
+    let at = root;
+    for (let next = at; next !== 0; next = this.#slots.get(next, LEFT)) at = next;
+    return at;
+  }
+
+  last(root: number): number {
+    let at = root;
+    for (let next = at; next !== 0; next = this.#slots.get(next, RIGHT)) at = next;
+    return at;
+  }
+
+  /** All messages, in no order. */
+  all(root: number): number[] {
+    const found = root === 0 ? [] : [root];
+    for (let i = 0; i < found.length; i++)
+      for (const side of [LEFT, RIGHT]) {
+        const next = this.#slots.get(found[i] ?? 0, side);
+        if (next !== 0) found.push(next);
+      }
+    return found;
+  }
+
+  /** The first message after this serial. */
+  after(root: number, serial: number): number {
+    let found = 0;
+    for (let at = root; at !== 0; ) {
+      const isAfter = this.#slots.serial(at) > serial;
+      if (isAfter) found = at;
+      at = this.#slots.get(at, isAfter ? LEFT : RIGHT);
+    }
+    return found;
+  }
+
+  /** Adds a message that is newer than all in the tree, and gives the new root. */
+  append(root: number, message: number): number {
+    const weight = this.#weight(message);
+    let above = 0;
+    let at = root;
+    while (at !== 0 && this.#weight(at) >= weight) {
+      above = at;
+      at = this.#slots.get(at, RIGHT);
+    }
+    this.#slots.set(message, LEFT, at);
+    this.#slots.set(message, RIGHT, 0);
+    if (above === 0) return message;
+    this.#slots.set(above, RIGHT, message);
+    return root;
+  }
+
+  /** Takes a message out that is there, and gives the new root. */
+  remove(root: number, message: number): number {
+    const rest = this.#join(this.#slots.get(message, LEFT), this.#slots.get(message, RIGHT));
+    return this.#swap(root, message, this.#slots.serial(message), rest);
+  }
+
+  /** The message `from` goes by another number now. Gives the new root. */
+  renumber(root: number, from: number, to: number): number {
+    return this.#swap(root, from, this.#slots.serial(to), to);
+  }
+
+  /** Puts `other` where the link to `message` is. */
+  #swap(root: number, message: number, serial: number, other: number): number {
+    if (root === message) return other;
+    for (let at = root; ; ) {
+      const side = serial < this.#slots.serial(at) ? LEFT : RIGHT;
+      const next = this.#slots.get(at, side);
+      if (next === message) {
+        this.#slots.set(at, side, other);
+        return root;
+      }
+      at = next;
+    }
+  }
+
+  /** One tree of two, of which the first has the older messages. */
+  #join(older: number, newer: number): number {
+    let [left, right] = [older, newer];
+    let root = 0;
+    let above = 0;
+    let side: typeof LEFT | typeof RIGHT = LEFT;
+    while (left !== 0 && right !== 0) {
+      const isLeft = this.#weight(left) >= this.#weight(right);
+      const at = isLeft ? left : right;
+      if (above === 0) root = at;
+      else this.#slots.set(above, side, at);
+      above = at;
+      side = isLeft ? RIGHT : LEFT;
+      if (isLeft) left = this.#slots.get(left, RIGHT);
+      else right = this.#slots.get(right, LEFT);
+    }
+    const rest = left === 0 ? right : left;
+    if (above === 0) return rest;
+    this.#slots.set(above, side, rest);
+    return root;
+  }
+
+  /** The lot of a message: the heavier stands above. The finish of MurmurHash3 on its salted serial. */
+  #weight(message: number): number {
+    let lot = this.#slots.serialLow(message) ^ this.#salt;
+    lot = Math.imul(lot ^ (lot >>> 16), 0x85ebca6b);
+    lot = Math.imul(lot ^ (lot >>> 13), 0xc2b2ae35);
+    return lot ^ (lot >>> 16);
+  }
+}

@@ -1,0 +1,235 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { equal } from "../../bytes/index.ts";
+import { Chance } from "../../testing/chance.ts";
+import { EvictHeap } from "./evict-heap.ts";
+import { Expiries, NEVER } from "./expiries.ts";
+import { HashIndex } from "./hash-index.ts";
+import { OrderTree } from "./order-tree.ts";
+import { Records } from "./records.ts";
+import { MAX_MESSAGE, messageMemory, Slots } from "./slots.ts";
+
+const MIB = 1024 * 1024;
+
+describe("slots", () => {
+  test("every length comes back as it was, with its serial and what was set", () => {
+    const slots = new Slots();
+    const lengths = [1, 15, 16, 17, 127, 128, 129, 144, 145, 255, 256, 257, 1023, 1024, 1025, 65_535, 65_536, 65_537];
+    lengths.push(MAX_MESSAGE - 1, MAX_MESSAGE);
+    const messages = lengths.map((length, i) => slots.take(new Uint8Array(length).fill(i + 1), 2 ** 40 + i, 5));
+    for (const [i, message] of messages.entries()) {
+      for (let field = 0; field < 6; field++) slots.set(message, field, 2 ** 32 - 1 - field);
+      expect(slots.length(message)).toBe(lengths[i]);
+      expect(slots.serial(message)).toBe(2 ** 40 + i);
+      expect(equal(slots.copy(message), new Uint8Array(lengths[i] ?? 0).fill(i + 1))).toBe(true);
+      for (let field = 0; field < 6; field++) expect(slots.get(message, field)).toBe(2 ** 32 - 1 - field);
+    }
+    expect(new Set(messages).size).toBe(lengths.length);
+  });
+
+  test("a slot has at most an eighth more than the message, from 129 bytes on", () => {
+    const overhead = messageMemory(128) - 128;
+    for (let length = 129; length <= 70_000; length++) {
+      const room = messageMemory(length) - overhead;
+      if (room < length || room > length * 1.125) expect.unreachable(`${length} bytes lie in ${room}`);
+    }
+  });
+
+  test("a day of random deposits and removals leaves no holes: memory follows what is kept, up and down", () => {
+    const slots = new Slots();
+    const chance = new Chance(5);
+    const MINUTE = 60_000;
+    const lengths = [180, 256, 700, 1023, 2048, 4096, 8192, 16_384, 65_536];
+    const kept: number[] = [];
+    const places = new Map<number, number>();
+    let [bytes, peak] = [0, 0];
+    const drop = (message: number): void => {
+      const at = places.get(message) ?? -1;
+      bytes -= slots.length(message);
+      const moved = slots.drop(message);
+      const last = kept.pop() ?? 0;
+      if (last !== message) {
+        kept[at] = last;
+        places.set(last, at);
+      }
+      places.delete(message);
+      if (moved === 0) return;
+      const place = places.get(moved) ?? -1;
+      places.delete(moved);
+      places.set(message, place);
+      kept[place] = message;
+    };
+    for (let now = 0; now < 24 * 60 * MINUTE; now += MINUTE) {
+      for (let due = slots.due(now); due !== 0; due = slots.due(now)) drop(due);
+      const isRush = now > 8 * 60 * MINUTE && now < 10 * 60 * MINUTE;
+      for (let n = 0; n < (isRush ? 60 : 4); n++) {
+        const length = chance.happens(0.3) ? chance.between(1, 3000) : chance.pick(lengths);
+        const message = slots.take(new Uint8Array(length), now, now + chance.between(1, 600) * MINUTE);
+        bytes += length;
+        places.set(message, kept.length);
+        kept.push(message);
+        if (chance.happens(0.5)) drop(chance.pick(kept));
+      }
+      // Half a slab for each of the sizes, at most, and two for what is on its way out.
+      expect(slots.held()).toBeLessThan(1.2 * (bytes + 48 * kept.length) + 9 * MIB);
+      peak = Math.max(peak, slots.held());
+    }
+    expect(peak).toBeGreaterThan(2 * slots.held());
+    while (kept.length > 0) drop(chance.pick(kept));
+    expect(slots.held()).toBe(0);
+  });
+});
+
+test("the earliest of many times is found, whatever is set, moved and taken away", () => {
+  const turn = fc.tuple(fc.nat(9000), fc.oneof(fc.nat(50), fc.constant(NEVER), fc.constant(2 ** 40 + 7)));
+  fc.assert(
+    fc.property(fc.array(turn, { maxLength: 200 }), fc.nat(9000), (turns, end) => {
+      const expiries = new Expiries();
+      const times = new Map<number, number>();
+      const check = (): void => {
+        const earliest = Math.min(NEVER, ...times.values());
+        expect(expiries.next()).toBe(earliest);
+        if (earliest < NEVER) expect(times.get(expiries.first())).toBe(earliest);
+      };
+      for (const [place, time] of turns) {
+        expiries.set(place, time);
+        if (time === NEVER) times.delete(place);
+        else times.set(place, time);
+        expect(expiries.get(place)).toBe(time);
+        check();
+      }
+      for (const place of times.keys()) {
+        if (place < end) continue;
+        expiries.set(place, NEVER);
+        times.delete(place);
+      }
+      expiries.trim(end);
+      check();
+      expiries.set(end, 3);
+      times.set(end, 3);
+      check();
+    }),
+  );
+});
+
+test("an index finds what was added and not removed, at any size, although all hashes are one", () => {
+  for (const spread of [2 ** 32, 16, 1]) {
+    const chance = new Chance(spread % 1000);
+    const next: number[] = [];
+    const hash = (item: number): number => Math.imul(item, 0x9e3779b1) % spread;
+    const index = new HashIndex(2, {
+      next: (item) => next[item] ?? 0,
+      setNext: (item, to) => {
+        next[item] = to;
+      },
+      hash,
+    });
+    const all = new Set<number>();
+    const finds = (item: number): boolean => {
+      let at = index.first(hash(item));
+      while (at !== 0 && at !== item) at = next[at] ?? 0;
+      return at === item;
+    };
+    const most = spread === 2 ** 32 ? 6000 : 300;
+    for (let turn = 0; turn < 3 * most; turn++) {
+      const item = chance.between(1, most);
+      const isThere = all.has(item);
+      expect(finds(item)).toBe(isThere);
+      if (isThere && (turn > 2 * most || chance.happens(0.3))) {
+        index.remove(hash(item), item);
+        all.delete(item);
+      } else if (!isThere && turn < 2 * most) {
+        index.add(hash(item), item);
+        all.add(item);
+      }
+    }
+    for (const item of all) {
+      expect(finds(item)).toBe(true);
+      index.remove(hash(item), item);
+      expect(finds(item)).toBe(false);
+    }
+  }
+});
+
+test("records keep their numbers, begin as zeros, and are found by nobody once they are dropped", () => {
+  const records = new Records(3);
+  const chance = new Chance(2);
+  const kept = new Map<number, number>();
+  for (let turn = 0; turn < 8000; turn++) {
+    if (chance.happens(turn < 4000 ? 0.7 : 0.3)) {
+      const record = records.take();
+      expect(record > 0 && !kept.has(record)).toBe(true);
+      expect([0, 1, 2].map((field) => records.get(record, field))).toEqual([0, 0, 0]);
+      for (let field = 0; field < 3; field++) records.set(record, field, turn + field);
+      kept.set(record, turn);
+    } else if (kept.size > 0) {
+      const record = chance.pick([...kept.keys()].slice(0, 50));
+      expect([0, 1, 2].map((field) => records.get(record, field) - field)).toEqual(Array(3).fill(kept.get(record)));
+      records.drop(record);
+      kept.delete(record);
+    }
+  }
+  for (const [record, turn] of kept) expect(records.get(record, 2)).toBe(turn + 2);
+});
+
+test("a tree has its messages in the order they came, and stays flat whatever was removed", () => {
+  const slots = new Slots();
+  let steps = 0;
+  const counted = new Proxy(slots, {
+    get(target, key) {
+      if (key === "get") steps++;
+      const value = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const tree = new OrderTree(counted, 0x12345678);
+  const chance = new Chance(3);
+  let root = 0;
+  let list: number[] = [];
+  for (let serial = 1; serial <= 4000; serial++) {
+    const message = slots.take(Uint8Array.of(1), serial, 1);
+    root = tree.append(root, message);
+    list.push(message);
+    if (!chance.happens(0.4)) continue;
+    const gone = chance.pick(list);
+    root = tree.remove(root, gone);
+    list = list.filter((one) => one !== gone);
+  }
+  expect(tree.all(root).sort((a, b) => a - b)).toEqual(list);
+  expect([tree.first(root), tree.last(root)]).toEqual([list[0], list.at(-1)]);
+  steps = 0;
+  for (const [i, message] of list.entries()) expect(tree.after(root, slots.serial(message))).toBe(list[i + 1] ?? 0);
+  expect(steps / list.length).toBeLessThan(40);
+  expect(tree.after(root, 0)).toBe(list[0]);
+});
+
+test("a heap has the least on top, and gives all of it once", () => {
+  const turns = fc.array(fc.tuple(fc.boolean(), fc.nat(1000)), { maxLength: 200 });
+  fc.assert(
+    fc.property(turns, (all) => {
+      const records = new Records(4);
+      const heap = new EvictHeap(records, { child: 1, next: 2, before: 3 }, (record) => records.get(record, 0));
+      const kept: number[] = [];
+      let root = 0;
+      for (const [isNew, n] of all) {
+        if (isNew || kept.length === 0) {
+          const record = records.take();
+          records.set(record, 0, n);
+          root = heap.add(root, record);
+          kept.push(record);
+        } else {
+          const [record = 0] = kept.splice(n % kept.length, 1);
+          root = heap.remove(root, record);
+          if (n % 3 === 0) {
+            records.set(record, 0, 1000 - n); // its key changes while it is outside
+            root = heap.add(root, record);
+            kept.push(record);
+          } else records.drop(record);
+        }
+        const keys = kept.map((record) => records.get(record, 0));
+        expect(root === 0 ? undefined : records.get(root, 0)).toBe(keys.length === 0 ? undefined : Math.min(...keys));
+        expect([...heap.each(root)].sort((a, b) => a - b)).toEqual([...kept].sort((a, b) => a - b));
+      }
+    }),
+  );
+});
