@@ -17,7 +17,7 @@ const contact = text(256);
 
 /** POST /v1/invites */
 export const inviteBody = z.strictObject({ once: z.boolean().optional() });
-/** POST /v1/contacts, POST /v1/caches */
+/** POST /v1/contacts, POST /v1/caches, POST /v1/invites/close */
 export const linkBody = z.strictObject({ link: text(16_384) });
 /** POST /v1/messages. `expires`: milliseconds since 1970. */
 export const textBody = z.strictObject({
@@ -55,7 +55,7 @@ export interface MessageInfo {
   readonly time: number;
   readonly received: number;
   readonly kind: string;
-  /** Its security label; "static": whoever steals our key opens a recording of it. */
+  /** Its security label. "static": whoever steals our key opens a recording of it; "forward": not once it was delivered and answered. */
   readonly suite?: string;
   /** Of kind "text". */
   readonly text?: string;
@@ -127,6 +127,11 @@ export interface JoinedInfo {
   readonly quota: number;
   /** Bytes it holds of one sender at most. */
   readonly cap: number;
+}
+export interface LeftInfo {
+  readonly cache: Hashname;
+  /** How many caches are still ours. */
+  readonly others: number;
 }
 
 /** The most messages in one answer. */

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Random, utf8 } from "../bytes/index.ts";
 import { createCrypto, createIdentity, portable } from "../crypto/index.ts";
-import { encodePacket } from "../wire/index.ts";
+import { encodePacket, type Json, type JsonObject, parsePacket } from "../wire/index.ts";
 import { type Acknowledgement, type AckReport, AckView, encodeAck, parseAck } from "./acknowledgement.ts";
 import { PARTS_LIMIT, RANGES_LIMIT, SEQ_LIMIT } from "./constants.ts";
 import { encodeCommonHead, messageKind, parsePart } from "./inner.ts";
@@ -229,7 +229,7 @@ test("a state too large for 2 KiB takes the next class that holds it, whole", ()
 });
 
 test("an acknowledgement that is not exactly as it should be is refused", () => {
-  const head = { ...encodeCommonHead({ type: "ack", from, to }), by: BY, epoch: OWN, floor: 1 };
+  const head = { ...encodeCommonHead({ type: "ack", suite: "static", from, to }), by: BY, epoch: OWN, floor: 1 };
   const report = (bytes: number[]) => {
     const body = Uint8Array.from([1, ...Array(7).fill(0), 0xe0, ...bytes]);
     return parseAck(encodePacket({ ...head, len: body.length - 0 }, body));
@@ -276,16 +276,47 @@ test("an acknowledgement that is not exactly as it should be is refused", () => 
   expect(parseAck(encodePacket({ ...head, len: 1 }, Uint8Array.of(0, 0, 1)))).toBeUndefined(); // dirty padding
 });
 
+test("forward keys travel with an acknowledgement, and make it no larger; what is no list of keys is refused", () => {
+  const key = (n: number): string => n.toString(16).padStart(2, "0").repeat(32);
+  const id = (n: number): string => key(n).slice(0, 16);
+  const ring = "0123456789abcdef";
+  const four = [1, 2, 3, 4];
+  const state = { ...ack([]), keys: { ring, turn: 2 ** 48, keys: four.map(key) }, uses: four.map(id) };
+  const inner = encode(state);
+  expect(inner.length + overhead).toBe(2048);
+  expect(parseAck(inner)).toEqual({ ...state, from, to });
+  const packet = parsePacket(inner) ?? expect.fail();
+  const altered = (fields: JsonObject) => parseAck(encodePacket({ ...packet.json, ...fields }, packet.body));
+  expect(altered({ crit: ["keys", "uses"] })).toBeDefined();
+  expect(altered({ keys: undefined, uses: undefined })).toEqual({ ...ack([]), from, to });
+  const keys = { ring, turn: 1, list: [key(1)] };
+  expect(altered({ keys, uses: [id(7)] })).toMatchObject({ keys: { turn: 1, keys: [key(1)] }, uses: [id(7)] });
+  expect(altered({ keys: { ...keys, later: 1 } })).toBeDefined();
+  const badLists = [undefined, null, key(1), [], [1], [key(1), 1], [key(1), key(1)], [...four, 5].map(key), [id(1)]];
+  const badKeys = [
+    ...[null, 7, "x", [], [key(1)], {}],
+    ...badLists.map((list) => ({ ...keys, list: list as Json })),
+    { ...keys, list: [key(1), `${id(1)}${key(2).slice(16)}`] }, // another key with the same id
+    { ...keys, list: [key(171).toUpperCase()] },
+    ...[undefined, 0, -1, 1.5, "1", 2 ** 48 + 1].map((turn) => ({ ...keys, turn })),
+    ...[undefined, 1, ring.slice(2), ring.toUpperCase()].map((name) => ({ ...keys, ring: name })),
+  ];
+  for (const each of badKeys) expect(altered({ keys: each as Json }), JSON.stringify(each)).toBeUndefined();
+  const badUses = [null, {}, id(1), [], [1], [id(1), id(1)], [...four, 5].map(id), [key(1)], [id(171).toUpperCase()]];
+  for (const uses of badUses) expect(altered({ uses: uses as Json }), JSON.stringify(uses)).toBeUndefined();
+});
+
 test("damaged acknowledgements and states never throw", () => {
   const numbering = new Numbering();
   for (let seq = 1; seq < 40; seq += 2) numbering.commit(E, seq, seq % 3, seq % 3 === 0 ? 1 : PARTS_LIMIT);
-  const inner = encode(ack(numbering.report()));
+  const keys = { ring: OWN, turn: 3, keys: ["ab".repeat(32), "cd".repeat(32)] };
+  const inner = encode({ ...ack(numbering.report()), keys, uses: ["ef".repeat(8)] });
   const view = new AckView();
   view.merge(ack(numbering.report()));
   view.lower(E, 4);
   const state = view.encode();
   fc.assert(
-    fc.property(fc.nat(400), fc.nat(state.length - 1), fc.integer({ min: 1, max: 255 }), (at, at2, flip) => {
+    fc.property(fc.nat(600), fc.nat(state.length - 1), fc.integer({ min: 1, max: 255 }), (at, at2, flip) => {
       const bytes = inner.slice();
       bytes[at] = (bytes[at] ?? 0) ^ flip;
       const parsed = parseAck(bytes);

@@ -4,7 +4,7 @@
  */
 import { assert, concat, encodeVarint, fromHex, Reader, toHex } from "../bytes/index.ts";
 import type { Crypto, Hashname } from "../crypto/index.ts";
-import { encodePacket, parsePacket, text, uint } from "../wire/index.ts";
+import { encodePacket, isObject, type Json, type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
 import {
   ACK_EPOCHS,
   ACK_UNFINISHED,
@@ -17,6 +17,7 @@ import {
   UNFINISHED_LIMIT,
 } from "./constants.ts";
 import { isHex, unpad } from "./envelope.ts";
+import { FORWARD_KEYS, forwardId } from "./forward.ts";
 import { encodeCommonHead, pad, parseCommonHead } from "./inner.ts";
 import { type Range, Ranges } from "./ranges.ts";
 
@@ -50,6 +51,23 @@ export interface Acknowledgement {
   readonly floor: number;
   /** At most 4, of different epochs. */
   readonly reports: readonly AckReport[];
+  /** The acknowledger's forward keys for the reader. Absent in what was made before there were any. */
+  readonly keys?: Announcement;
+  /**
+   * Ids, 16 hex, of the reader's forward keys: the one that the acknowledger seals to now, and at most 3 older ones that its
+   * mail still wants. Absent: it was told none.
+   */
+  readonly uses?: readonly string[];
+}
+
+/** What forward keys a peer holds for one sender. */
+export interface Announcement {
+  /** 16 hex: `turn` counts up within a ring ... */
+  readonly ring: string;
+  /** ... from 1, to at most 2^48; what has no higher one than the last that was heard is old. */
+  readonly turn: number;
+  /** 64 hex each, the newest first: 1 to 4, of different ids. */
+  readonly keys: readonly string[];
 }
 
 /** An acknowledgement with its addresses: `from` acknowledges to `to`. */
@@ -65,10 +83,12 @@ export interface AddressedAck extends Acknowledgement {
 export function encodeAck(crypto: Crypto, csid: number, ack: AddressedAck): Uint8Array {
   const reports = concat(encodeVarint(ack.reports.length), ...ack.reports.map(encodeReport));
   const head = {
-    ...encodeCommonHead({ type: "ack", from: ack.from, to: ack.to }),
+    ...encodeCommonHead({ type: "ack", suite: "static", from: ack.from, to: ack.to }),
     by: ack.by,
     epoch: ack.ownEpoch,
     floor: ack.floor,
+    keys: ack.keys && { ring: ack.keys.ring, turn: ack.keys.turn, list: ack.keys.keys },
+    uses: ack.uses,
     len: reports.length,
   };
   const packet = encodePacket(head, reports);
@@ -88,7 +108,11 @@ export function parseAck(inner: Uint8Array): AddressedAck | undefined {
   const reports = body && parseReports(body);
   if (common?.type !== "ack" || by === undefined || ownEpoch === undefined || reports === undefined) return undefined;
   if (!isHex(by, EPOCH_BYTES) || !isHex(ownEpoch, EPOCH_BYTES) || floor === undefined || floor < 1) return undefined;
-  return { from: common.from, to: common.to, by, ownEpoch, floor, reports };
+  const keys = json?.["keys"] === undefined ? undefined : parseAnnouncement(json["keys"]);
+  const uses = json?.["uses"] === undefined ? undefined : parseNames(json["uses"], ID_BYTES);
+  if (keys === null || uses === null) return undefined;
+  const { from, to } = common;
+  return { from, to, by, ownEpoch, floor, reports, ...(keys && { keys }), ...(uses && { uses }) };
 }
 
 /** What one acknowledgement brought. */
@@ -319,8 +343,29 @@ function highestPart(missing: number, bitmap: Uint8Array): number {
   return last === undefined ? missing : missing + bitmap.length * 8 - (Math.clz32(last) - 24);
 }
 
+// `null`, here and below = there, but not as it must be.
+function parseAnnouncement(json: Json): Announcement | null {
+  const fields: JsonObject | undefined = isObject(json) ? json : undefined;
+  const ring = text(fields, "ring");
+  const turn = uint(fields, "turn", SEQ_LIMIT);
+  const keys = fields?.["list"] === undefined ? null : parseNames(fields["list"], KEY_BYTES);
+  if (ring === undefined || !isHex(ring, EPOCH_BYTES) || turn === undefined || turn < 1 || keys === null) return null;
+  return { ring, turn, keys };
+}
+
+/** 1 to 4 texts, each of so many bytes in hex, which begin differently. */
+function parseNames(json: Json, bytes: number): string[] | null {
+  if (!Array.isArray(json)) return null;
+  const list: readonly Json[] = json;
+  const names = list.filter((each) => typeof each === "string" && isHex(each, bytes)) as string[];
+  const isWhole = names.length === list.length && new Set(names.map(forwardId)).size === names.length;
+  return isWhole && names.length >= 1 && names.length <= FORWARD_KEYS ? names : null;
+}
+
 const VERSION = 1; // of the encoded state
 const EPOCH_BYTES = 8;
+const ID_BYTES = 8; // of a forward key
+const KEY_BYTES = 32;
 const STORES_LIMIT = 4; // a store that is pushed out and speaks again counts as restored: all is offered again, no more
 const VIEW_RANGES = 2 * RANGES_LIMIT; // our floor may be behind the one that the peer reported from
 const VIEW_UNFINISHED = 2 * UNFINISHED_LIMIT; // some may have ended without our hearing of it

@@ -2,7 +2,6 @@
 import { fromUtf8, type Machine, type Time, toBase32 } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { FileHead } from "./envelope.ts";
-import { SUITE } from "./inner.ts";
 import type { Arrival } from "./received.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
 
@@ -22,7 +21,10 @@ export interface InboxRecord {
   /** When it was whole here. */
   readonly received: Time;
   readonly kind: string;
-  /** Its security label. "static": whoever steals our key opens a recording of it. Absent in what came before labels. */
+  /**
+   * Its security label. "static": whoever steals our key opens a recording of it. "forward": not once the key it was sealed
+   * to is deleted. Absent in what came before labels.
+   */
   readonly suite?: string;
   /** Of kind "text". */
   readonly text?: string;
@@ -158,7 +160,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 
   #show(arrival: Arrival, contact: string, isDamaged: boolean, now: Time): void {
-    const { from, id, after, time, kind, content, file, blob, parts } = arrival;
+    const { from, id, after, time, kind, suite = "static", content, file, blob, parts } = arrival;
     const text = kind === "text" && content !== undefined ? fromUtf8(content) : undefined;
     const n = ++this.#last;
     const isWhole = !isDamaged && blob !== undefined;
@@ -171,7 +173,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       time,
       received: now,
       kind,
-      suite: SUITE,
+      suite,
       ...(text !== undefined && { text }),
       ...(text === undefined && content !== undefined && { content: toBase32(content) }),
       ...(file !== undefined && { file: { ...file, blob: isWhole ? blob : "", parts } }),

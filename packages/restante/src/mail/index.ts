@@ -2,7 +2,7 @@
 export { CONTENT_LIMIT, PART_CONTENT, TEXT_LIMIT } from "./constants.ts";
 export { isFileName, isMedia } from "./envelope.ts";
 export type { InboxRecord } from "./inbox.ts";
-export type { LedgerEntry, MailState } from "./ledger.ts";
+export { type LedgerEntry, type MailState, mayFollow, stateOf } from "./ledger.ts";
 export { Mail, type MailOptions } from "./mail.ts";
 export type { CacheOffer, Destination, Route } from "./route.ts";
 export type { LedgerRecord, OutboxEntry } from "./spool.ts";

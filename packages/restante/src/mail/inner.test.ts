@@ -8,7 +8,7 @@ import { parseAck } from "./acknowledgement.ts";
 import { HELLO_CARD_LIMIT, PART_CONTENT, SEQ_LIMIT, SIZE_CLASSES, TEXT_LIMIT } from "./constants.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Hello } from "./hello.ts";
-import { encodePart, type Head, messageKind, type Part, parsePart } from "./inner.ts";
+import { encodePart, type Head, messageKind, type Part, parsePart, parseStaticPart } from "./inner.ts";
 
 const CSID = 0x3a;
 const crypto = createCrypto(portable);
@@ -110,7 +110,7 @@ test("a hello takes the second class at least, and the largest one has its place
   expect(encode({ head, envelope: largest }).length + overhead).toBe(32_768);
   const last = encode({ head, hello: { card: filled(HELLO_CARD_LIMIT), secret: filled(16) }, envelope: largest });
   expect(last.length + overhead).toBe(65_536);
-  expect(parsePart(last)?.envelope).toEqual(largest);
+  expect(parseStaticPart(last)?.envelope).toEqual(largest);
   expect(() => encode({ head, envelope: { ...largest, content: filled(65_536) } })).toThrow(
     expect.objectContaining({ code: "too-large" }),
   );
@@ -156,6 +156,7 @@ test("a head with a field missing or out of form is refused", () => {
     { v: "1" },
     { suite: undefined },
     { suite: "forward-secret" },
+    { suite: "forward" }, // without a header
     { hdr: "" },
     { at: 1_700_000_000 },
     { crit: "seq" },
@@ -205,7 +206,7 @@ test("[X4] a mail's inner packet always has a type, so it is no handshake, and a
   }
 });
 
-test("every part carries the security label, and only the one we know is read", () => {
+test("every part carries the security label, and only those we know are read", () => {
   expect(good?.json?.["suite"]).toBe("static");
   expect(parsePart(altered({ suite: "last-resort" }))).toBeUndefined();
 });
@@ -218,7 +219,7 @@ test("no bytes make the parsers throw", () => {
       const whole = isHello ? hello : plain;
       const bytes = whole.slice();
       bytes[at] = value;
-      const part = parsePart(bytes);
+      const part = parseStaticPart(bytes);
       // What is read can be written again, and is then read as the same.
       if (part?.head.from === alice.hashname) expect(parsePart(encode(part))).toEqual(part);
       messageKind(bytes);

@@ -3,10 +3,27 @@
  * need; its body is the envelope, in a hello with the writer's keys and card before it. protocol/mail.md §3
  */
 import { assert, concat, RestanteError } from "../bytes/index.ts";
-import { type Crypto, type Hashname, type Identity, parseHashname } from "../crypto/index.ts";
-import { encodePacket, type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
+import {
+  type Backend,
+  type Crypto,
+  type Hashname,
+  type Identity,
+  type KeyPair,
+  parseHashname,
+} from "../crypto/index.ts";
+import { encodeJson, encodePacket, type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
 import { PARTS_LIMIT, SECOND_CLASS, SEQ_LIMIT, SIZE_CLASSES } from "./constants.ts";
 import { type Envelope, encodeEnvelope, isHex, parseEnvelope } from "./envelope.ts";
+import {
+  encodeForwardHeader,
+  FORWARD_OVERHEAD,
+  type ForwardHeader,
+  type Forwarding,
+  oneTimePair,
+  openEnvelope,
+  parseForwardHeader,
+  sealEnvelope,
+} from "./forward.ts";
 import { encodeHello, type Hello, parseHello } from "./hello.ts";
 
 /** Where a part belongs. */
@@ -35,39 +52,62 @@ export interface Part {
   readonly envelope: Envelope;
 }
 
-/**
- * The inner packet, padded so that a message of cipher set `csid` has exactly the size of a class: the smallest possible,
- * for a hello not below the second. Equal input gives equal bytes. Throws RestanteError "too-large" when no class is
- * large enough, "bad-mail" when `parsePart` would refuse it.
- */
-export function encodePart(crypto: Crypto, csid: number, identity: Identity, part: Part): Uint8Array {
-  const { head, hello, envelope } = part;
-  assert(head.from === identity.hashname, "a part is from ourselves");
-  if (!isSound(head)) throw new RestanteError("bad-mail", "a number of the part is out of bounds");
-  const fields: JsonObject = {
-    ...encodeCommonHead({ type: hello === undefined ? "mail" : "hello", from: head.from, to: head.to }),
-    epoch: head.epoch,
-    seq: head.seq,
-    part: head.part,
-    of: head.of,
-    floor: head.floor,
-  };
-  const sealed = encodeEnvelope(envelope, head);
-  if (hello === undefined) return pad(crypto, csid, encodePacket(fields, sealed), 0);
-  return pad(
-    crypto,
-    csid,
-    encodePacket(fields, concat(encodeHello(crypto, csid, identity, hello), sealed)),
-    SECOND_CLASS,
-  );
+/** A part of suite `forward` whose head is read, and whose envelope only the forward key opens. */
+export interface ClosedPart {
+  readonly head: Head;
+  readonly header: ForwardHeader;
+  /** The head as it stands in the packet: the envelope is bound to all of it. */
+  readonly bytes: Uint8Array;
+  readonly sealed: Uint8Array;
+}
+
+/** What a part is sealed to in suite `forward`, and where its one-time key comes from. */
+export interface ForwardSeal {
+  readonly forwarding: Forwarding;
+  /** As in `Seeded`. */
+  readonly seed: Uint8Array;
+  readonly generation: number;
 }
 
 /**
- * The part in an inner packet of a proven sender; its bytes are views of `inner`. `undefined` for everything that is not
- * exactly as protocol/mail.md says: another version or suite, a `crit` field we do not know, a wrong field, dirty padding.
- * The caller compares `from` and `to`.
+ * The inner packet, padded so that a message of cipher set `csid` has exactly the size of a class: the smallest possible,
+ * for a hello not below the second. With `forward` its envelope is sealed to the recipient's forward key; a hello never is.
+ * Equal input gives equal bytes. Throws RestanteError "too-large" when no class is large enough, "bad-mail" when
+ * `parsePart` would refuse it, "bad-key" when nothing can be sealed to the forward key.
  */
-export function parsePart(inner: Uint8Array): Part | undefined {
+export function encodePart(
+  crypto: Crypto,
+  csid: number,
+  identity: Identity,
+  part: Part,
+  forward?: ForwardSeal,
+): Uint8Array {
+  if (forward !== undefined) return encodeForward(crypto, csid, identity, part, forward);
+  const fields = fieldsOf(identity, part, STATIC);
+  const envelope = encodeEnvelope(part.envelope, part.head);
+  if (part.hello === undefined) return pad(crypto, csid, encodePacket(fields, envelope), 0);
+  const body = concat(encodeHello(crypto, csid, identity, part.hello), envelope);
+  return pad(crypto, csid, encodePacket(fields, body), SECOND_CLASS);
+}
+
+/** The size of the inner packet that `encodePart` makes of it, without the work of sealing; throws what that throws. */
+export function sizeOfPart(
+  crypto: Crypto,
+  csid: number,
+  identity: Identity,
+  part: Part,
+  forwarding?: Forwarding,
+): number {
+  if (forwarding === undefined) return encodePart(crypto, csid, identity, part).length;
+  return layForward(crypto, csid, identity, part, forwarding).size;
+}
+
+/**
+ * The part in an inner packet of a proven sender; its bytes are views of `inner`. In suite `forward` it is still closed.
+ * `undefined` for everything that is not exactly as protocol/mail.md says: another version or suite, a `crit` field we do
+ * not know, a wrong field, dirty padding. The caller compares `from` and `to`.
+ */
+export function parsePart(inner: Uint8Array): Part | ClosedPart | undefined {
   const packet = parsePacket(inner);
   const json = packet?.json;
   const common = parseCommonHead(json);
@@ -80,9 +120,27 @@ export function parsePart(inner: Uint8Array): Part | undefined {
   if (seq === undefined || part === undefined || of === undefined || floor === undefined) return undefined;
   const head: Head = { from: common.from, to: common.to, epoch, seq, part, of, floor };
   if (!isSound(head)) return undefined;
+  if (common.suite === FORWARD) {
+    const header = parseForwardHeader(text(json, "hdr") ?? "");
+    return header && { head, header, bytes: packet.head, sealed: packet.body };
+  }
   const opened = common.type === "hello" ? parseHello(packet.body) : { envelope: packet.body };
   const envelope = opened && parseEnvelope(opened.envelope, head);
   return envelope && { head, ...("hello" in opened && { hello: opened.hello }), envelope };
+}
+
+/** A part that needs no key but that of its message: `undefined` for a closed one, and for what `parsePart` refuses. */
+export function parseStaticPart(inner: Uint8Array): Part | undefined {
+  const part = parsePart(inner);
+  return part !== undefined && "envelope" in part ? part : undefined;
+}
+
+/** The part, opened with the forward key that its header names. `undefined`: it was not sealed to it, or is no mail. */
+export function openPart(backend: Backend, forward: KeyPair, closed: ClosedPart): Part | undefined {
+  const { head, header, bytes, sealed } = closed;
+  const opened = openEnvelope(backend, { from: head.from, to: head.to, head: bytes }, header.oneTime, forward, sealed);
+  const envelope = opened && parseEnvelope(opened, head);
+  return envelope && { head, envelope };
 }
 
 /**
@@ -95,30 +153,40 @@ export function messageKind(inner: Uint8Array): "mail" | "ack" | undefined {
   return type === "mail" || type === "hello" ? "mail" : undefined;
 }
 
+/**
+ * The security label of a mail. `static`: sealed to the recipient's long-lived key alone, so whoever steals that key opens
+ * what was recorded before. `forward`: also to a key that its recipient deletes. protocol/mail.md §3
+ */
+export type Suite = "static" | "forward";
+
 /** The fields that every inner packet of the mail layer begins with. */
 export interface CommonHead {
   readonly type: "mail" | "hello" | "ack";
+  readonly suite: Suite;
   readonly from: Hashname;
   readonly to: Hashname;
 }
 
-/** Those fields as JSON, with our version and suite. */
-export function encodeCommonHead({ type, from, to }: CommonHead): JsonObject {
-  return { type, v: VERSION, suite: SUITE, from, to };
+/** Those fields as JSON, with our version. */
+export function encodeCommonHead({ type, suite, from, to }: CommonHead): JsonObject {
+  return { type, v: VERSION, suite, from, to };
 }
 
 /** Those fields; `undefined` also for another version or suite, and when `crit` names what we do not understand. */
 export function parseCommonHead(json: JsonObject | undefined): CommonHead | undefined {
   const type = text(json, "type");
+  const suite = text(json, "suite");
   const from = parseHashname(json?.["from"]);
   const to = parseHashname(json?.["to"]);
   if (json === undefined || from === undefined || to === undefined) return undefined;
   if (type !== "mail" && type !== "hello" && type !== "ack") return undefined;
-  if (json["v"] !== VERSION || json["suite"] !== SUITE) return undefined;
-  if (json["hdr"] !== undefined || json["at"] !== undefined) return undefined; // another suite's; a handshake's
+  if (json["v"] !== VERSION || json["at"] !== undefined) return undefined; // a handshake has an `at`
+  // Who does not know us has told us no key, and an acknowledgement is what tells them.
+  if (suite !== STATIC && (suite !== FORWARD || type !== "mail")) return undefined;
+  if ((json["hdr"] !== undefined) !== (suite === FORWARD)) return undefined;
   const crit = json["crit"] ?? [];
   if (!Array.isArray(crit) || !crit.every((name) => UNDERSTOOD.has(name))) return undefined;
-  return { type, from, to };
+  return { type, suite, from, to };
 }
 
 /**
@@ -126,13 +194,68 @@ export function parseCommonHead(json: JsonObject | undefined): CommonHead | unde
  * `least` on that holds it. Throws RestanteError "too-large" when there is none. protocol/mail.md §2
  */
 export function pad(crypto: Crypto, csid: number, packet: Uint8Array, least: number): Uint8Array {
-  const set = crypto.sets.get(csid);
-  assert(set !== undefined, "a message is sealed with a cipher set of ours");
-  const size = SIZE_CLASSES.find((each) => each >= least && each >= packet.length + set.overhead);
-  if (size === undefined) throw new RestanteError("too-large", "the message is larger than the last size class");
-  const padded = new Uint8Array(size - set.overhead);
+  const padded = new Uint8Array(innerSize(crypto, csid, packet.length, least));
   padded.set(packet);
   return padded;
+}
+
+/** The size of the inner packet that makes a message of the smallest class from `least` on which holds `length` bytes. */
+function innerSize(crypto: Crypto, csid: number, length: number, least: number): number {
+  const set = crypto.sets.get(csid);
+  assert(set !== undefined, "a message is sealed with a cipher set of ours");
+  const size = SIZE_CLASSES.find((each) => each >= least && each >= length + set.overhead);
+  if (size === undefined) throw new RestanteError("too-large", "the message is larger than the last size class");
+  return size - set.overhead;
+}
+
+function fieldsOf(identity: Identity, { head, hello }: Part, suite: Suite): JsonObject {
+  assert(head.from === identity.hashname, "a part is from ourselves");
+  if (!isSound(head)) throw new RestanteError("bad-mail", "a number of the part is out of bounds");
+  const { from, to, epoch, seq, part, of, floor } = head;
+  const type = hello === undefined ? "mail" : "hello";
+  return { ...encodeCommonHead({ type, suite, from, to }), epoch, seq, part, of, floor };
+}
+
+/** All of a closed part but its keys: the header always has the same length, so the padding is known before it is. */
+function layForward(
+  crypto: Crypto,
+  csid: number,
+  identity: Identity,
+  part: Part,
+  forwarding: Forwarding,
+): { fields: JsonObject; envelope: Uint8Array; size: number } {
+  assert(part.hello === undefined, "whoever needs a hello has told us no key");
+  const fields = fieldsOf(identity, part, FORWARD);
+  const envelope = encodeEnvelope(part.envelope, part.head);
+  const bare = encodePacket(withHeader(fields, NO_KEY, forwarding)).length + FORWARD_OVERHEAD;
+  const size = innerSize(crypto, csid, bare + envelope.length, 0);
+  const padded = new Uint8Array(size - bare);
+  padded.set(envelope);
+  return { fields, envelope: padded, size };
+}
+
+function encodeForward(
+  crypto: Crypto,
+  csid: number,
+  identity: Identity,
+  part: Part,
+  { forwarding, seed, generation }: ForwardSeal,
+): Uint8Array {
+  const { backend } = crypto;
+  const { fields, envelope, size } = layForward(crypto, csid, identity, part, forwarding);
+  const { from, to } = part.head;
+  const plain = encodePacket(fields, envelope);
+  const oneTime = oneTimePair(backend, { seed, generation, recipient: to, forwarding, plain });
+  const head = encodeJson(withHeader(fields, oneTime.key, forwarding));
+  const sealed = sealEnvelope(backend, { from, to, head }, oneTime, forwarding, envelope);
+  if (sealed === undefined) throw new RestanteError("bad-key", "the recipient's forward key cannot be used");
+  const inner = encodePacket(head, sealed);
+  assert(inner.length === size, "the header has the length that was counted on");
+  return inner;
+}
+
+function withHeader(fields: JsonObject, oneTime: Uint8Array, forwarding: Forwarding): JsonObject {
+  return { ...fields, hdr: encodeForwardHeader(oneTime, forwarding) };
 }
 
 /** One rule for what we write and for what we read. */
@@ -145,13 +268,10 @@ function isSound({ epoch, seq, part, of, floor }: Head): boolean {
 const VERSION = 1;
 
 const EPOCH_BYTES = 8;
-/**
- * The security label of all mail of this version: sealed to the recipient's long-lived key alone, so whoever steals that key
- * opens what was recorded before. protocol/mail.md §3
- */
-export const SUITE = "static";
+const [STATIC, FORWARD] = ["static", "forward"] as const;
+const NO_KEY = new Uint8Array(32);
 /** What `crit` may name: every field of this version but those that only a suite or a conversation gives a meaning. */
 const UNDERSTOOD: ReadonlySet<unknown> = new Set([
-  ...["type", "v", "suite", "crit", "from", "to", "epoch", "seq", "part", "of", "floor", "by"],
+  ...["type", "v", "suite", "crit", "from", "to", "epoch", "seq", "part", "of", "floor", "by", "keys", "uses"],
   ...["id", "after", "card", "time", "expires", "kind", "len", "name", "media", "size", "sha256"],
 ]);

@@ -4,21 +4,23 @@
  *
  * In what one `handle` returns, blob records come first, then saves, then all that may only happen after the commit.
  */
-import { Deadlines, type Machine, type Random, type Time, toHex, utf8 } from "../bytes/index.ts";
+import { Deadlines, type Machine, type Random, RestanteError, type Time, toHex, utf8 } from "../bytes/index.ts";
 import { type Crypto, type Hashname, highestCommon, type Identity, type Keys } from "../crypto/index.ts";
 import { encodeAck, parseAck } from "./acknowledgement.ts";
 import { CONTENT_LIMIT, PART_CONTENT, TEXT_LIMIT } from "./constants.ts";
 import { Delivery, type DeliveryIn, type DeliveryOut, Slots, type Told } from "./delivery.ts";
+import { isForwardKey } from "./forward.ts";
 import type { Hello } from "./hello.ts";
 import { Inbox, type InboxIn, type InboxOut } from "./inbox.ts";
-import { messageKind, parsePart } from "./inner.ts";
+import { messageKind, parsePart, sizeOfPart } from "./inner.ts";
 import { isFinal, type LedgerEntry, stateOf } from "./ledger.ts";
 import { openFromContact } from "./open.ts";
-import { Received, type ReceivedIn, type ReceivedOut, type Source } from "./received.ts";
+import { Received, type ReceivedIn, type ReceivedOut, ringKey, type Source } from "./received.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
+import { Ring } from "./ring.ts";
 import type { CacheOffer, Destination } from "./route.ts";
 import { sealSeeded } from "./seal.ts";
-import { innerOf, partOf, partsFor, Sealing, type SealingIn, type SealingOut } from "./sealing.ts";
+import { partOf, partsFor, Sealing, type SealingIn, type SealingOut } from "./sealing.ts";
 import { type Addressee, type OutboxEntry, type Posted, Spool, type SpoolIn, type SpoolOut } from "./spool.ts";
 import { type Request, Strangers, type StrangersIn, type StrangersOut } from "./strangers.ts";
 import type { MailContact, MailEvent, MailIn, MailOut } from "./turn.ts";
@@ -46,6 +48,8 @@ interface Peer {
   caches: readonly CacheOffer[];
   readonly delivery: Delivery;
   readonly received: Received;
+  /** Our forward keys for it: `received` keeps them. */
+  readonly ring: Ring;
   gaps: number;
 }
 
@@ -82,7 +86,8 @@ export class Mail implements Machine<MailIn, MailOut> {
     this.#options = options;
     const { crypto, identity, random, saved, boxId, isInvite = () => true } = options;
     const reads = (): number => this.#number++;
-    this.#spool = new Spool({ saved, fresh: toHex(random(EPOCH_BYTES)) });
+    const isKey = (key: string): boolean => isForwardKey(crypto.backend, key);
+    this.#spool = new Spool({ saved, fresh: toHex(random(EPOCH_BYTES)), isKey });
     this.#sealing = new Sealing({ crypto, identity, reads });
     this.#inbox = new Inbox({ saved: saved.get("mail/n"), reads });
     const boxOf = (sender: Hashname): string => boxId(sender, identity.hashname);
@@ -255,9 +260,11 @@ export class Mail implements Machine<MailIn, MailOut> {
       messageId: (bytes) => messageId(ownBox, bytes),
       told: new Map(told === undefined ? [] : ofJson<(readonly [Hashname, Told])[]>(told)),
     });
-    const received = new Received({ peer: hashname, fresh: () => random(SEED_BYTES), digest, saved });
+    const keyRecord = saved.get(ringKey(hashname));
+    const ring = new Ring({ backend: crypto.backend, random, by: this.#spool.epoch, saved: keyRecord });
+    const received = new Received({ peer: hashname, fresh: () => random(SEED_BYTES), digest, ring, saved });
     const box = boxId(hashname, identity.hashname);
-    const peer: Peer = { hashname, contact, box, keys, caches, delivery, received, gaps: received.gaps() };
+    const peer: Peer = { hashname, contact, box, keys, caches, delivery, received, ring, gaps: received.gaps() };
     this.#peers.set(hashname, peer);
     this.#boxes.set(box, hashname);
     this.#ticks.set(delivery, () => this.#toDelivery(peer, { type: "tick" }));
@@ -361,9 +368,13 @@ export class Mail implements Machine<MailIn, MailOut> {
     const content = new Uint8Array(Math.min(mail.size, PART_CONTENT));
     const greeting = hello ? this.#hello(contact, to.hashname) : undefined;
     const part = partOf(identity, { mail, parcel, part: 0, after, content, hello: greeting });
-    const inner = innerOf(this.#options, csid, part);
-    if (typeof inner === "string") return inner;
-    return { peer: to.hashname, hello, partBytes: inner.length + overhead };
+    try {
+      const size = sizeOfPart(crypto, csid, identity, part, hello ? undefined : number.forward);
+      return { peer: to.hashname, hello, partBytes: size + overhead };
+    } catch (error) {
+      if (error instanceof RestanteError) return error.code;
+      throw error;
+    }
   }
 
   #hello({ secret }: MailContact, reader: Hashname): Hello {
@@ -434,8 +445,9 @@ export class Mail implements Machine<MailIn, MailOut> {
     const acknowledgement = parseAck(inner);
     if (acknowledgement?.from !== peer.hashname || acknowledgement.to !== identity.hashname) return false;
     this.#toSpool({ type: "acknowledged", peer: peer.hashname, acknowledgement });
-    const { ownEpoch: epoch, floor } = acknowledgement;
+    const { ownEpoch: epoch, floor, uses } = acknowledgement;
     this.#toReceived(peer, { type: "floor", epoch, floor });
+    if (uses !== undefined) this.#toReceived(peer, { type: "uses", ids: uses });
     this.#done(source);
     return true;
   }
@@ -477,10 +489,11 @@ export class Mail implements Machine<MailIn, MailOut> {
 
   #acknowledge(peer: Peer): void {
     const { crypto, identity } = this.#options;
-    const { hashname, keys, received } = peer;
+    const { hashname, keys, received, ring } = peer;
     const csid = highestCommon(crypto, identity.keys, keys);
     if (csid === undefined) return;
     const { epoch, floor } = this.#spool.next(hashname);
+    const uses = this.#spool.uses(hashname);
     const inner = encodeAck(crypto, csid, {
       from: identity.hashname,
       to: hashname,
@@ -488,6 +501,8 @@ export class Mail implements Machine<MailIn, MailOut> {
       ownEpoch: epoch,
       floor,
       reports: received.report(),
+      keys: ring.announce(),
+      ...(uses && { uses }),
     });
     // A seed of its own: unchanged state makes the same bytes, which are no second message to a cache.
     const bytes = sealSeeded(crypto, identity, keys, {
@@ -626,6 +641,10 @@ export class Mail implements Machine<MailIn, MailOut> {
       case "done":
         this.#done(out.source, out.keep);
         return;
+      case "junk":
+        this.#junk++;
+        this.#done(out.source);
+        return;
       case "arrived":
       case "show":
         this.#toInbox({ ...out, contact: peer.contact });
@@ -729,7 +748,7 @@ function toldKey(peer: Hashname): string {
   return `mail/told/${peer}`;
 }
 
-const PEER_KEY = /^mail\/(?:in|told|file)\/([a-z2-7]{52})(?:\/|$)/;
+const PEER_KEY = /^mail\/(?:in|told|file|keys)\/([a-z2-7]{52})(?:\/|$)/;
 const EPOCH_BYTES = 8;
 const ID_BYTES = 16;
 const SEED_BYTES = 32;

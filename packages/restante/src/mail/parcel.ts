@@ -1,6 +1,7 @@
 /** A parcel: one mail on its way to one peer, and which of its parts went where. The durable half; lanes hold the rest. */
 import { assert, type Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
+import type { Forwarding } from "./forward.ts";
 import { Ranges } from "./ranges.ts";
 import type { Route } from "./route.ts";
 
@@ -13,7 +14,12 @@ export interface Parcel {
   readonly epoch: string;
   readonly seq: number;
   readonly floor: number;
+  /** How often it was sealed anew because the peer has lost the key that it was sealed to. */
   readonly generation: number;
+  /** Absent: suite `static`, which it stays. */
+  readonly forward?: Forwarding;
+  /** Not sealed anew before. */
+  readonly resealAt?: Time;
   /** Every part carries our card, as frozen in the spool. */
   readonly hello: boolean;
   /** Parts. */

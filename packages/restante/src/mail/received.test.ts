@@ -1,9 +1,13 @@
 import { expect, test } from "vitest";
 import { type Time, toHex } from "../bytes/index.ts";
-import type { Hashname } from "../crypto/index.ts";
-import type { Part } from "./inner.ts";
+import { createCrypto, createIdentity, type Hashname, portable } from "../crypto/index.ts";
+import { Chance } from "../testing/chance.ts";
+import { type ClosedPart, encodePart, type Part, parsePart } from "./inner.ts";
 import { type Arrival, Received, type ReceivedIn, type ReceivedOut, type Source } from "./received.ts";
+import { Ring } from "./ring.ts";
 
+const CRYPTO = createCrypto(portable);
+const ALICE = createIdentity(CRYPTO, (length) => new Uint8Array(length).fill(3));
 const PEER = "peer" as Hashname;
 const CACHE = "cache" as Hashname;
 const SECOND = 1000;
@@ -14,6 +18,7 @@ const DAY = 24 * HOUR;
 class Bench {
   now: Time = 100 * DAY;
   readonly store = new Map<string, Uint8Array>();
+  readonly ring = ring();
   received: Received;
 
   constructor() {
@@ -26,6 +31,7 @@ class Bench {
       peer: PEER,
       fresh,
       digest: (bytes) => `digest of ${bytes.length}`,
+      ring: this.ring,
       saved: new Map(this.store),
     });
     this.input({ type: "start" });
@@ -60,6 +66,14 @@ class Bench {
   }
 }
 
+let rings = 0;
+
+/** Without keys yet. */
+function ring(): Ring {
+  const { random } = new Chance(++rings);
+  return new Ring({ backend: portable, random, by: "00".repeat(8), saved: undefined });
+}
+
 function cache(seq: number): Source {
   return { type: "cache", via: CACHE, box: "box", id: `message ${seq}` };
 }
@@ -76,6 +90,17 @@ function part(seq: number, more: { part?: number; of?: number; floor?: number; e
       ...(isFile && part === 0 && { file }),
     },
   };
+}
+
+/** The same part as one of suite `forward`, sealed to the newest key of the ring. */
+function closed(to: Ring, seq: number, more: { part?: number; of?: number } = {}): ClosedPart {
+  if (to.isEmpty) to.fill();
+  const { head, envelope } = part(seq, more);
+  const whole = { head: { ...head, from: ALICE.hashname, to: ALICE.hashname }, envelope };
+  const forwarding = { key: to.announce().keys[0] ?? "", uses: [] };
+  const seal = { forwarding, seed: new Uint8Array(32), generation: 0 };
+  const found = parsePart(encodePart(CRYPTO, 0x3a, ALICE, whole, seal));
+  return found !== undefined && "sealed" in found ? found : expect.fail("not closed");
 }
 
 test("news is acknowledged after a moment, several at once, and at most once a second", () => {
@@ -159,6 +184,7 @@ test("a file that was whole when we stopped is shown after the restart", () => {
     peer: PEER,
     fresh: () => new Uint8Array(32),
     digest: () => "",
+    ring: ring(),
     saved: bench.store,
   }).handle({ type: "start" }, bench.now);
   expect(out).toMatchObject([{ type: "arrived", arrival: { kind: "file", parts: 3, file: { name: "f" } } }]);
@@ -218,7 +244,12 @@ test("parts of one number that are of two mails, or of two kinds, never become o
 });
 
 test("a peer that left its contact and came back gets nothing of what was asked before, and no name of before", () => {
-  const options = { peer: PEER, digest: (bytes: Uint8Array) => toHex(bytes), saved: new Map<string, Uint8Array>() };
+  const options = {
+    peer: PEER,
+    digest: (bytes: Uint8Array) => toHex(bytes),
+    ring: ring(),
+    saved: new Map<string, Uint8Array>(),
+  };
   const [first, second] = [1, 2].map((n) => new Received({ ...options, fresh: () => new Uint8Array(32).fill(n) }));
   const whole = (received: Received | undefined): ReceivedOut[] => {
     received?.handle({ type: "part", part: part(1, { of: 2 }), source: cache(1) }, DAY);
@@ -231,4 +262,55 @@ test("a peer that left its contact and came back gets nothing of what was asked 
   const [after] = whole(second).filter((out) => out.type === "arrived");
   expect(after?.arrival.blob).not.toBe(before?.arrival.blob);
   expect(second?.handle(judged, DAY)).toEqual([]);
+});
+
+test("a file is forward when all of its parts were, and static with one that was not", () => {
+  const suiteOf = (...kinds: ("static" | "forward")[]): unknown => {
+    const bench = new Bench();
+    const out = kinds.flatMap((kind, index) => {
+      const more = { part: index, of: kinds.length };
+      const one = kind === "static" ? part(1, more) : closed(bench.ring, 1, more);
+      return bench.input({ type: "part", part: one, source: cache(index) });
+    });
+    return out.flatMap((each) => (each.type === "arrived" ? [each.arrival.suite] : []));
+  };
+  expect(suiteOf("forward", "forward", "forward")).toEqual(["forward"]);
+  expect(suiteOf("static", "forward", "forward")).toEqual(["static"]);
+  expect(suiteOf("forward", "static", "forward")).toEqual(["static"]);
+  expect(suiteOf("forward", "forward", "static")).toEqual(["static"]);
+});
+
+test("a duplicate is known by its head alone, also when its key is gone", () => {
+  const bench = new Bench();
+  const one = closed(bench.ring, 1);
+  const [arrived] = bench.input({ type: "part", part: one, source: cache(1) }).filter((out) => out.type === "arrived");
+  bench.input({ type: "judged", arrival: arrived?.arrival as Arrival, isNew: true, isDamaged: false });
+  bench.wait();
+  const name = bench.ring.announce().ring;
+  bench.ring.heed([bench.ring.announce().keys[0]?.slice(0, 16) ?? ""]);
+  expect(bench.ring.open(one).part).toBe("gone");
+  expect(bench.input({ type: "part", part: one, source: cache(2) })).toEqual([{ type: "done", source: cache(2) }]);
+  expect(bench.ring.announce().ring).toBe(name);
+});
+
+test("of many copies that cannot be opened the peer hears once at once, then ever more rarely", () => {
+  const bench = new Bench();
+  const lost = ring();
+  lost.fill();
+  bench.ring.fill();
+  bench.text(1);
+  bench.wait();
+  const waits: number[] = [];
+  for (let round = 0; round < 6; round++) {
+    for (let seq = 2; seq < 40; seq++) {
+      const out = bench.input({ type: "part", part: closed(lost, seq), source: cache(seq) });
+      expect(out.filter(({ type }) => type !== "save")).toEqual([{ type: "done", source: cache(seq) }]);
+    }
+    waits.push(bench.wait());
+    bench.ring.announce();
+  }
+  expect(waits).toEqual([1, 2, 4, 8, 16, 32].map((minutes) => minutes * MINUTE));
+  expect(bench.received.report()).toMatchObject([{ ranges: [[1, 1]] }]);
+  // There is nothing of them to be shown, or waited for.
+  expect([...bench.store.keys()].sort()).toEqual([`mail/in/${PEER}`, `mail/keys/${PEER}`]);
 });

@@ -8,9 +8,10 @@ import type { Hashname } from "../crypto/index.ts";
 import type { AckReport } from "./acknowledgement.ts";
 import type { FileHead } from "./envelope.ts";
 import type { Hello } from "./hello.ts";
-import type { Part } from "./inner.ts";
+import type { ClosedPart, Part, Suite } from "./inner.ts";
 import { Numbering } from "./numbering.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
+import type { Ring } from "./ring.ts";
 
 /** Where a copy of a part came from, and so where it has to be removed. */
 export type Source =
@@ -26,6 +27,8 @@ export interface Arrival {
   readonly after: readonly string[];
   readonly time: Time;
   readonly kind: string;
+  /** "forward" when all of its parts were. Absent in what was kept before there was another than "static". */
+  readonly suite?: Suite;
   /** A mail of one part, but for files. */
   readonly content?: Uint8Array;
   /** Of kind "file". */
@@ -39,12 +42,14 @@ export type ReceivedIn =
   /** Once, before all else: takes up again what was stopped half-way. */
   | { type: "start" }
   /** From this peer, proven and for us. */
-  | { type: "part"; part: Part; source: Source }
+  | { type: "part"; part: Part | ClosedPart; source: Source }
   /** Answer to `arrived`: is its id new to us, and is the file undamaged? */
   | { type: "judged"; arrival: Arrival; isNew: boolean; isDamaged: boolean }
   /** The floor in an acknowledgement of the peer. */
   | { type: "floor"; epoch: string; floor: number }
-  /** Our own floor moved: the peer should hear of it some time. */
+  /** Which of our forward keys the peer says that it uses: see `Ring`. */
+  | { type: "uses"; ids: readonly string[] }
+  /** Our own floor moved, or which of its keys we use: the peer should hear of it some time. */
   | { type: "own-floor" }
   /** The latest acknowledgement was handed over. */
   | { type: "told" }
@@ -60,6 +65,8 @@ export type ReceivedOut =
   | { type: "blob-remove"; blob: string }
   /** The copy is dealt with and of no more use; or, with `keep`, there is no room for it now, and it shall come again. */
   | { type: "done"; source: Source; keep?: true }
+  /** It turned out to be no mail. */
+  | { type: "junk"; source: Source }
   | { type: "arrived"; arrival: Arrival }
   /** To the inbox, in the very batch that commits its number. */
   | { type: "show"; arrival: Arrival; isDamaged: boolean }
@@ -74,6 +81,8 @@ export interface ReceivedOptions {
   readonly fresh: () => Uint8Array;
   /** SHA-256 in hex. */
   readonly digest: (bytes: Uint8Array) => string;
+  /** Our forward keys for the peer, as `ringKey` has them. */
+  readonly ring: Ring;
   /** Keys "mail/in/<peer>" and "mail/file/<peer>/...". */
   readonly saved: ReadonlyMap<string, Uint8Array>;
 }
@@ -160,6 +169,11 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
           if (file.isWhole) this.#out.push({ type: "arrived", arrival: file });
         }
         if (this.#isDue) this.#acknowledgeBy(now);
+        // What the peer seals to keys that we no longer have, it would seal in vain.
+        if (this.#options.ring.isRestored) {
+          this.#saveRing();
+          this.#acknowledgeBy(now + DELAY_MS);
+        }
         return;
       case "part":
         this.#part(input.part, input.source, now);
@@ -173,6 +187,9 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
         return;
       case "floor":
         if (this.#lower(input.epoch, input.floor)) this.#save();
+        return;
+      case "uses":
+        if (this.#options.ring.heed(input.ids)) this.#saveRing();
         return;
       case "own-floor":
         this.#acknowledgeBy(now + FLOOR_DELAY_MS);
@@ -189,14 +206,15 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
         for (const key of this.#files.keys()) this.#forget(key, false);
         this.#deadlines.set(ACKNOWLEDGE, undefined);
         this.#out.push({ type: "save", key: inKey(this.#options.peer), value: undefined });
+        this.#out.push({ type: "save", key: ringKey(this.#options.peer), value: undefined });
         return;
       case "tick":
         for (const key of this.#deadlines.due(now)) this.#wake(key, now);
     }
   }
 
-  #part(part: Part, source: Source, now: Time): void {
-    const { head, hello, envelope } = part;
+  #part(given: Part | ClosedPart, source: Source, now: Time): void {
+    const { head } = given;
     const { epoch, seq } = head;
     const moved = this.#lower(epoch, head.floor);
     if (!this.#numbering.isNew(epoch, seq, head.part)) {
@@ -204,6 +222,13 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
       this.#duplicate(source, now);
       return;
     }
+    const part = "envelope" in given ? given : this.#open(given, source, now);
+    if (part === undefined) {
+      if (moved) this.#save();
+      return;
+    }
+    const { hello, envelope } = part;
+    const suite: Suite = part === given ? "static" : "forward";
     if (now > envelope.expires + GRACE_MS || head.of > PARTS_TAKEN || envelope.content.length > RECORD_BYTES) {
       if (moved) this.#save();
       this.#done(source);
@@ -211,9 +236,27 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     }
     if (hello !== undefined) this.#showCard(hello);
     if (envelope.kind === "card") this.#commitCard(part, source, now);
-    else if (head.of === 1 && envelope.kind !== "file") this.#mail(part, source);
-    else this.#filePart(part, source, now);
+    else if (head.of === 1 && envelope.kind !== "file") this.#mail(part, suite, source);
+    else this.#filePart(part, suite, source, now);
     if (moved) this.#save();
+  }
+
+  /** `undefined`: it cannot be opened, and is dealt with. */
+  #open(closed: ClosedPart, source: Source, now: Time): Part | undefined {
+    const { ring } = this.#options;
+    const { part, isChanged } = ring.open(closed);
+    if (isChanged) this.#saveRing();
+    if (part === undefined) {
+      this.#out.push({ type: "junk", source });
+      return undefined;
+    }
+    if (part !== "gone") return part;
+    // Not taken, so it is not acknowledged, and its sender has it still. The copy itself nobody will ever open: it is told
+    // which keys there are, and seals it anew.
+    if (ring.rename()) this.#saveRing();
+    this.#done(source);
+    this.#acknowledgeAgain(now);
+    return undefined;
   }
 
   /** The user has no use for it: it came for what was with it. */
@@ -226,7 +269,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     this.#done(source);
   }
 
-  #mail({ head, envelope }: Part, source: Source): void {
+  #mail({ head, envelope }: Part, suite: Suite, source: Source): void {
     const { from, epoch, seq } = head;
     const key = `${epoch}/${seq}`;
     const copies = this.#waiting.get(key);
@@ -241,7 +284,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     }
     this.#waiting.set(key, [source]);
     const { id, after, time, kind, content } = envelope;
-    const arrival = { from, epoch, seq, id, after, time, kind, content: content.slice(), parts: 1 };
+    const arrival = { from, epoch, seq, id, after, time, kind, suite, content: content.slice(), parts: 1 };
     this.#out.push({ type: "arrived", arrival });
   }
 
@@ -264,7 +307,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     for (const source of sources) this.#done(source);
   }
 
-  #filePart({ head, envelope }: Part, source: Source, now: Time): void {
+  #filePart({ head, envelope }: Part, suite: Suite, source: Source, now: Time): void {
     const { from, epoch, seq, part, of } = head;
     const key = fileKey(this.#options.peer, `${epoch}/${seq}`);
     const known = this.#files.get(key);
@@ -282,14 +325,15 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     // With the seed, which dies with what we know of the peer: numbers that begin anew never reach what was shown before.
     const blob = known?.blob ?? this.#options.digest(concat(this.#seed, utf8(`${from} ${epoch} ${seq}`))).slice(0, 32);
     const file: IncomingFile = {
-      ...(known ?? { from, epoch, seq, id, after, time, expires, kind, blob, parts: of }),
+      ...(known ?? { from, epoch, seq, id, after, time, expires, kind, suite, blob, parts: of }),
+      ...(suite === "static" && { suite }),
       ...(envelope.file && { file: envelope.file }),
       isWhole: committed === "whole",
     };
     this.#files.set(key, file);
     this.#deadlines.set(key, expires + GRACE_MS);
     this.#out.push({ type: "blob-write", blob, index: part, bytes: envelope.content.slice() });
-    if (known === undefined || envelope.file !== undefined || file.isWhole)
+    if (known === undefined || envelope.file !== undefined || file.isWhole || file.suite !== known.suite)
       this.#out.push({ type: "save", key, value: asJson(file) });
     this.#news(now, file.isWhole);
     this.#done(source);
@@ -366,10 +410,15 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
       source.type === "direct" ||
       (source.type === "cache" && (this.#isRemovedBefore(source) || now > this.#toldAt + LONG_MS));
     this.#out.push({ type: "done", source });
-    if (!isAgain || this.#acknowledgeAt !== undefined) return;
-    this.#acknowledgeBy(
-      Math.max(now + DELAY_MS, this.#acknowledgedAt + Math.min(REPEAT_MS * 2 ** this.#repeats, REPEAT_MAX_MS)),
-    );
+    if (isAgain) this.#acknowledgeAgain(now);
+  }
+
+  /** Ever more rarely, until there is news. */
+  #acknowledgeAgain(now: Time): void {
+    const wait = Math.min(REPEAT_MS * 2 ** this.#repeats, REPEAT_MAX_MS);
+    const at = Math.max(now + DELAY_MS, this.#acknowledgedAt + wait);
+    if (this.#acknowledgeAt !== undefined && this.#acknowledgeAt <= at) return;
+    this.#acknowledgeBy(at);
     this.#repeats++;
   }
 
@@ -395,7 +444,16 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     }
     this.#acknowledgeAt = undefined;
     this.#acknowledgedAt = now;
+    if (this.#options.ring.isEmpty) {
+      this.#options.ring.fill();
+      this.#saveRing();
+    }
     this.#out.push({ type: "acknowledge" });
+  }
+
+  #saveRing(): void {
+    const { peer, ring } = this.#options;
+    this.#out.push({ type: "save", key: ringKey(peer), value: ring.encode() });
   }
 
   #save(): void {
@@ -408,6 +466,11 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     };
     this.#out.push({ type: "save", key: inKey(this.#options.peer), value: asJson(record) });
   }
+}
+
+/** The key of our forward keys for a peer. Apart from the rest, so that they are not written with each mail. */
+export function ringKey(peer: Hashname): string {
+  return `mail/keys/${peer}`;
 }
 
 /** The key of what we have from a peer. */

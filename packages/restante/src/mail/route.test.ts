@@ -18,6 +18,9 @@ const none = (): boolean => false;
 test("[X38] what works, is up, delivers, has room, and was named first, in this order", () => {
   expect(names(chooseCaches([cache("a"), cache("b"), cache("c")], none))).toBe("a b");
   expect(names(chooseCaches([cache("a"), cache("b", { cap: 200 }), cache("c")], none))).toBe("b a");
+  // Claims beyond what a cache has by itself count no more than that.
+  const [much, more] = [{ cap: 8 << 20 }, { cap: 2 ** 40 }];
+  expect(names(chooseCaches([cache("a", much), cache("b", more), cache("c", more)], none))).toBe("a b");
   expect(names(chooseCaches([cache("a", { settled: 9 }), cache("b", { cap: 2 }), cache("c", { cap: 1 })], none))).toBe(
     "b c",
   );

@@ -56,7 +56,7 @@ export function chooseCaches<C extends Candidate>(candidates: readonly C[], take
       Number(isFailing(a)) - Number(isFailing(b)) ||
       Number(b.up) - Number(a.up) ||
       score(b) - score(a) ||
-      b.offer.cap - a.offer.cap,
+      room(b) - room(a),
   );
   const chosen: C[] = [];
   const stores = new Set<string>();
@@ -87,5 +87,11 @@ function score({ settled, delivered }: Candidate): number {
   return Math.round(((delivered + 1) / (settled + 1)) * 4);
 }
 
+/** What it claims, as far as claims count: more than a recipient needs says nothing, and may be a lie. */
+function room({ offer }: Candidate): number {
+  return Math.min(offer.cap, ROOM_LIMIT);
+}
+
+const ROOM_LIMIT = 8 * 1024 * 1024; // the cap that caches have by themselves, protocol/box.md §7
 const COPIES = 2; // DESIGN 5, constants: 2 caches
 const FAILING = 2; // the second retry is the first that may use more caches

@@ -3,7 +3,7 @@ import { assert, fromBase32, type Machine, RestanteError, type Time, toBase32, u
 import { type Crypto, type Hashname, highestCommon, type Identity, type Keys } from "../crypto/index.ts";
 import { PART_CONTENT } from "./constants.ts";
 import type { Hello } from "./hello.ts";
-import { encodePart, type Part } from "./inner.ts";
+import { encodePart, type ForwardSeal, type Part } from "./inner.ts";
 import type { Parcel } from "./parcel.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
 import { sealSeeded } from "./seal.ts";
@@ -164,9 +164,10 @@ export class Sealing implements Machine<SealingIn, SealingOut> {
     const { crypto, identity } = this.#options;
     const csid = highestCommon(crypto, identity.keys, keys);
     if (csid === undefined) return undefined;
-    const inner = innerOf(this.#options, csid, partOf(identity, { mail, parcel, part, after, content, hello }));
-    if (typeof inner === "string") return undefined;
-    return sealSeeded(crypto, identity, keys, { seed, recipient: parcel.peer, generation: parcel.generation, inner });
+    const { peer: recipient, generation, forward } = parcel;
+    const whole = partOf(identity, { mail, parcel, part, after, content, hello });
+    const inner = innerOf(this.#options, csid, whole, forward && { forwarding: forward, seed, generation });
+    return inner && sealSeeded(crypto, identity, keys, { seed, recipient, generation, inner });
   }
 }
 
@@ -200,16 +201,17 @@ export function partOf(identity: Identity, { mail, parcel, part, after, content,
   };
 }
 
-/** The inner packet, or the code of the reason why there is none: "bad-mail", "too-large". */
-export function innerOf(
-  { crypto, identity }: { readonly crypto: Crypto; readonly identity: Identity },
+/** The inner packet; `undefined` when there is none: the mail came from the user, and the key from a peer. */
+function innerOf(
+  { crypto, identity }: SealingOptions,
   csid: number,
   part: Part,
-): Uint8Array | string {
+  forward: ForwardSeal | undefined,
+): Uint8Array | undefined {
   try {
-    return encodePart(crypto, csid, identity, part);
+    return encodePart(crypto, csid, identity, part, forward);
   } catch (error) {
-    if (error instanceof RestanteError) return error.code;
+    if (error instanceof RestanteError) return undefined;
     throw error;
   }
 }

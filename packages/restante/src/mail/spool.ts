@@ -5,8 +5,10 @@
 import { Deadlines, fromBase32, type Machine, type Time, toBase32 } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import { type Acknowledgement, type AckReport, AckView } from "./acknowledgement.ts";
+import { Announced, type AnnouncedJson } from "./announced.ts";
 import type { FileHead } from "./envelope.ts";
-import { SUITE } from "./inner.ts";
+import { type Forwarding, forwardId } from "./forward.ts";
+import type { Suite } from "./inner.ts";
 import {
   append,
   handedBy,
@@ -80,7 +82,10 @@ export interface OutboxEntry {
   readonly contact: string;
   readonly kind: string;
   readonly state: MailState;
-  /** Its security label. "static": whoever steals the recipient's key opens a recording of it. */
+  /**
+   * Its security label. "static": whoever steals the recipient's key opens a recording of it, at least on the way to one of
+   * its peers. "forward": on no way, once the keys it was sealed to are deleted.
+   */
   readonly suite: string;
   /** Ways that took it: caches, the link. */
   readonly handed: number;
@@ -97,6 +102,8 @@ interface Pair {
   readonly epoch: string;
   next: number;
   readonly view: AckView;
+  /** The peer's forward keys for us. */
+  readonly announced: Announced;
   /** Numbers that the floor may not pass yet, ascending. */
   readonly unpassed: Set<number>;
   readonly parcels: Map<string, Parcel>;
@@ -113,11 +120,20 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   /** First number for a new pair: above all numbers of pairs that ended, so that none is ever used twice. */
   #first: number;
   readonly #isFresh: boolean;
+  readonly #isKey: (key: string) => boolean;
   #out: SpoolOut[] = [];
 
-  /** `saved`: keys "mail/epoch", "mail/out/..." and "mail/queue/...". `fresh` is the epoch when none is saved, 16 hex. */
-  constructor(options: { saved: ReadonlyMap<string, Uint8Array>; fresh: string }) {
-    const { saved, fresh } = options;
+  /**
+   * `saved`: keys "mail/epoch", "mail/out/..." and "mail/queue/...". `fresh` is the epoch when none is saved, 16 hex.
+   * `isKey`: whether something can be sealed to this forward key.
+   */
+  constructor(options: {
+    saved: ReadonlyMap<string, Uint8Array>;
+    fresh: string;
+    isKey: (key: string) => boolean;
+  }) {
+    const { saved, fresh, isKey } = options;
+    this.#isKey = isKey;
     const own = saved.get(EPOCH_KEY);
     const { epoch, first }: EpochRecord = own === undefined ? { epoch: fresh, first: 1 } : ofJson(own);
     this.epoch = epoch;
@@ -164,11 +180,20 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     return [...(this.#pairs.get(peer)?.parcels.values() ?? [])].filter(({ state }) => state === "open");
   }
 
-  /** The number that the next mail to the peer gets, and whether it has to be a hello. */
-  next(peer: Hashname): { epoch: string; seq: number; floor: number; hello: boolean } {
+  /** The number that the next mail to the peer gets, whether it has to be a hello, and what it is sealed to if it is none. */
+  next(peer: Hashname): { epoch: string; seq: number; floor: number; hello: boolean; forward?: Forwarding } {
     const pair = this.#pairs.get(peer);
     if (pair === undefined) return { epoch: this.epoch, seq: this.#first, floor: this.#first, hello: true };
-    return { epoch: pair.epoch, seq: pair.next, floor: floorOf(pair), hello: !pair.view.isHeard };
+    const forward = forwardingOf(pair);
+    const number = { epoch: pair.epoch, seq: pair.next, floor: floorOf(pair), hello: !pair.view.isHeard };
+    return { ...number, ...(forward && { forward }) };
+  }
+
+  /** What the peer may know of its forward keys: see `Acknowledgement`. `undefined`: it told us none. */
+  uses(peer: Hashname): readonly string[] | undefined {
+    const pair = this.#pairs.get(peer);
+    const forward = pair && forwardingOf(pair);
+    return forward && [forwardId(forward.key), ...forward.uses];
   }
 
   hasPart(parcel: Parcel, part: number): boolean {
@@ -181,7 +206,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
       contact,
       kind,
       state: stateOf(ledger),
-      suite: SUITE,
+      suite: labelOf(parcels),
       handed: handedCount(ledger),
       created,
       expires,
@@ -249,7 +274,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   }
 
   #number(mail: Posted, { peer, hello, partBytes }: Addressee): void {
-    const { epoch, seq, floor } = this.next(peer);
+    const { epoch, seq, floor, forward } = this.next(peer);
     const pair = this.#pairs.get(peer) ?? this.#pairOf({ epoch, next: seq });
     this.#pairs.set(peer, pair);
     const parcel: Parcel = {
@@ -259,6 +284,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
       seq,
       floor,
       generation: 0,
+      ...(forward && !hello && { forward }),
       hello,
       of: mail.parts,
       partBytes,
@@ -289,14 +315,17 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     if (pair === undefined) return;
     const wasHeard = pair.view.isHeard;
     const { news, restored } = pair.view.merge(ofOurs(pair, acknowledgement));
-    if (!wasHeard || news || restored) this.#savePair(peer, pair);
-    if (news) {
-      const floor = floorOf(pair);
+    const { keys } = acknowledgement;
+    const [floor, uses] = [floorOf(pair), this.uses(peer)];
+    const hasKeys = keys !== undefined && pair.announced.merge(keys, this.#isKey);
+    if (!wasHeard || news || restored || hasKeys) this.#savePair(peer, pair);
+    if (news)
       for (const parcel of pair.parcels.values())
         if (parcel.state !== "acknowledged" && pair.view.isWhole(parcel.epoch, parcel.seq))
           this.#arrived(pair, parcel, now);
-      if (floorOf(pair) !== floor) this.#out.push({ type: "floor", peer });
-    }
+    if (hasKeys)
+      for (const parcel of [...pair.parcels.values()]) if (isStale(pair, parcel)) this.#reseal(pair, parcel, now);
+    if (floorOf(pair) !== floor || String(this.uses(peer)) !== String(uses)) this.#out.push({ type: "floor", peer });
     if (news || !wasHeard) this.#out.push({ type: "progress", peer });
     if (restored) this.#out.push({ type: "restored", peer });
   }
@@ -311,6 +340,35 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     if (mail === undefined) return;
     if (wasOpen && mail.parcels.every(({ state }) => state !== "open")) this.#erase(mail, now);
     this.#save(mail.id);
+  }
+
+  /**
+   * The peer has not got the key that the parcel was sealed to, so nobody can open it: other bytes under the same number, sealed
+   * to a key that it has. Not at once each time, for a peer that tells other keys each time.
+   */
+  #reseal(pair: Pair, parcel: Parcel, now: Time): void {
+    const mail = this.#mails.get(parcel.mail);
+    const forward = forwardingOf(pair);
+    if (mail === undefined || forward === undefined) return;
+    if (now < (parcel.resealAt ?? 0)) {
+      this.#plan(mail);
+      return;
+    }
+    const fresh: Parcel = {
+      ...parcel,
+      generation: parcel.generation + 1,
+      forward,
+      resealAt: now + (RESEAL_MS[Math.min(parcel.generation, RESEAL_MS.length - 1)] ?? 0),
+      ids: Array.from({ length: parcel.of }, () => ""),
+      copies: new Map(),
+      offers: 0,
+      offerAt: undefined,
+    };
+    parcel.state = "stopped";
+    mail.parcels[mail.parcels.indexOf(parcel)] = fresh;
+    pair.parcels.set(mail.id, fresh);
+    this.#save(mail.id);
+    this.#out.push({ type: "stop", parcel }, { type: "offer", parcel: fresh });
   }
 
   /** No longer offered. A ledger that is final already keeps its state: some other peer has the mail. */
@@ -362,6 +420,10 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
         parcel.ids.fill("");
       }
     }
+    for (const parcel of [...mail.parcels]) {
+      const pair = this.#pairs.get(parcel.peer);
+      if (pair !== undefined && isStale(pair, parcel)) this.#reseal(pair, parcel, now);
+    }
     if (now >= mail.expires && mail.leftover === undefined) this.#end(id, { at: now, state: "expired" }, now);
     if (now >= mail.expires + GRACE_MS) this.#pass(mail);
     if (now >= this.#retireAt(mail)) this.#retire(mail);
@@ -386,7 +448,9 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     if (same?.delete(mail) && same.size === 0) this.#byContact.delete(mail.contact);
     this.#deadlines.set(id, undefined);
     const { contact, kind, created, expires, size, file } = mail;
-    const about: LedgerRecord = { id, contact, kind, created, expires, size, ...(file && { name: file.name }), ledger };
+    const name = file && { name: file.name };
+    const suite = labelOf(parcels);
+    const about: LedgerRecord = { id, contact, kind, created, expires, size, ...name, suite, ledger };
     this.#out.push({ type: "save", key: `ledger/${id}`, value: asJson(about) });
     this.#out.push({ type: "save", key: QUEUE_PREFIX + id, value: undefined });
     for (const { peer, epoch } of parcels) {
@@ -410,6 +474,10 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     if (mail.leftover === undefined) times.push(mail.expires);
     else if (mail.leftover > 0) times.push(mail.leftover);
     if (mail.parcels.some((parcel) => this.#isUnpassed(parcel))) times.push(mail.expires + GRACE_MS);
+    for (const parcel of mail.parcels) {
+      const pair = this.#pairs.get(parcel.peer);
+      if (pair !== undefined && isStale(pair, parcel)) times.push(parcel.resealAt ?? 0);
+    }
     this.#deadlines.set(mail.id, finite(Math.min(...times)));
   }
 
@@ -442,8 +510,8 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     this.#plan(mail);
   }
 
-  #savePair(peer: Hashname, { epoch, next, view }: Pair): void {
-    const record: PairRecord = { epoch, next, view: toBase32(view.encode()) };
+  #savePair(peer: Hashname, { epoch, next, view, announced }: Pair): void {
+    const record: PairRecord = { epoch, next, view: toBase32(view.encode()), announced: announced.json() };
     this.#out.push({ type: "save", key: OUT_PREFIX + peer, value: asJson(record) });
   }
 
@@ -453,12 +521,13 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   }
 
   /** After a restore the numbers begin anew, in the new epoch; what the peer has of the old one is still known. */
-  #pairOf({ epoch, next, view }: PairRecord): Pair {
+  #pairOf({ epoch, next, view, announced }: PairRecord): Pair {
     const isCurrent = epoch === this.epoch;
     return {
       epoch: this.epoch,
       next: isCurrent ? next : this.#first,
       view: (view === undefined ? undefined : AckView.decode(fromBase32(view) ?? new Uint8Array(0))) ?? new AckView(),
+      announced: new Announced(announced),
       unpassed: new Set(),
       parcels: new Map(),
     };
@@ -519,6 +588,8 @@ export interface LedgerRecord {
   readonly size: number;
   /** Of a file. */
   readonly name?: string;
+  /** Its security label, as in `OutboxEntry`. Absent in what ended before there was another than "static". */
+  readonly suite?: Suite;
   readonly ledger: readonly LedgerEntry[];
 }
 
@@ -531,6 +602,7 @@ interface PairRecord {
   readonly epoch: string;
   readonly next: number;
   readonly view?: string;
+  readonly announced?: AnnouncedJson;
 }
 
 interface PostedJson extends Omit<Posted, "parcels"> {
@@ -544,6 +616,25 @@ function postedOf(json: PostedJson): Posted {
 function floorOf({ unpassed, next }: Pair): number {
   const [lowest] = unpassed;
   return lowest ?? next;
+}
+
+/** What a mail that is queued now is sealed to. */
+function forwardingOf({ announced, parcels }: Pair): Forwarding | undefined {
+  const [key, ...older] = announced.keys;
+  if (key === undefined) return undefined;
+  const used = new Set([...parcels.values()].flatMap(({ state, forward }) => (state === "open" && forward?.key) || []));
+  return { key, uses: older.filter((each) => used.has(each)).map(forwardId) };
+}
+
+/** Is the parcel sealed to a key that the peer has not got? */
+function isStale({ announced }: Pair, { state, forward }: Parcel): boolean {
+  const { keys } = announced;
+  return state === "open" && forward !== undefined && keys.length > 0 && !keys.includes(forward.key);
+}
+
+/** The weakest that any of its parcels left under; of a mail that nobody gets, that of no promise. */
+function labelOf(parcels: readonly Parcel[]): Suite {
+  return parcels.length > 0 && parcels.every(({ forward }) => forward !== undefined) ? "forward" : "static";
 }
 
 /** The acknowledgement without what it says of numbers that we never gave: a peer could make us keep any amount of that. */
@@ -573,3 +664,4 @@ const GRACE_MS = 2 * DAY_MS; // DESIGN 5: recipients drop mail this long after i
 const SETTLED_MS = 2 * DAY_MS; // a delivered mail stays in memory so long
 const LATE_MS = 30 * DAY_MS; // cache lifetime: an acknowledgement may come so late
 const LEFTOVER_MS = 60_000;
+const RESEAL_MS = [60_000, 600_000, 3_600_000, 6 * 3_600_000]; // once at once, then ever more rarely

@@ -4,7 +4,7 @@
  */
 import { assert, Deadlines, equal, fromBase32, fromUtf8, type Machine, type Time, toBase32 } from "../bytes/index.ts";
 import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
-import { messageKind, type Part, parsePart } from "./inner.ts";
+import { messageKind, type Part, parseStaticPart } from "./inner.ts";
 import { type Opened, openFromStranger } from "./open.ts";
 import type { Source } from "./received.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
@@ -105,7 +105,7 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
 
   /** What a stranger sent so far. */
   partsOf(request: string): Part[] {
-    return [...(this.#requests.get(request)?.inners ?? [])].flatMap((inner) => parsePart(inner) ?? []);
+    return [...(this.#requests.get(request)?.inners ?? [])].flatMap((inner) => parseStaticPart(inner) ?? []);
   }
 
   /** Messages not opened, or opened and not kept: for the metrics. */
@@ -180,7 +180,7 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
 
   /** Whether anything of it was kept. */
   #keep({ inner, sender }: Opened, now: Time): boolean {
-    const part = messageKind(inner) === "mail" ? parsePart(inner) : undefined;
+    const part = messageKind(inner) === "mail" ? parseStaticPart(inner) : undefined;
     if (part?.hello === undefined || part.head.from !== sender.hashname) return false;
     if (part.head.to !== this.#options.identity.hashname || now > part.envelope.expires) return false;
     const { card, secret } = part.hello;
@@ -299,7 +299,7 @@ function requestOf({ hashname, keys, card, at, texts, secret }: Kept): Request {
 function keptOf(record: RequestRecord): Kept {
   const { hashname, at, secret } = record;
   const inners = record.inners.map(bytesOf);
-  const parts = inners.flatMap((inner) => parsePart(inner) ?? []);
+  const parts = inners.flatMap((inner) => parseStaticPart(inner) ?? []);
   return {
     hashname,
     at,

@@ -105,19 +105,27 @@ test("[C4] while the link is up mail goes over it, and no cache is asked", () =>
 test("[A16] [A30] a message is the second choice: mail takes the link's channels while there is one, and is labelled for what it is", () => {
   const { w, alice, bob, carol } = scene({ seed: 20 }, ["alice", "bob"], ["carol"]);
   const routes = (id: string) => alice.ledger(id).flatMap(({ route }) => route ?? []);
+  const deposits = carol.deposits;
   const direct = post(w, alice, bob, "while you are here");
-  w.run("10 s");
+  const content = w.chance.random(500_000); // more than any message holds
+  alice.sendFile(bob, "film.raw", content);
+  w.run("1 min");
   expect(routes(direct)).toEqual(["direct"]);
+  const [film] = bob.records().filter(({ kind }) => kind === "file");
+  expect(film && equal(bob.fileOf(film), content)).toBe(true);
+  expect(routes(film?.id ?? "")).toEqual(["direct"]);
+  expect(carol.deposits).toBe(deposits); // not so much as a copy went another way
   bob.sleep();
   const away = post(w, alice, bob, "for when you come");
   w.run("5 min");
   expect([routes(away), carol.held]).toEqual([["cache"], 1]);
-  expect(alice.outbox().find(({ id }) => id === away)).toMatchObject({ suite: "static" });
+  expect(alice.outbox().find(({ id }) => id === away)).toMatchObject({ suite: "forward" });
   bob.wake();
   w.run("1 min");
   expect(bob.records().map(({ text, suite }) => [text, suite])).toEqual([
-    ["while you are here", "static"],
-    ["for when you come", "static"],
+    ["while you are here", "forward"],
+    [undefined, "forward"], // the film
+    ["for when you come", "forward"],
   ]);
 });
 
