@@ -12,7 +12,7 @@ const down = {
   box: ["bytes", "wire", "crypto", "e3x", "card"],
   mesh: ["bytes", "wire", "crypto", "e3x", "card"],
   mail: ["bytes", "wire", "crypto", "e3x", "card"],
-  peer: ["bytes", "crypto", "card"],
+  peer: ["bytes", "crypto", "e3x", "card", "box", "mesh", "mail"],
   transport: ["bytes"],
   store: ["bytes"],
 };

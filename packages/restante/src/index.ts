@@ -28,5 +28,16 @@ export type { Noise } from "./mesh/index.ts";
 export type { ContactInfo } from "./peer/index.ts";
 export type { HandshakeInfo, PeerEvent, PeerStatus, RequestInfo } from "./peer.ts";
 export { createPeer, type OutgoingFile, type Peer, type PeerOptions } from "./run.ts";
-export { type BoxStore, memoryBoxStore, memoryStore, RECORD_BYTES, type Store } from "./store/index.ts";
+export {
+  BOX_LIMITS,
+  type BoxAnswer,
+  type BoxLimits,
+  type BoxOp,
+  type BoxStats,
+  type BoxStore,
+  memoryBoxStore,
+  memoryStore,
+  RECORD_BYTES,
+  type Store,
+} from "./store/index.ts";
 export { MemoryNetwork, type Transport, type TransportEvents, type TransportPath } from "./transport/index.ts";

@@ -3,7 +3,7 @@
  * file that knows both sides.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { type Random, RestanteError, toHex, utf8 } from "./bytes/index.ts";
+import { pooled, type Random, RestanteError, type Time, toHex, utf8 } from "./bytes/index.ts";
 import { isName, MAX_PATHS, type Path } from "./card/index.ts";
 import {
   type Backend,
@@ -53,8 +53,11 @@ export interface PeerOptions {
   readonly identity?: Identity;
   /** Shown to people who get our card: one line, cut to 64 characters. */
   readonly name?: string;
-  /** Hold boxes for others, in memory. Sizes in bytes: `cap` per sender and recipient, `quota` per recipient. */
-  readonly cache?: { readonly cap?: number; readonly quota?: number } | undefined;
+  /**
+   * Hold boxes for others, in memory. Sizes in bytes: `cap` per sender and recipient, `quota` per recipient. `secret`, 32 bytes:
+   * that of all nodes which share one store of boxes, so that recipients know them as one failure domain.
+   */
+  readonly cache?: { readonly cap?: number; readonly quota?: number; readonly secret?: Uint8Array } | undefined;
   /** Also pass on packets between those who use this cache, and contacts, when both are there. Default: false. */
   readonly route?: boolean;
   /** Where those boxes lie. Default: the memory store. */
@@ -109,9 +112,16 @@ export interface Peer {
   readonly hashname: Hashname;
   /** A link for somebody to write to us. `once` (default): who uses it first is accepted unasked, and nobody after. */
   invite(options?: { once?: boolean }): Promise<string>;
+  /** Nobody may use this invite of ours any more, at our caches either. Code: "not-found", "bad-invite". */
+  closeInvite(link: string): Promise<void>;
   /** Become the contact of who made the invite. Codes: "bad-invite", "self", "known", "full". */
   add(link: string): Promise<ContactInfo>;
   contacts(): ContactInfo[];
+  /**
+   * Not to know a contact (its id) any more: mail to it is given up, and it can leave none at our caches. Nobody tells it.
+   * What it writes to us after that is a stranger's. Code: "not-found".
+   */
+  removeContact(id: string): Promise<void>;
   /** The one contact that this names: id, hashname, name, or an unambiguous start of at least four characters. */
   findContact(text: string): ContactInfo | undefined;
   /** Strangers who wrote to us and wait for an answer. */
@@ -141,13 +151,19 @@ export interface Peer {
   /** Use the cache behind a join link. Codes: "bad-link", "self", "refused", "unreachable", "full". */
   join(link: string): Promise<{ cache: Hashname; quota: number; cap: number }>;
   /**
+   * Not to use a cache any more. Contacts are told, and so is the cache if it is there: what it still keeps for us is lost at
+   * this cache, and comes again from its senders. Code: "not-found".
+   */
+  leave(cache: Hashname): Promise<void>;
+  /**
    * Show these with our keys from now on, in place of those before; on links that are up with a handshake at once. Not
    * kept: give them again after a start. Code: "bad-handshake".
    */
   setHandshakes(messages: readonly HandshakeMessage[]): Promise<void>;
   /** A link with which others join the cache that this peer serves. Code: "no-cache". */
   joinLink(): string;
-  status(): PeerStatus & { state: string; held: BoxStats | undefined };
+  /** How it fares. `held`: when it serves a cache. `turns`: inputs handled since the start. */
+  status(): PeerStatus & { state: string; turns: number; held: BoxStats | undefined };
   /**
    * Stop. What was promised is on the disk; the rest is as if it had not been asked. Takes up to two seconds while senders
    * wait for an acknowledgement, so that they need not wait for our next start.
@@ -161,7 +177,7 @@ export interface Peer {
  */
 export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const clock = options.clock ?? Date.now;
-  const random = options.random ?? webRandom;
+  const random = options.random ?? pooled(webRandom);
   const hasMail = options.mail ?? true;
   if (!hasMail && options.store !== undefined)
     throw new RestanteError(
@@ -179,7 +195,11 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const crypto = createCrypto(options.backend ?? portable, options.cipherSets);
   if (options.identity !== undefined && !isWhole(crypto, options.identity))
     throw new RestanteError("bad-identity", "the identity lacks the secret of a key that this peer would have to use");
-  const cache = options.cache && { cap: options.cache.cap ?? 8 * MIB, quota: options.cache.quota ?? 64 * MIB };
+  const cache = options.cache && {
+    ...options.cache,
+    cap: options.cache.cap ?? 8 * MIB,
+    quota: options.cache.quota ?? 64 * MIB,
+  };
   const boxes = cache && (options.boxes ?? memoryBoxStore({ box: cache.cap, recipient: cache.quota }));
 
   await store.open();
@@ -197,17 +217,25 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const byType = new Map(transports.flatMap((transport) => transport.types.map((type) => [type, transport] as const)));
   const listeners = new Set<(event: PeerEvent) => void>();
   const paths: Path[] = [];
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: { readonly id: ReturnType<typeof setTimeout>; readonly at: Time; readonly since: Time } | undefined;
   let lastTrouble = "";
   let onState: (state: DriverState, why: string) => void = () => {};
 
   const io: DriverIo = {
     now: clock,
     wake(at) {
-      clearTimeout(timer);
+      const now = clock();
+      // Asked after each turn, and mostly for the same time. A timer stands still while the machine sleeps, so it is made
+      // anew now and then, and when its time has come and it has not.
+      if (timer !== undefined && timer.at === at && now < at && Math.abs(now - timer.since) < TRUSTED_TIMER_MS) return;
+      clearTimeout(timer?.id);
       timer = undefined;
-      if (at !== undefined)
-        timer = setTimeout(() => driver.tick(), Math.min(Math.max(at - clock(), 0), LONGEST_TIMER_MS));
+      if (at === undefined) return;
+      const expire = (): void => {
+        timer = undefined;
+        driver.tick();
+      };
+      timer = { id: setTimeout(expire, Math.min(Math.max(at - now, 0), LONGEST_TIMER_MS)), at, since: now };
     },
     load(done) {
       Promise.all(HEAD_SPACE.map((prefix) => store.load(prefix))).then(
@@ -297,6 +325,10 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     ...(cache === undefined ? {} : { bareRoot: () => new Root({ ...common, saved: new Map(), mail: false }) }),
   });
 
+  boxes?.listen?.(
+    (gained) => driver.input({ type: "boxes", answers: [gained] }),
+    () => new Set(driver.root?.status().links.flatMap(({ hashname, state }) => (state === "up" ? [hashname] : []))),
+  );
   const started: Transport[] = [];
   try {
     for (const transport of transports) {
@@ -385,18 +417,21 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     events: () => eventStream(on, closing),
     on,
     join: (link) => call({ type: "join", link }),
+    leave: async (cache) => void (await call({ type: "leave", cache })),
+    closeInvite: async (link) => void (await call({ type: "close", link })),
+    removeContact: async (contact) => void (await call({ type: "remove", contact })),
     setHandshakes: async (messages) => void (await call({ type: "handshakes", messages })),
     joinLink() {
       if (cache === undefined) throw new RestanteError("no-cache", "this peer serves no cache");
       return root().joinLink();
     },
-    status: () => ({ ...root().status(), state: driver.state, held: boxes?.stats() }),
+    status: () => ({ ...root().status(), state: driver.state, turns: driver.turns, held: boxes?.stats() }),
     async close() {
       driver.input({ type: "flush" });
       for (let left = FLUSH_TRIES; left > 0 && driver.root?.owesAcknowledgement; left--)
         await new Promise((resolve) => setTimeout(resolve, FLUSH_PAUSE_MS));
       driver.stop();
-      clearTimeout(timer);
+      clearTimeout(timer?.id);
       for (const end of closing) end();
       await Promise.all(transports.map((transport) => transport.stop()));
       await store.close();
@@ -542,6 +577,7 @@ function webRandom(length: number): Uint8Array {
 const MIB = 1024 * 1024;
 const HEAD_SPACE = ["driver/", "mail/", "mesh/", "peer/"]; // loaded as a whole; all other keys are read one by one
 const IDENTITY_KEY = "identity";
+const TRUSTED_TIMER_MS = 60_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // setTimeout takes no more
 /** Codes of calls of which we cannot know whether they were committed. */
 const CUT_OFF = new Set(["restarted", "stopped", "not-running", "store-failed"]);

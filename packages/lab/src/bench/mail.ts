@@ -26,6 +26,7 @@ function cacheAccept(): Work {
   if (self === undefined || sender === undefined || recipient === undefined) throw new Error("no hashnames");
   const store = memoryBoxStore();
   let handle = 0;
+  let now = NOW; // goes on by 1 ms for each message, or their sender would soon be too fast for a cache
   const cache = new box.Cache({
     backend: portable,
     self,
@@ -36,12 +37,13 @@ function cacheAccept(): Work {
   });
   const ch = ++handle;
   const give = (input: box.CacheIn): void => {
-    for (const out of cache.handle(input, NOW))
-      if (out.type === "boxes") for (const answer of store.handle(out.op, NOW)) give({ type: "store", answer });
+    for (const out of cache.handle(input, now))
+      if (out.type === "boxes") for (const answer of store.handle(out.op, now)) give({ type: "store", answer });
   };
   const head = { type: "outbox", to: recipient };
   give({ type: "opened", ch, peer: sender, reliable: true, kind: "outbox", head, body: new Uint8Array(0) });
   return () => {
+    now++;
     give({ type: "packet", ch, head: { done: true }, body: random(256) }); // other bytes each time, or it is a repetition
     return 1;
   };

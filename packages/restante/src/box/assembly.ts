@@ -1,5 +1,5 @@
 /**
- * Messages put together from packets, under a bound: per message, per peer and in all (X20). protocol/box.md §5
+ * Messages put together from packets, under a bound: per message, per peer, per recipient and in all (X20). protocol/box.md §5
  */
 import type { Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
@@ -8,6 +8,8 @@ import { NOTHING } from "./channel.ts";
 /** How many bytes of unfinished messages are kept. */
 export interface AssemblyLimits {
   readonly perPeer: number;
+  /** For one recipient, whoever they are from. Absent: not bounded, as where all are for ourselves. */
+  readonly perRecipient?: number;
   readonly inAll: number;
 }
 
@@ -15,57 +17,114 @@ export interface AssemblyLimits {
 export class AssemblyRoom {
   readonly #limits: AssemblyLimits;
   readonly #perPeer = new Map<Hashname, number>();
-  /** When each unfinished message last grew, the stalest first. */
-  readonly #unfinished = new Map<Assembly, Time>();
-  #inAll = 0;
+  readonly #perRecipient = new Map<Hashname, Pool>();
+  readonly #all: Pool;
 
   constructor(limits: AssemblyLimits) {
     this.#limits = limits;
+    this.#all = new Pool(limits.inAll);
   }
 
   /** Bytes of unfinished messages at the moment. */
   get bytes(): number {
-    return this.#inAll;
+    return this.#all.bytes;
   }
 
-  /** Whether `bytes` more may be kept for this peer's message. Room is made only by one that has stopped growing. */
+  /** Whether `bytes` more may be kept for this message. Room is made only by one that has stopped growing. */
   take(assembly: Assembly, bytes: number, now: Time): boolean {
-    const held = this.#perPeer.get(assembly.peer) ?? 0;
-    if (held + bytes > this.#limits.perPeer) return false;
-    for (const [stalest, at] of this.#unfinished) {
-      if (this.#inAll + bytes <= this.#limits.inAll || at + STALE_MS > now || stalest === assembly) break;
-      stalest.skip();
+    const { peer, recipient } = assembly;
+    if ((this.#perPeer.get(peer) ?? 0) + bytes > this.#limits.perPeer) return false;
+    const own = recipient && (this.#perRecipient.get(recipient) ?? new Pool(this.#limits.perRecipient ?? Infinity));
+    // The recipient's first: who fills a pool of his own takes nothing from that of the others.
+    if (own?.makeRoom(assembly, bytes, now) === false) return false;
+    if (!this.#all.makeRoom(assembly, bytes, now) && !this.#takeFromRichest((own?.bytes ?? 0) + bytes, bytes))
+      return false;
+    this.#perPeer.set(peer, (this.#perPeer.get(peer) ?? 0) + bytes);
+    this.#all.add(assembly, bytes, now);
+    own?.add(assembly, bytes, now);
+    if (recipient !== undefined && own !== undefined) this.#perRecipient.set(recipient, own);
+    return true;
+  }
+
+  /**
+   * Makes room for a recipient that would then have `share`, at the cost of whoever has most, as long as that is more. So
+   * no recipient keeps the others out with messages that grow for ever.
+   */
+  #takeFromRichest(share: number, bytes: number): boolean {
+    while (this.#all.bytes + bytes > this.#limits.inAll) {
+      let richest: Pool | undefined;
+      for (const pool of this.#perRecipient.values()) if (pool.bytes > (richest?.bytes ?? share)) richest = pool;
+      if (richest === undefined) return false;
+      richest.stalest()?.skip();
     }
-    if (this.#inAll + bytes > this.#limits.inAll) return false;
-    this.#inAll += bytes;
-    this.#perPeer.set(assembly.peer, (this.#perPeer.get(assembly.peer) ?? 0) + bytes);
-    this.#unfinished.delete(assembly);
-    this.#unfinished.set(assembly, now);
     return true;
   }
 
   /** The assembly keeps nothing any more. */
   release(assembly: Assembly, bytes: number): void {
-    if (!this.#unfinished.delete(assembly)) return;
-    this.#inAll -= bytes;
-    const left = (this.#perPeer.get(assembly.peer) ?? 0) - bytes;
-    if (left > 0) this.#perPeer.set(assembly.peer, left);
-    else this.#perPeer.delete(assembly.peer);
+    const { peer, recipient } = assembly;
+    if (!this.#all.drop(assembly, bytes)) return;
+    const left = (this.#perPeer.get(peer) ?? 0) - bytes;
+    if (left > 0) this.#perPeer.set(peer, left);
+    else this.#perPeer.delete(peer);
+    const own = recipient && this.#perRecipient.get(recipient);
+    own?.drop(assembly, bytes);
+    if (recipient !== undefined && own?.bytes === 0) this.#perRecipient.delete(recipient);
+  }
+}
+
+/** Unfinished messages under one bound. */
+class Pool {
+  bytes = 0;
+  readonly #limit: number;
+  /** When each last grew, the stalest first. */
+  readonly #unfinished = new Map<Assembly, Time>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  makeRoom(assembly: Assembly, bytes: number, now: Time): boolean {
+    for (const [stalest, at] of this.#unfinished) {
+      if (this.bytes + bytes <= this.#limit || at + STALE_MS > now || stalest === assembly) break;
+      stalest.skip();
+    }
+    return this.bytes + bytes <= this.#limit;
+  }
+
+  stalest(): Assembly | undefined {
+    const [stalest] = this.#unfinished.keys();
+    return stalest;
+  }
+
+  add(assembly: Assembly, bytes: number, now: Time): void {
+    this.bytes += bytes;
+    this.#unfinished.delete(assembly);
+    this.#unfinished.set(assembly, now);
+  }
+
+  drop(assembly: Assembly, bytes: number): boolean {
+    if (!this.#unfinished.delete(assembly)) return false;
+    this.bytes -= bytes;
+    return true;
   }
 }
 
 /** The message in progress on one channel. Too long, or no room: its packets are dropped up to its end. */
 export class Assembly {
   readonly peer: Hashname;
+  /** Absent: for ourselves. */
+  readonly recipient: Hashname | undefined;
   readonly #room: AssemblyRoom;
   // One buffer that doubles, not a list of parts: packets of one byte must not cost a hundred each.
   #buffer: Uint8Array = NOTHING;
   #size = 0;
   #isSkipping = false;
 
-  constructor(room: AssemblyRoom, peer: Hashname) {
+  constructor(room: AssemblyRoom, peer: Hashname, recipient?: Hashname) {
     this.#room = room;
     this.peer = peer;
+    this.recipient = recipient;
   }
 
   /** Whether a message has begun and is being kept. */
@@ -75,6 +134,9 @@ export class Assembly {
 
   /** Adds a copy of the body; gives the whole message (the caller's own) with its last packet, unless it is empty. */
   push(body: Uint8Array, isLast: boolean, now: Time): Uint8Array | undefined {
+    // Most messages: nothing is kept of them here, so they need no room.
+    if (isLast && this.#size === 0 && !this.#isSkipping && body.length <= MAX_MESSAGE_BYTES)
+      return body.length > 0 ? body.slice() : undefined;
     if (!this.#isSkipping && body.length > 0) {
       if (this.#size + body.length > MAX_MESSAGE_BYTES || !this.#room.take(this, body.length, now)) this.skip();
       else this.#append(body);

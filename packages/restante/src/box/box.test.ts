@@ -516,6 +516,44 @@ describe("bounds", () => {
   });
 });
 
+test("[C11] [C44] [C45] a sender sees the same packets at the same times, whatever becomes of what it sends", () => {
+  /** What carol says to alice, with its times, while alice leaves some messages for bob and takes one back. */
+  const seen = (
+    uri: string,
+    limits: Partial<BoxLimits> = {},
+    storeDelay = 0,
+    isThere = false,
+  ): { said: Seen[]; gained: number } => {
+    const world = new World(3);
+    const [alice, bob, carol] = [world.add("alice"), world.add("bob"), world.add("carol", limits)];
+    carol.storeDelay = storeDelay;
+    if (isThere) world.connect(bob, carol);
+    for (const [n, size] of [300, 5000, 300, 60_000].entries()) {
+      deposit(alice, carol, bob, bytesOf(size, n), uri);
+      world.run(700);
+    }
+    const ids = [messageId(portable, boxId(portable, alice.hashname, bob.hashname), bytesOf(300, 0))];
+    alice.outbox({ type: "remove", via: carol.hashname, to: bob.hashname, uri, ids });
+    world.run(60_000);
+    const said = world.seen.filter(({ from, to }) => from === "carol" && to === "alice");
+    return { said, gained: carol.store.stats().gained };
+  };
+  const kept = seen("contact");
+  expect(kept.gained).toBe(4);
+  expect(kept.said.length).toBeGreaterThan(5);
+  const others = [
+    seen("none"),
+    seen("contact", { total: 0 }),
+    seen("contact", { box: 400 }),
+    seen("stranger"),
+    seen("contact", {}, 5000),
+    seen("contact", {}, 0, true),
+    seen("none", {}, 9000, true),
+  ];
+  expect(others.map(({ gained }) => gained)).toEqual([0, 0, 2, 3, 4, 4, 0]);
+  for (const { said } of others) expect(said).toEqual(kept.said);
+});
+
 test("[C58] [C59] on a bad wire, with links that come and go, everything arrives and is removed", () => {
   const worlds = fc.record({
     seed: fc.nat(),

@@ -1,16 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { fromHex, type Time, toHex } from "../bytes/index.ts";
-import { type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
-import {
-  type BoxLimits,
-  memoryBoxStore,
-  type BoxAnswer as StoreAnswer,
-  type BoxOp as StoreOp,
-} from "../store/index.ts";
-import { Chance } from "../testing/chance.ts";
+import { hashnameFromBytes, portable } from "../crypto/index.ts";
+import type { BoxLimits, BoxAnswer as StoreAnswer, BoxOp as StoreOp } from "../store/index.ts";
+import { alice, BOX, bob, CONTACT, Desk, mallory, self } from "../testing/cache-desk.ts";
 import type { JsonObject } from "../wire/index.ts";
-import { Cache, type CacheIn, type CacheOut } from "./cache.ts";
+import type { CacheIn, CacheOut } from "./cache.ts";
 import { boxId, messageId } from "./ids.ts";
 import type { BoxAnswer, BoxOp } from "./operations.ts";
 
@@ -18,91 +13,6 @@ const NOW: Time = 1_800_000_000_000;
 const DAY_S = 24 * 60 * 60;
 const CAP = 8 * 1024 * 1024;
 const NOTHING = new Uint8Array(0);
-const [self, alice, bob, mallory] = [0, 1, 2, 3].map((n) => hashnameFromBytes(new Uint8Array(32).fill(n))) as [
-  Hashname,
-  Hashname,
-  Hashname,
-  Hashname,
-];
-const BOX = boxId(portable, alice, bob);
-
-/** A cache, with a store behind it that answers at once (or not at all), and channels by number. */
-class Desk {
-  now = NOW;
-  ops: BoxOp[] = [];
-  revoked = false;
-  readonly cache: Cache;
-  readonly #store: ReturnType<typeof memoryBoxStore> | undefined;
-  #ch = 1;
-
-  constructor(options: { seed?: number; limits?: Partial<BoxLimits>; mute?: boolean } = {}) {
-    const chance = new Chance(options.seed ?? 1);
-    this.#store = options.mute ? undefined : memoryBoxStore(options.limits);
-    this.cache = new Cache({
-      backend: portable,
-      self,
-      random: (length) => Uint8Array.from({ length }, () => chance.between(0, 255)),
-      handles: () => 10_000 + this.#ch++,
-      cap: options.limits?.box ?? CAP,
-      admit: (uri, _to, sender) => {
-        if (this.revoked) return undefined;
-        return uri === "guest" ? "stranger" : uri === toHex(new Uint8Array([sender.length])) ? "contact" : undefined;
-      },
-    });
-  }
-
-  /** What the cache does about it, without what it asks of the store. */
-  take(input: CacheIn): Exclude<CacheOut, { type: "boxes" }>[] {
-    const outs: Exclude<CacheOut, { type: "boxes" }>[] = [];
-    for (const out of this.cache.handle(input, this.now)) {
-      if (out.type !== "boxes") outs.push(out);
-      else {
-        this.ops.push(out.op.type === "put" ? { ...out.op, bytes: out.op.bytes.slice() } : out.op);
-        for (const answer of this.#store?.handle(out.op, this.now) ?? [])
-          outs.push(...this.take({ type: "store", answer }));
-      }
-    }
-    return outs;
-  }
-
-  outbox(peer: Hashname, fields: JsonObject = {}, body: Uint8Array = NOTHING): { ch: number; outs: CacheOut[] } {
-    const ch = this.#ch++;
-    const head = { type: "outbox", to: bob, uri: CONTACT, ...fields };
-    return { ch, outs: this.take({ type: "opened", ch, peer, reliable: true, kind: "outbox", head, body }) };
-  }
-
-  inbox(peer: Hashname, box: JsonObject[string] = BOX, credit = 1000): { ch: number; outs: CacheOut[] } {
-    const ch = this.#ch++;
-    const outs = this.take({
-      type: "opened",
-      ch,
-      peer,
-      reliable: true,
-      kind: "inbox",
-      head: { type: "inbox", box },
-      body: NOTHING,
-    });
-    return { ch, outs: [...outs, ...this.take({ type: "writable", ch, credit })] };
-  }
-
-  packet(ch: number, head: JsonObject, body: Uint8Array = NOTHING): CacheOut[] {
-    return this.take({ type: "packet", ch, head, body });
-  }
-
-  /** The ops since the last look, without reads and lists. */
-  stored(): BoxOp[] {
-    const changes = this.ops.filter((op) => op.type !== "read" && op.type !== "list");
-    this.ops = [];
-    return changes;
-  }
-
-  tick(): CacheOut[] {
-    this.now = this.cache.deadline() ?? this.now;
-    return this.take({ type: "tick" });
-  }
-}
-
-const CONTACT = toHex(new Uint8Array([52]));
 const bytesOf = (length: number, n = 1): Uint8Array => new Uint8Array(length).fill(n);
 const took = (ch: number): CacheOut => ({ type: "took", ch });
 const cap = (ch: number, bytes = CAP): CacheOut => ({ type: "send", ch, head: { cap: bytes }, body: NOTHING });
@@ -244,6 +154,9 @@ describe("outbox", () => {
     expect(desk.stored()).toEqual([]);
     desk.packet(ch, { done: true }, bytesOf(2));
     expect(desk.stored()).toMatchObject([{ type: "put", bytes: bytesOf(2) }]);
+    for (let sent = 0; sent < 1024 * 1024; sent += 1024) desk.packet(ch, {}, bytesOf(1024));
+    desk.packet(ch, { done: true });
+    expect(desk.stored()).toEqual([]);
   });
 
   test("a message of no bytes is none", () => {
@@ -301,6 +214,26 @@ describe("outbox", () => {
     expect(desk.stored()).toMatchObject([{ type: "put", class: "stranger" }]);
   });
 
+  test("what the recipient revoked ends its open channels at once, and a clock set back lengthens no grant", () => {
+    for (const change of [
+      (desk: Desk) => desk.revision++,
+      (desk: Desk) => {
+        desk.now -= 3_600_000;
+      },
+    ]) {
+      const desk = new Desk();
+      const { ch } = desk.outbox(alice, { done: true }, bytesOf(9));
+      desk.packet(ch, {}, bytesOf(9));
+      desk.stored();
+      desk.revoked = true;
+      desk.packet(ch, {}, bytesOf(9));
+      change(desk);
+      expect(desk.packet(ch, { done: true }, bytesOf(9))).toEqual([took(ch)]);
+      expect(desk.packet(ch, { done: true }, bytesOf(9))).toEqual([took(ch)]);
+      expect(desk.stored()).toEqual([]);
+    }
+  });
+
   test("a token that was taken back ends its open channels too, and never half a message", () => {
     const desk = new Desk();
     const { ch } = desk.outbox(alice, { done: true }, bytesOf(9));
@@ -321,7 +254,7 @@ describe("outbox", () => {
     const desk = new Desk({ mute: true });
     const peers = Array.from({ length: 20 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
     const channels = peers.flatMap((peer) =>
-      Array.from({ length: 9 }, () => desk.outbox(peer, {}, bytesOf(60_000)).ch),
+      Array.from({ length: 9 }, () => desk.outbox(peer, { to: peer }, bytesOf(60_000)).ch),
     );
     for (const ch of channels) desk.packet(ch, { done: true }, bytesOf(1));
     const puts = desk.stored();
@@ -333,7 +266,7 @@ describe("outbox", () => {
     const desk = new Desk();
     const guests = Array.from({ length: 200 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
     const channels = guests.flatMap((peer) =>
-      Array.from({ length: 9 }, () => desk.outbox(peer, { uri: "guest" }, bytesOf(60_000)).ch),
+      Array.from({ length: 9 }, () => desk.outbox(peer, { uri: "guest", to: peer }, bytesOf(60_000)).ch),
     );
     desk.outbox(alice, { done: true }, bytesOf(60_000));
     expect(desk.stored()).toHaveLength(1);
@@ -341,14 +274,39 @@ describe("outbox", () => {
     expect(desk.stored()).toHaveLength(Math.floor((1024 * 1024) / 60_000));
   });
 
+  test.each([
+    ["contacts", CONTACT, 2 * 1024 * 1024],
+    ["strangers", "guest", 256 * 1024],
+  ])("[X20] a recipient that invents %s fills the room of its own mail and nobody else's", (_, uri, bound) => {
+    const desk = new Desk();
+    const crowd = Array.from({ length: 200 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
+    const channels = crowd.flatMap((peer) =>
+      Array.from({ length: 8 }, () => desk.outbox(peer, { uri, to: mallory }, bytesOf(60_000)).ch),
+    );
+    const { ch } = desk.outbox(alice, { uri }, bytesOf(60_000));
+    desk.packet(ch, { done: true }, bytesOf(1));
+    expect(desk.stored()).toMatchObject([{ type: "put", recipient: bob }]);
+    for (const one of channels) desk.packet(one, { done: true }, bytesOf(1));
+    expect(desk.stored()).toHaveLength(Math.floor(bound / 60_000));
+    // What is done has made room again.
+    const again = crowd.slice(100, 103).map((peer) => desk.outbox(peer, { uri, to: mallory }, bytesOf(60_000)).ch);
+    for (const one of again) desk.packet(one, { done: true }, bytesOf(1));
+    expect(desk.stored()).toHaveLength(3);
+  });
+
   test("[X20] a half message that nobody continues gives way after ten seconds", () => {
     const desk = new Desk();
     const peers = Array.from({ length: 18 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
     for (const peer of peers) for (let i = 0; i < 8; i++) desk.outbox(peer, {}, bytesOf(65_536));
-    desk.outbox(alice, { done: true }, bytesOf(60_000));
+    // What comes whole in one packet needs no room.
+    desk.outbox(alice, { done: true }, bytesOf(1000));
+    expect(desk.stored()).toHaveLength(1);
+    const { ch } = desk.outbox(alice, {}, bytesOf(59_999));
+    desk.packet(ch, { done: true }, bytesOf(1));
     expect(desk.stored()).toEqual([]);
     desk.now += 10_000;
-    desk.outbox(alice, { done: true }, bytesOf(60_000));
+    desk.packet(ch, {}, bytesOf(59_999));
+    desk.packet(ch, { done: true }, bytesOf(1));
     expect(desk.stored()).toHaveLength(1);
   });
 
@@ -409,6 +367,18 @@ describe("inbox", () => {
     expect(outs.filter((out) => out.type === "send" && out.head["done"] === true)).toHaveLength(2);
     expect(desk.packet(ch, { clear: true }).at(-1)).toEqual(cap(ch, 7000));
     expect(desk.inbox(bob, BOX).outs.at(-1)).toMatchObject({ head: { cap: 7000 } });
+  });
+
+  test("[C53] filled to `cap` all is kept, with one byte more the oldest goes, and `cap` stays the same", () => {
+    const desk = filled([2000, 2000, 3000], { box: 7000 });
+    const whole = (outs: readonly CacheOut[]): number =>
+      outs.filter((out) => out.type === "send" && out.head["done"] === true).length;
+    const before = desk.inbox(bob, BOX, 1000);
+    expect([whole(before.outs), before.outs.at(-1)]).toEqual([3, cap(before.ch, 7000)]);
+    desk.outbox(alice, { done: true }, bytesOf(1, 9));
+    const { ch, outs } = desk.inbox(bob, BOX, 1000);
+    expect(outs.flatMap((out) => (out.type === "send" ? [...out.body.subarray(0, 1)] : []))).not.toContain(0);
+    expect([whole(outs), outs.at(-1)]).toEqual([3, cap(ch, 7000)]);
   });
 
   test("[C54] [C56] an id removes that message and is answered with `cap`", () => {
@@ -650,6 +620,26 @@ test("[X20] a peer that offers no cache takes and drops, and its boxes are empty
   expect(inbox.outs).toEqual([took(inbox.ch), cap(inbox.ch, 0)]);
   expect(desk.packet(inbox.ch, { clear: true })).toEqual([took(inbox.ch), cap(inbox.ch, 0)]);
   expect(desk.ops).toEqual([]);
+});
+
+test("who leaves has no boxes here any more, others have, and nothing is said about it", () => {
+  const desk = new Desk();
+  for (const [sender, to] of [
+    [alice, bob],
+    [mallory, bob],
+    [alice, mallory],
+  ] as const)
+    desk.outbox(sender, { to, done: true }, bytesOf(200));
+  desk.outbox(mallory, { uri: "guest", done: true }, bytesOf(300));
+  expect(desk.take({ type: "left", peer: bob })).toEqual([]);
+  expect(desk.stats()).toMatchObject({ messages: 1, recipients: 1 });
+  expect(desk.take({ type: "left", peer: self })).toEqual([]);
+  expect(new Desk({ limits: { box: 0 } }).take({ type: "left", peer: bob })).toEqual([]);
+  // A store that loses the question has lost it for good.
+  const mute = new Desk({ mute: true });
+  mute.take({ type: "left", peer: bob });
+  expect(mute.tick()).toEqual([]);
+  expect(mute.cache.deadline()).toBeUndefined();
 });
 
 test("[X20] a store that loses questions blocks nothing for good", () => {

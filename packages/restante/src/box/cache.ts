@@ -8,11 +8,14 @@ import { Adverts } from "./adverts.ts";
 import { type ChannelEvent, type ChannelOp, NOTHING } from "./channel.ts";
 import { Deposits } from "./deposits.ts";
 import type { BoxAnswer, BoxClass, BoxOp, BoxRequest, PartOut } from "./operations.ts";
+import type { RateLimits } from "./rates.ts";
 import { Streams } from "./streams.ts";
 
 export type CacheIn =
   | ChannelEvent
   | { type: "up" | "down" | "renewed"; peer: Hashname }
+  /** A recipient wants nothing kept for it any more. */
+  | { type: "left"; peer: Hashname }
   | { type: "store"; answer: BoxAnswer }
   | { type: "tick" };
 
@@ -31,9 +34,13 @@ export interface CacheOptions {
   readonly cap: number;
   /**
    * What the admission URI of an outbox grants `sender` towards `to`; `undefined`: nothing. Asked when messages come,
-   * and again after a minute, so that tokens end and revocations work on open channels too.
+   * again after a minute, so that tokens end on open channels too, and when `revision` has changed.
    */
   readonly admit: (uri: string | undefined, to: Hashname, sender: Hashname, now: Time) => BoxClass | undefined;
+  /** A number that is another one whenever `to` has revoked something: then `admit` is asked again at once. */
+  readonly revision?: (to: Hashname) => number;
+  /** How fast messages may come to the store. Those of protocol/box.md §7 unless given. */
+  readonly rates?: RateLimits;
 }
 
 /** A question to the store. */
@@ -42,6 +49,8 @@ interface Pending {
   readonly ch: number | undefined;
   readonly cost: number;
   readonly at: Time;
+  /** What is listed is to be cleared. */
+  readonly clears: boolean;
 }
 
 /**
@@ -71,7 +80,7 @@ export class Cache implements Machine<CacheIn, CacheOut> {
   handle(input: CacheIn, now: Time): CacheOut[] {
     return this.#take(input, now).flatMap((out) => {
       if (out.type !== "store") return [out];
-      return this.#ask(out.request, out.ch, now);
+      return this.#ask(out, now);
     });
   }
 
@@ -110,6 +119,10 @@ export class Cache implements Machine<CacheIn, CacheOut> {
       case "down":
         this.#forget(input.peer);
         return [];
+      case "left":
+        return this.#isOffered
+          ? [{ type: "store", request: { type: "list", recipient: input.peer }, clears: true }]
+          : [];
       case "store":
         return this.#answered(input.answer, now);
       case "tick":
@@ -130,7 +143,7 @@ export class Cache implements Machine<CacheIn, CacheOut> {
     this.#adverts.down(peer);
   }
 
-  #ask(request: BoxRequest, ch: number | undefined, now: Time): CacheOut[] {
+  #ask({ request, ch, clears = false }: Extract<PartOut, { type: "store" }>, now: Time): CacheOut[] {
     const cost = request.type === "put" ? request.bytes.length + OP_BYTES : OP_BYTES;
     const isDroppable = request.type === "put" || request.type === "remove" || request.type === "clear";
     if (isDroppable && this.#pendingBytes + cost > MAX_PENDING_BYTES) {
@@ -140,7 +153,7 @@ export class Cache implements Machine<CacheIn, CacheOut> {
     const op = this.#nextOp++;
     // The asking part keeps no message that it hands over, and neither do we.
     const kept = request.type === "put" ? { ...request, bytes: NOTHING } : request;
-    this.#pending.set(op, { request: kept, ch, cost, at: now });
+    this.#pending.set(op, { request: kept, ch, cost, at: now, clears });
     this.#pendingBytes += cost;
     if (this.#pending.size === 1) this.#deadlines.set("answer", now + ANSWER_MS);
     if (request.type === "put" && !this.#isSweepDue) {
@@ -157,11 +170,15 @@ export class Cache implements Machine<CacheIn, CacheOut> {
     }
     const asked = this.#settle(answer.op);
     if (asked === undefined) return [];
-    const { request, ch } = asked;
+    const { request, ch, clears } = asked;
     switch (answer.type) {
       case "done":
         return [];
       case "list":
+        if (request.type === "list" && clears)
+          return answer.boxes.map((box): PartOut => {
+            return { type: "store", request: { type: "clear", recipient: request.recipient, box } };
+          });
         return request.type === "list" ? this.#adverts.listed(request.recipient, answer.boxes, now) : [];
       case "message":
       case "dry":
@@ -186,11 +203,11 @@ export class Cache implements Machine<CacheIn, CacheOut> {
   /** A store that lost questions must not block what asked them, nor the room that they take. */
   #giveUp(now: Time): PartOut[] {
     const outs: PartOut[] = [];
-    for (const [op, { request, ch, at }] of this.#pending) {
+    for (const [op, { request, ch, at, clears }] of this.#pending) {
       if (at + ANSWER_MS > now) break;
       this.#settle(op);
       if (request.type === "read" && ch !== undefined) outs.push(...this.#streams.read(ch, { type: "dry", op }));
-      else if (request.type === "list") this.#adverts.unlisted(request.recipient, now);
+      else if (request.type === "list" && !clears) this.#adverts.unlisted(request.recipient, now);
       else if (request.type === "sweep") this.#deadlines.set("sweep", now + SWEEP_MS);
     }
     return outs;

@@ -6,3 +6,4 @@ export { Inbox, type InboxIn, type InboxOut } from "./inbox.ts";
 export { JOIN_CHANNEL, Join, type JoinIn, type JoinOptions, type JoinOut } from "./join.ts";
 export type { BoxAnswer, BoxClass, BoxOp } from "./operations.ts";
 export { Outbox, type OutboxFailure, type OutboxIn, type OutboxOut } from "./outbox.ts";
+export { REVOKE_CHANNEL, Revocation, type RevocationIn, type RevocationOut } from "./revocation.ts";

@@ -44,4 +44,4 @@ export type BoxAnswer =
   | { readonly type: "gained"; readonly recipient: string; readonly box: string; readonly wasEmpty: boolean };
 
 /** What a part of the cache wants: a channel operation, or something of the store. */
-export type PartOut = ChannelOp | { type: "store"; request: BoxRequest; ch?: number };
+export type PartOut = ChannelOp | { type: "store"; request: BoxRequest; ch?: number; clears?: boolean };

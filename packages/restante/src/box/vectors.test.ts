@@ -15,7 +15,7 @@ import { boxId, messageId } from "./ids.ts";
 
 const FILE = fileURLToPath(new URL("../../../../protocol/vectors/box.json", import.meta.url));
 const NOW = 1_800_000_000_000;
-const CAP = 65_536;
+const CAP = 4096;
 
 /** One content packet of a channel, without c, seq, ack and miss. Bytes are hex. `took` of each packet is not shown. */
 interface Step {
@@ -35,7 +35,7 @@ interface Vectors {
 const names = Object.fromEntries(
   ["alice", "bob", "carol", "dave"].map((name) => [name, hashnameFromBytes(portable.sha256(utf8(name)))]),
 );
-const hashname = (name: string): Hashname => names[name] ?? expect.fail("a name");
+const hashname = (name: string): Hashname => names[name] ?? hashnameFromBytes(portable.sha256(utf8(name)));
 const counting = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i % 251);
 
 function boxes(): Vectors["boxes"] {
@@ -68,16 +68,18 @@ function conversation(): Vectors["conversation"] {
     cap: CAP,
     admit: () => "contact",
   });
+  const all = [...Object.keys(names), "erin"];
   const chapters: Vectors["conversation"] = [];
   const peers = new Map<number, string>();
   const ended = new Set<number>();
+  let isSilent = false;
   const note = (step: Step): void => void chapters.at(-1)?.steps.push(step);
   const told = (outs: CacheOut[]): void => {
     for (const out of outs) {
       if (out.type === "boxes") {
         for (const answer of store.handle(out.op, NOW)) told(cache.handle({ type: "store", answer }, NOW));
       } else if (out.type === "open" || out.type === "send") {
-        if (out.type === "open") peers.set(out.ch, Object.keys(names).find((name) => names[name] === out.peer) ?? "");
+        if (out.type === "open") peers.set(out.ch, all.find((name) => hashname(name) === out.peer) ?? "");
         const to = peers.get(out.ch) ?? "";
         const head = out.end ? { ...out.head, end: true } : out.head;
         note({ from: "carol", to, channel: out.ch, head, body: toHex(out.body) });
@@ -85,8 +87,14 @@ function conversation(): Vectors["conversation"] {
     }
   };
   const take = (input: CacheIn): void => told(cache.handle(input, NOW));
-  const say = (from: string, channel: number, head: JsonObject, body: Uint8Array = new Uint8Array(0)): void => {
-    note({ from, to: "carol", channel, head, body: toHex(body) });
+  const say = (
+    from: string,
+    channel: number,
+    head: JsonObject,
+    body: Uint8Array = new Uint8Array(0),
+    credit = 1000,
+  ): void => {
+    if (!isSilent) note({ from, to: "carol", channel, head, body: toHex(body) });
     const { end, ...content } = head;
     if (peers.has(channel)) {
       if (Object.keys(content).length + body.length > 0) take({ type: "packet", ch: channel, head: content, body });
@@ -94,7 +102,7 @@ function conversation(): Vectors["conversation"] {
       peers.set(channel, from);
       const kind = String(head["type"]);
       take({ type: "opened", ch: channel, peer: hashname(from), reliable: true, kind, head: content, body });
-      take({ type: "writable", ch: channel, credit: 1000 });
+      take({ type: "writable", ch: channel, credit });
     }
     if (end !== true || ended.has(channel)) return;
     ended.add(channel);
@@ -139,6 +147,42 @@ function conversation(): Vectors["conversation"] {
   chapter("Messages to nobody are taken like all others: nothing is said.");
   say("alice", 8, { type: "outbox", to: "nobody", done: true }, utf8("hello"));
   say("alice", 8, { end: true });
+  chapter(
+    "Alice leaves a small message and four large ones: more than `cap`. The oldest goes, but that is not the small one.",
+  );
+  say("alice", 9, { type: "outbox", to: hashname("bob"), done: true }, utf8("the small one"));
+  for (let n = 1; n <= 4; n++) {
+    say("alice", 9, {}, counting(1000));
+    say("alice", 9, { done: true }, new Uint8Array(300).fill(n));
+  }
+  say("bob", 10, { type: "inbox", box });
+  say("bob", 10, { clear: true, end: true });
+  chapter(
+    "Bob opens dave's box, and takes one packet at first. Dave has left a long message and another. Bob clears the box: the rest of the long one comes all the same, then `cap` for the clear, and `cap` because there is no more.",
+  );
+  say("dave", 11, { type: "outbox", to: hashname("bob"), clear: true }, long.subarray(0, 1000));
+  say("dave", 11, { done: true }, long.subarray(1000));
+  say("dave", 11, { done: true }, utf8("never seen"));
+  say("bob", 12, { type: "inbox", box: boxId(portable, hashname("dave"), hashname("bob")) }, new Uint8Array(0), 1);
+  say("bob", 12, { clear: true });
+  take({ type: "writable", ch: 12, credit: 10 });
+  chapter(
+    "`x` of 0: not at all, and a copy that is kept goes, too. What is no message, and a body of no bytes, are none.",
+  );
+  say("alice", 13, { type: "outbox", to: hashname("bob"), done: true, x: 60 }, utf8("a minute"));
+  say("alice", 13, { done: true, x: 0 }, utf8("a minute"));
+  say("alice", 13, { done: true, x: 0 }, utf8("never"));
+  say("alice", 13, { done: true });
+  say("bob", 14, { type: "inbox", box });
+  say("bob", 14, { end: true });
+  chapter(
+    '121 others, whose names are "sender 0" to "sender 120", have left the one byte 00 each for erin (not shown). Her link comes up: two packets on one channel.',
+  );
+  isSilent = true;
+  for (let n = 0; n <= 120; n++)
+    say(`sender ${n}`, 1000 + n, { type: "outbox", to: hashname("erin"), done: true }, new Uint8Array(1));
+  isSilent = false;
+  take({ type: "up", peer: hashname("erin") });
   return chapters;
 }
 
@@ -170,8 +214,21 @@ test("the conversation of protocol/vectors/box.json says what box.md says", () =
   const [hello, part, rest, ...caps] = bodies(/opens alice's box/);
   expect([hello, `${part}${rest}`, caps]).toEqual([text("hello"), long, [cap, cap, cap]]);
   expect(bodies(/still open/)).toEqual([text("still there?"), cap]);
-  expect(bodies(/clears the box/)).toEqual([cap, '{"end":true}']);
+  expect(bodies(/clears the box and ends/)).toEqual([cap, '{"end":true}']);
   expect(bodies(/somebody else/)).toEqual([cap, cap, cap]);
   expect(bodies(/to nobody/)).toEqual(['{"end":true}']);
+  const kept = [2, 3, 4].map((n) => `${toHex(counting(1000))}${toHex(new Uint8Array(300).fill(n))}`);
+  const full = bodies(/more than `cap`/);
+  // Before anything else bob is told of the box, which was empty; so it is in the next two.
+  expect(full[0]).toBe(ids[0]?.box);
+  expect(full.slice(1, -3).join("")).toBe([text("the small one"), ...kept].join(""));
+  expect(full.slice(-3)).toEqual([cap, cap, '{"end":true}']);
+  const [, begun, end, ...twice] = bodies(/rest of the long one/);
+  expect([`${begun}${end}`, twice]).toEqual([long, [cap, cap]]);
+  expect(bodies(/`x` of 0/)).toEqual([ids[0]?.box, cap, '{"end":true}']);
+  const told = bodies(/121 others/);
+  expect(told.map((ids) => ids.length / 16)).toEqual([120, 1]);
+  const others = Array.from({ length: 121 }, (_, n) => boxId(portable, hashname(`sender ${n}`), hashname("erin")));
+  expect(new Set(told.join("").match(/.{16}/g))).toEqual(new Set(others));
   expect(fromHex(ids[0]?.box ?? "")).toHaveLength(8);
 });

@@ -58,7 +58,7 @@ export function mintToken(
 /**
  * What the token grants to `sender` (the authenticated peer that shows it) at time `now` (ms).
  * `undefined` when it is malformed, not for this sender, at or past its end, or not minted under `kC`.
- * Stateless: the caller refuses revoked serials, and a `join` token whose recipient is not the cache itself, for every
+ * Stateless: the caller refuses revoked serials (but those of `join`), and a `join` token whose recipient is not the cache itself, for every
  * recipient can mint all classes in its own name.
  */
 export function verifyToken(
@@ -186,6 +186,15 @@ export function parseRevocations(body: Uint8Array): number[] | undefined {
   return serials.every((serial, i) => i === 0 || serial > (serials[i - 1] ?? 0)) ? serials : undefined;
 }
 
+/**
+ * The serial of the tokens that a recipient mints for `holder` (whoever it minds, in words of its own) in generation 0, 1, ...:
+ * it follows from k_R, so nothing is stored for a token, and no cache can tell how many there are. admission.md §6
+ */
+export function tokenSerial(backend: Backend, kR: Uint8Array, holder: string, generation: number): number {
+  const label = concat(SERIAL_INFO, uint48(generation), utf8(holder));
+  return fromUint48(backend.hmac(kR, label).subarray(0, 6));
+}
+
 /** Whether the text can name a failure domain: 1 to 64 of a-z, A-Z, 0-9, ".", "_", "-". */
 export function isStore(name: string): boolean {
   return STORE.test(name);
@@ -217,6 +226,7 @@ function fromUint48(bytes: Uint8Array): number {
 
 const CLASSES: readonly TokenClass[] = ["join", "member", "contact", "invite"]; // codes 1..4, admission.md §2
 const CACHE_KEY_INFO = utf8("restante/admission/1"); // admission.md §1
+const SERIAL_INFO = utf8("restante/serial/1"); // begins with another byte than the terms of any token
 const TOKEN_FIELD = "t";
 /** recipient 32, class 1, until 6, serial 6, tag 32. admission.md §2 */
 export const TOKEN_BYTES = 77;

@@ -15,6 +15,7 @@ export {
   parseRevocations,
   recipientKey,
   type TokenClass,
+  tokenSerial,
   verifyToken,
 } from "./admission.ts";
 export { type CacheRef, type Card, type CardPeer, encodeCard, isName, parseCard } from "./card.ts";

@@ -134,6 +134,13 @@ export class Book {
     return names(card, from) && isKeepable(card) ? this.#change({ ...known, card }) : undefined;
   }
 
+  /** Forgets a contact. */
+  remove({ id, peers }: Contact): Save {
+    this.#contacts.delete(id);
+    for (const hashname of peers) this.#owner.delete(hashname);
+    return { type: "save", key: CONTACT + id, value: undefined };
+  }
+
   info({ id, card, peers }: Contact, isUp: (hashname: Hashname) => boolean): ContactInfo {
     const caches = card.peers.reduce((sum, peer) => sum + peer.caches.length, 0);
     return { id, name: card.name, hashnames: peers, caches, link: peers.some(isUp) ? "up" : "down" };

@@ -1,13 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { toHex } from "../bytes/index.ts";
 import {
   admissionUri,
   type JoinAnswer,
   mintToken,
   type Path,
+  parseAdmissionUri,
   parseJoinAnswer,
   parseJoinLink,
   secretUri,
+  tokenSerial,
 } from "../card/index.ts";
 import { createCrypto, createIdentity, type Identity, portable } from "../crypto/index.ts";
 import { Chance } from "../testing/chance.ts";
@@ -58,9 +61,13 @@ function disk(...saves: Save[]): Map<string, Uint8Array> {
 /** Alice, whose mail is at carol's: her own URI, the one for bob, and the one in her invites. */
 function offers(cache: Door = doorOf(carol, { serves: true })) {
   const door = doorOf(alice);
-  join(door, alice, cache);
-  const [forBob, forAll] = [door.cachesFor(bob.hashname)[0]?.uri, door.cachesFor(undefined)[0]?.uri];
-  return { cache, door, member: door.address(carol.hashname)?.uri, forBob, forAll };
+  const joined: Save[] = [];
+  join(door, alice, cache, joined);
+  const [forBob, forAll] = [
+    door.cachesFor(bob.hashname)[0]?.uri,
+    door.cachesForInvite(new Uint8Array(16), NOW)[0]?.uri,
+  ];
+  return { cache, door, joined, member: door.address(carol.hashname)?.uri, forBob, forAll };
 }
 
 test("each class of token lets in whom it is for, and grants what it is for", () => {
@@ -199,7 +206,7 @@ test("the same card for the same reader: tokens change only with the cache", () 
 test("an invite says that a stranger may leave 8 KiB, a card the whole cap, and a smaller cap stays", () => {
   const { door } = offers();
   const caps = (d: Door): number[] =>
-    [undefined, bob.hashname].flatMap((who) => d.cachesFor(who).map(({ cap }) => cap));
+    [...d.cachesForInvite(random(16), NOW), ...d.cachesFor(bob.hashname)].map(({ cap }) => cap);
   expect(caps(door)).toEqual([8 * 1024, SERVES.cap]);
   const small = doorOf(alice);
   const answer = { key: random(32), quota: 5000, cap: 4000, store: "s" };
@@ -229,7 +236,12 @@ test("an invite for one is used up by the first, another goes on", () => {
     expect(door.hasInvite(secret)).toBe(true);
     expect(door.admits(secretUri(secret), eve.hashname, NOW)).toBe(true);
   }
-  saves.push(...door.spend(one), ...door.spend(many), ...door.spend(one), ...door.spend(random(16)));
+  saves.push(
+    ...door.spend(one, NOW),
+    ...door.spend(many, NOW),
+    ...door.spend(one, NOW),
+    ...door.spend(random(16), NOW),
+  );
   for (const each of [door, doorOf(alice, { saved: disk(...saves) })]) {
     expect([each.hasInvite(one), each.hasInvite(many)]).toEqual([false, true]);
     expect(each.admits(secretUri(one), eve.hashname, NOW)).toBe(false);
@@ -245,13 +257,122 @@ test("of more than a thousand invites the oldest goes, also when most of them we
   saves.push(...made.slice(999).flatMap((secret, i) => door.invite(secret, true, NOW + 999 + i)));
   for (const each of [door, doorOf(alice, { saved: disk(...saves) })])
     expect(made.map((secret) => each.hasInvite(secret))).toEqual(made.map((_, i) => i >= 2));
-  expect(disk(...saves).size).toBe(1000);
+  expect([...disk(...saves).keys()].filter((key) => key.startsWith("peer/invite/"))).toHaveLength(1000);
 });
 
 test("a cache that takes another's name for its own is still another cache in our card", () => {
   const door = doorOf(alice);
   const answer = join(door, alice, doorOf(carol, { serves: true }));
-  door.join({ ...answer, cap: 1 << 30, keys: eve.keys, paths: PATHS });
+  door.join({ ...answer, key: random(32), cap: 1 << 30, keys: eve.keys, paths: PATHS });
   const stores = door.cachesFor(bob.hashname).map(({ store }) => store);
   expect(stores).toEqual([answer.store, eve.hashname.slice(0, 16)]);
+});
+
+/** What bob and a stranger may leave for alice at carol, with the admission URIs of now. */
+function granted(cache: Door, uris: { forBob?: string | undefined; forAll?: string | undefined }) {
+  return [
+    cache.quotaClass(uris.forBob, alice.hashname, bob.hashname, NOW),
+    cache.quotaClass(uris.forAll, alice.hashname, eve.hashname, NOW),
+  ];
+}
+
+/** Alice tells carol what she has revoked until `now`. */
+function tell(door: Door, cache: Door, now = NOW): void {
+  const told = door.revocations(carol.hashname, now);
+  expect(cache.isRecipient(told?.uri, alice.hashname, now)).toBe(true);
+  cache.revoke(alice.hashname, told?.serials ?? []);
+}
+
+test("each contact and each invite has a serial of its own, another at each cache, and contacts' tokens have no end", () => {
+  const { door } = offers();
+  const secrets = [random(16), random(16)] as const;
+  const tokens = [
+    ...[bob, eve].map(({ hashname }) => door.cachesFor(hashname)[0]?.uri),
+    ...secrets.map((secret) => door.cachesForInvite(secret, NOW)[0]?.uri),
+  ].map((uri) => parseAdmissionUri(uri ?? "") ?? random(0));
+  expect(new Set(tokens.map((token) => String(token.subarray(39, 45)))).size).toBe(4);
+  const until = tokens.map((token) => token.subarray(33, 39).reduce((sum, byte) => sum * 256 + byte, 0));
+  expect(until).toEqual([0, 0, NOW / 1000 + 31_536_000, NOW / 1000 + 31_536_000]);
+  expect(tokenSerial(portable, random(32), "bob", 0)).not.toBe(tokenSerial(portable, random(32), "bob", 0));
+});
+
+test("what is void is worth nothing once the cache was told, for mail, for links and for routing; new tokens are", () => {
+  const { cache, door, joined, forBob } = offers();
+  const secret = random(16);
+  const forAll = door.cachesForInvite(secret, NOW)[0]?.uri;
+  expect(granted(cache, { forBob, forAll })).toEqual(["contact", "stranger"]);
+  const revision = cache.revision(alice.hashname);
+  const saves = [...door.invite(secret, false, NOW), ...door.void(bob.hashname, NOW)];
+  saves.push(...door.close(toHex(secret), NOW));
+  expect(granted(cache, { forBob, forAll })).toEqual(["contact", "stranger"]); // not told yet
+  tell(doorOf(alice, { saved: disk(...saves, ...joined) }), cache); // after a restart
+  expect(granted(cache, { forBob, forAll })).toEqual([undefined, undefined]);
+  expect(cache.revision(alice.hashname)).not.toBe(revision);
+  expect(cache.admits(forBob ?? "", bob.hashname, NOW)).toBe(false);
+  expect(cache.mayReach(forBob, bob.hashname, alice.hashname, NOW)).toBe(false);
+  expect(cache.admits(door.address(carol.hashname)?.uri ?? "", alice.hashname, NOW)).toBe(true);
+  expect(granted(cache, { forBob: door.cachesFor(bob.hashname)[0]?.uri })[0]).toBe("contact");
+});
+
+test("an invite for one stays good for mail 30 days after its use, and is void then", () => {
+  const { cache, door } = offers();
+  const secret = random(16);
+  const forAll = door.cachesForInvite(secret, NOW)[0]?.uri;
+  door.invite(secret, true, NOW);
+  door.spend(secret, NOW);
+  expect(door.nextRevocation(NOW)).toBe(NOW + 2_592_000_000);
+  tell(door, cache, NOW + 2_591_999_999);
+  expect(granted(cache, { forAll })[1]).toBe("stranger");
+  tell(door, cache, NOW + 2_592_000_000);
+  expect(granted(cache, { forAll })[1]).toBeUndefined();
+  expect(door.nextRevocation(NOW + 2_592_000_000)).toBeUndefined();
+});
+
+test("nobody revokes for somebody else, or as a mere contact, or `join`", () => {
+  const { cache, door, forBob, member } = offers();
+  expect(cache.isRecipient(forBob, bob.hashname, NOW)).toBe(false);
+  expect(cache.isRecipient(member, bob.hashname, NOW)).toBe(false);
+  expect(cache.isRecipient(joinUri(cache), eve.hashname, NOW)).toBe(false);
+  expect(doorOf(carol).isRecipient(member, alice.hashname, NOW)).toBe(false); // no cache is served
+  door.void(bob.hashname, NOW);
+  cache.revoke(eve.hashname, door.revocations(carol.hashname, NOW)?.serials ?? []);
+  expect(granted(cache, { forBob })[0]).toBe("contact");
+  cache.revoke(carol.hashname, [1]); // the serial of join tokens
+  expect(cache.joinAnswer(joinUri(cache), eve.hashname, NOW)).toBeDefined();
+});
+
+test("a contact that is removed and welcomed again has a token that works, and every earlier one stays void", () => {
+  const { cache, door } = offers();
+  const uris: (string | undefined)[] = [];
+  for (let i = 0; i < 4; i++) {
+    uris.push(door.cachesFor(bob.hashname)[0]?.uri);
+    if (i < 3) door.void(bob.hashname, NOW + i);
+  }
+  tell(door, cache, NOW + 3);
+  expect(uris.map((forBob) => granted(cache, { forBob })[0])).toEqual([undefined, undefined, undefined, "contact"]);
+});
+
+test("no more than 2000 serials are remembered; the oldest go, and those of invites that have ended", () => {
+  const { door } = offers();
+  const saves = Array.from({ length: 2100 }, (_, i) => door.void(`holder ${i}`, NOW + i)).flat();
+  expect(door.revocations(carol.hashname, NOW + 3000)?.serials).toHaveLength(2000);
+  expect(disk(...saves).size).toBe(2000);
+  const young = offers().door;
+  young.void("00".repeat(16), NOW);
+  young.void(bob.hashname, NOW + 1);
+  young.void(eve.hashname, NOW + 31_536_000_001);
+  expect(young.revocations(carol.hashname, NOW + 31_536_000_001)?.serials).toHaveLength(2);
+});
+
+test("a cache that we left is not in our card any more, nor after a restart", () => {
+  const saves: Save[] = [];
+  const { cache } = offers();
+  const door = doorOf(alice);
+  join(door, alice, cache, saves);
+  saves.push(...door.leave(carol.hashname));
+  expect(door.leave(carol.hashname)).toEqual([]);
+  for (const each of [door, doorOf(alice, { saved: disk(...saves) })]) {
+    expect([each.caches, each.cachesFor(bob.hashname), each.uses(carol.hashname)]).toEqual([[], [], false]);
+    expect(each.revocations(carol.hashname, NOW)).toBeUndefined();
+  }
 });

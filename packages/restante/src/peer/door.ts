@@ -3,7 +3,7 @@
  * Everything that we grant follows from our identity; the only lists are our own invites and the caches that we joined.
  * protocol/admission.md
  */
-import { assert, fromBase32, fromUtf8, type Time, toBase32, toHex, utf8 } from "../bytes/index.ts";
+import { assert, equal, fromBase32, fromUtf8, type Time, toBase32, toHex, utf8 } from "../bytes/index.ts";
 import {
   admissionUri,
   type CacheRef,
@@ -16,7 +16,7 @@ import {
   parseAdmissionUri,
   parseSecretUri,
   recipientKey,
-  type TokenClass,
+  tokenSerial,
   verifyToken,
 } from "../card/index.ts";
 import {
@@ -28,6 +28,7 @@ import {
   type Keys,
   parseKeys,
 } from "../crypto/index.ts";
+import { MAX_SERIALS, Revocations } from "./revocations.ts";
 
 /** What is to be written; `undefined` deletes. */
 export interface Save {
@@ -47,8 +48,10 @@ export interface DoorOptions {
   readonly crypto: Crypto;
   readonly identity: Identity;
   readonly saved: ReadonlyMap<string, Uint8Array>;
-  /** What we grant to recipients; absent where we serve no cache. */
-  readonly serves: { readonly cap: number; readonly quota: number; readonly routes?: true } | undefined;
+  /** What we grant to recipients; absent where we serve no cache. `secret`: what the nodes of one store share, 32 bytes. */
+  readonly serves:
+    | { readonly cap: number; readonly quota: number; readonly routes?: true; readonly secret?: Uint8Array }
+    | undefined;
 }
 
 /** Grants and checks tokens. */
@@ -58,18 +61,26 @@ export class Door {
   readonly #joined = new Map<Hashname, JoinedCache>();
   /** By the hex of their secret, oldest first. */
   readonly #invites = new Map<string, { once: boolean }>();
+  /** What our recipients have revoked here. */
+  readonly #revocations = new Revocations();
+  /** What we have revoked ourselves: how often, by the hashname of a sender or the hex of an invite, oldest first. */
+  readonly #revoked = new Map<string, SavedRevoked>();
 
   constructor(options: DoorOptions) {
     this.#options = options;
-    const { crypto, identity, saved } = options;
-    this.#key = cacheKey(crypto.backend, cacheSecret(crypto, identity));
+    const { crypto, identity, saved, serves } = options;
+    this.#key = cacheKey(crypto.backend, serves?.secret ?? cacheSecret(crypto, identity));
     const invites: [id: string, invite: SavedInvite][] = [];
+    const revoked: [holder: string, record: SavedRevoked][] = [];
     for (const [key, value] of saved) {
       if (key.startsWith(INVITE)) invites.push([key.slice(INVITE.length), ofJson(value)]);
+      else if (key.startsWith(REVOKED)) revoked.push([key.slice(REVOKED.length), ofJson(value)]);
       else if (key.startsWith(CACHE)) this.#remember(ofJson<SavedCache>(value));
     }
     invites.sort(([, a], [, b]) => a.at - b.at);
     for (const [id, { once }] of invites) this.#invites.set(id, { once });
+    revoked.sort(([, a], [, b]) => a.at - b.at);
+    for (const [holder, record] of revoked) this.#revoked.set(holder, record);
   }
 
   // --- who may come in ---
@@ -109,7 +120,9 @@ export class Door {
     const token = serves && this.#verify(uri, peer, now);
     if (serves === undefined || token?.class !== "join" || token.recipient !== identity.hashname) return undefined;
     const key = recipientKey(crypto.backend, this.#key, peer);
-    return encodeJoinAnswer({ key, ...serves, store: identity.hashname.slice(0, STORE_LENGTH) });
+    const { secret, ...grant } = serves;
+    const store = secret === undefined ? identity.hashname.slice(0, STORE_LENGTH) : storeName(crypto, secret);
+    return encodeJoinAnswer({ key, ...grant, store });
   }
 
   /** A link for recipients to join the cache that we serve. It works until our identity changes. */
@@ -119,13 +132,32 @@ export class Door {
     return encodeJoinLink({
       keys: identity.keys,
       paths: [...paths],
-      token: this.#mint(key, identity.hashname, "join"),
+      token: this.#mint(key, identity.hashname, { class: "join", until: 0, serial: 1 }),
     });
   }
 
   #verify(uri: string | undefined, sender: Hashname, now: Time): ReturnType<typeof verifyToken> {
     const token = uri === undefined ? undefined : parseAdmissionUri(uri);
-    return token && verifyToken(this.#options.crypto.backend, this.#key, token, sender, now);
+    const granted = token && verifyToken(this.#options.crypto.backend, this.#key, token, sender, now);
+    const isRevoked = granted && granted.class !== "join" && this.#revocations.has(granted.recipient, granted.serial);
+    return isRevoked ? undefined : granted;
+  }
+
+  // --- what our recipients have revoked here ---
+
+  /** Whether what this peer shows makes it a recipient of ours. */
+  isRecipient(uri: string | undefined, peer: Hashname, now: Time): boolean {
+    return this.#options.serves !== undefined && this.#verify(uri, peer, now)?.class === "member";
+  }
+
+  /** From now on no token with one of these serials is worth anything here, if it speaks for this recipient. */
+  revoke(recipient: Hashname, serials: readonly number[]): void {
+    this.#revocations.add(recipient, serials);
+  }
+
+  /** Another number whenever the recipient has revoked something. */
+  revision(recipient: Hashname): number {
+    return this.#revocations.revision(recipient);
   }
 
   // --- our own caches ---
@@ -134,12 +166,22 @@ export class Door {
     return [...this.#joined.values()];
   }
 
+  /** Whether this is a cache of ours. */
+  uses(cache: Hashname): boolean {
+    return this.#joined.has(cache);
+  }
+
+  /** Who may bring us peers: those of our caches that offer it. */
+  get routers(): Hashname[] {
+    return this.caches.filter(({ routes }) => routes === true).map(({ hashname }) => hashname);
+  }
+
   /** How to reach a cache of ours, and the URI that lets us in. */
   address(cache: Hashname): { keys: Keys; paths: readonly Path[]; uri: string } | undefined {
     const joined = this.#joined.get(cache);
     if (joined === undefined) return undefined;
     const self = this.#options.identity.hashname;
-    return { keys: joined.keys, paths: joined.paths, uri: admissionUri(this.#mint(joined.key, self, "member", self)) };
+    return { keys: joined.keys, paths: joined.paths, uri: admissionUri(this.#mint(joined.key, self, OWN)) };
   }
 
   join(cache: Omit<JoinedCache, "hashname">): { cache: JoinedCache; save: Save } {
@@ -159,27 +201,91 @@ export class Door {
     return joined;
   }
 
-  /**
-   * Our caches as a reader of our card gets them: with a token for that reader alone, or (an invite) for anybody, who then
-   * may leave no more than a stranger.
-   */
-  cachesFor(reader: Hashname | undefined): CacheRef[] {
-    const self = this.#options.identity.hashname;
-    const domains = new Set<string>();
-    return this.caches.map(({ hashname, keys, paths, key, cap, store: claimed, routes }) => {
-      // One node, one failure domain: a second that claims the name of the first wants to be used in its place.
-      const store = domains.has(claimed) ? hashname.slice(0, STORE_LENGTH) : claimed;
-      domains.add(store);
-      const offer = { hashname, keys, paths: [...paths], store, ...(routes && { routes }) };
-      if (reader !== undefined) return { ...offer, uri: admissionUri(this.#mint(key, self, "contact", reader)), cap };
-      return { ...offer, uri: admissionUri(this.#mint(key, self, "invite")), cap: Math.min(cap, STRANGER_CAP) };
+  /** A cache that we do not use any more. */
+  leave(cache: Hashname): Save[] {
+    return this.#joined.delete(cache) ? [{ type: "save", key: CACHE + cache, value: undefined }] : [];
+  }
+
+  /** Our caches as a reader of our card gets them: with a token for that reader alone. */
+  cachesFor(reader: Hashname): CacheRef[] {
+    return this.#offers().map(({ key, cap, ...offer }) => {
+      const terms = { class: "contact", until: 0, sender: reader } as const;
+      return { ...offer, uri: this.#admission(key, reader, terms), cap };
     });
   }
 
-  #mint(key: Uint8Array, recipient: Hashname, type: TokenClass, sender?: Hashname): Uint8Array {
-    // Deterministic: the same card for the same reader, until something about it really changes.
-    const grant = { recipient, class: type, until: 0, serial: 1, sender };
-    return mintToken(this.#options.crypto.backend, key, grant);
+  /** The same in an invite: with a token for whoever holds it, who then may leave no more than a stranger. */
+  cachesForInvite(secret: Uint8Array, now: Time): CacheRef[] {
+    const until = Math.ceil(now / 1000) + INVITE_S;
+    return this.#offers().map(({ key, cap, ...offer }) => {
+      const uri = this.#admission(key, toHex(secret), { class: "invite", until });
+      return { ...offer, uri, cap: Math.min(cap, STRANGER_CAP) };
+    });
+  }
+
+  #offers(): (Omit<CacheRef, "uri"> & { readonly key: Uint8Array })[] {
+    const domains = new Map<string, Uint8Array>();
+    return this.caches.map(({ hashname, keys, paths, key, cap, store: claimed, routes }) => {
+      // A second that claims the name of the first would be used in its place. Nodes of one store show that they are: they
+      // gave us the same key, which nobody knows without their secret.
+      const known = domains.get(claimed);
+      const store = known === undefined || equal(known, key) ? claimed : hashname.slice(0, STORE_LENGTH);
+      domains.set(store, key);
+      return { hashname, keys, paths: [...paths], store, cap, key, ...(routes && { routes }) };
+    });
+  }
+
+  #admission(key: Uint8Array, holder: string, terms: Omit<Terms, "serial">): string {
+    const generation = this.#revoked.get(holder)?.times ?? 0;
+    const serial = tokenSerial(this.#options.crypto.backend, key, holder, generation);
+    return admissionUri(this.#mint(key, this.#options.identity.hashname, { ...terms, serial }));
+  }
+
+  /** Deterministic: the same card for the same reader, until something about it really changes. */
+  #mint(key: Uint8Array, recipient: Hashname, terms: Terms): Uint8Array {
+    return mintToken(this.#options.crypto.backend, key, { recipient, ...terms });
+  }
+
+  // --- what we have revoked ourselves ---
+
+  /**
+   * The tokens that were minted for a holder (the hashname of a sender, or the hex of an invite) are to be worth nothing from
+   * `at` on. Whoever gets new ones gets others.
+   */
+  void(holder: string, at: Time): Save[] {
+    const record: SavedRevoked = { times: Math.min((this.#revoked.get(holder)?.times ?? 0) + 1, MAX_TIMES), at };
+    this.#revoked.delete(holder);
+    this.#revoked.set(holder, record);
+    const saves: Save[] = [{ type: "save", key: REVOKED + holder, value: asJson(record) }];
+    let serials = 0;
+    for (const { times } of this.#revoked.values()) serials += times;
+    for (const [each, { times, at: since }] of this.#revoked) {
+      const hasEnded = each.length === INVITE_LENGTH && since + 1000 * INVITE_S < at;
+      if (serials <= MAX_SERIALS && !hasEnded) continue;
+      serials -= times;
+      this.#revoked.delete(each);
+      saves.push({ type: "save", key: REVOKED + each, value: undefined });
+    }
+    return saves;
+  }
+
+  /** When there will be more to tell than now. */
+  nextRevocation(now: Time): Time | undefined {
+    const times = [...this.#revoked.values()].flatMap(({ at }) => (at > now ? [at] : []));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** What a cache of ours is to be told, and what to show it; `undefined`: it is none. */
+  revocations(cache: Hashname, now: Time): { uri: string; serials: number[] } | undefined {
+    const joined = this.#joined.get(cache);
+    const uri = this.address(cache)?.uri;
+    if (joined === undefined || uri === undefined) return undefined;
+    const { backend } = this.#options.crypto;
+    const due = [...this.#revoked].filter(([, { at }]) => at <= now);
+    const serials = due.flatMap(([holder, { times }]) =>
+      Array.from({ length: times }, (_, generation) => tokenSerial(backend, joined.key, holder, generation)),
+    );
+    return { uri, serials };
   }
 
   // --- invites ---
@@ -190,7 +296,7 @@ export class Door {
     this.#invites.set(id, { once });
     const saved: SavedInvite = { once, at: now };
     const save: Save = { type: "save", key: INVITE + id, value: asJson(saved) };
-    return oldest === undefined ? [save] : [...this.#forget(oldest), save];
+    return oldest === undefined ? [save] : [...this.close(oldest, now), save];
   }
 
   hasInvite(secret: Uint8Array): boolean {
@@ -198,15 +304,26 @@ export class Door {
   }
 
   /** Somebody came in by this invite. */
-  spend(secret: Uint8Array): Save[] {
+  spend(secret: Uint8Array, now: Time): Save[] {
     const id = toHex(secret);
-    return this.#invites.get(id)?.once ? this.#forget(id) : [];
+    return this.#invites.get(id)?.once ? this.close(id, now + SPENT_MS) : [];
   }
 
-  #forget(id: string): Save[] {
-    this.#invites.delete(id);
-    return [{ type: "save", key: INVITE + id, value: undefined }];
+  /** Nobody comes in by this invite (hex) any more; from `at` on nobody leaves anything by it either. */
+  close(id: string, at: Time): Save[] {
+    if (!this.#invites.delete(id)) return [];
+    return [{ type: "save", key: INVITE + id, value: undefined }, ...this.void(id, at)];
   }
+}
+
+/** Of a token in our name. */
+type Terms = Omit<Parameters<typeof mintToken>[2], "recipient">;
+
+interface SavedRevoked {
+  /** So many generations are void. */
+  readonly times: number;
+  /** From when on. */
+  readonly at: Time;
 }
 
 interface SavedInvite {
@@ -226,6 +343,11 @@ function cacheSecret(crypto: Crypto, identity: Identity): Uint8Array {
   return crypto.backend.hkdf(pair.secret, new Uint8Array(0), utf8("restante/cache-secret/1"), 32);
 }
 
+/** What the nodes of one store call their failure domain. */
+function storeName(crypto: Crypto, secret: Uint8Array): string {
+  return toBase32(crypto.backend.hkdf(secret, new Uint8Array(0), utf8("restante/cluster-name/1"), 10));
+}
+
 /** A record of ours as bytes. */
 export function asJson(record: object): Uint8Array {
   return utf8(JSON.stringify(record));
@@ -240,6 +362,12 @@ export function ofJson<T extends object>(bytes: Uint8Array): T {
 
 const INVITE = "peer/invite/";
 const CACHE = "peer/cache/";
+const REVOKED = "peer/revoked/";
+const OWN: Terms = { class: "member", until: 0, serial: 1 };
 const STORE_LENGTH = 16; // of the name of a failure domain: a single node is one of its own
 const STRANGER_CAP = 8 * 1024; // DESIGN 5 "Constants": what a cache keeps of one stranger
-const MAX_INVITES = 1_000; // the oldest is forgotten: who comes by it then is a stranger
+const MAX_INVITES = 1_000; // the oldest is closed: who comes by it then is a stranger
+const INVITE_LENGTH = 32; // of the hex of its secret; a hashname has 52 characters
+const INVITE_S = 365 * 24 * 60 * 60; // one that was lost on paper does not admit for ever
+const SPENT_MS = 30 * 24 * 60 * 60 * 1000; // who used it may meet us at that cache alone, and come back late for our card
+const MAX_TIMES = 100; // who was removed and welcomed that often may keep the last token
