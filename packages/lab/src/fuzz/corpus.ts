@@ -30,11 +30,13 @@ export function writeCorpus(name: string, inputs: readonly Uint8Array[], folder:
  * A part of the inputs that has all their features, and of which none could go without one going with it. `featuresOf`
  * runs an input. Long ones go first; what is over `MAX_INPUT` or, in all, over `MAX_FILE` bytes is not kept at all.
  */
-export function minimised(inputs: readonly Uint8Array[], featuresOf: (input: Uint8Array) => Set<number>): Uint8Array[] {
-  const entries = inputs
-    .filter(({ length }) => length <= MAX_INPUT)
-    .map((input) => ({ input, features: featuresOf(input) }))
-    .sort((a, b) => b.input.length - a.input.length);
+export async function minimised(
+  inputs: readonly Uint8Array[],
+  featuresOf: (input: Uint8Array) => Promise<Set<number>>,
+): Promise<Uint8Array[]> {
+  const entries: { readonly input: Uint8Array; readonly features: Set<number> }[] = [];
+  for (const input of inputs) if (input.length <= MAX_INPUT) entries.push({ input, features: await featuresOf(input) });
+  entries.sort((a, b) => b.input.length - a.input.length);
   const owners = new Map<number, number>(); // how many inputs have a feature
   for (const { features } of entries) for (const one of features) owners.set(one, (owners.get(one) ?? 0) + 1);
   const kept: Uint8Array[] = [];

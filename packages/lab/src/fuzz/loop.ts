@@ -20,7 +20,7 @@ export interface LoopOptions {
   readonly target: Target;
   readonly coverage: Coverage;
   readonly seed: number;
-  /** Milliseconds of CPU time that this process has used. */
+  /** Milliseconds of CPU time that this thread has used. */
   readonly cpu: () => number;
   /** Hears of each input before it is run, so that somebody can tell which one never came to an end. */
   readonly before?: (input: Uint8Array) => void;
@@ -68,32 +68,32 @@ export class Loop {
   }
 
   /** Runs the input as it is, but for what is too long. Whether it showed something new. */
-  give(whole: Uint8Array): boolean {
+  async give(whole: Uint8Array): Promise<boolean> {
     const input = whole.subarray(0, LONGEST);
-    const why = this.#run(input);
+    const why = await this.#run(input);
     if (why !== undefined) {
-      this.#fail(why, input);
+      await this.#fail(why, input);
       return false;
     }
     const fresh = this.#coverage.fresh();
     if (fresh.length === 0) return false;
     this.#features += fresh.length;
-    const shows = (shorter: Uint8Array): boolean => {
-      if (this.#run(shorter) !== undefined) return false;
+    const shows = async (shorter: Uint8Array): Promise<boolean> => {
+      if ((await this.#run(shorter)) !== undefined) return false;
       const features = this.#coverage.features();
       return fresh.every((one) => features.has(one));
     };
-    this.#corpus.push(shortened(input, shows, CUTS));
+    this.#corpus.push(await shortened(input, shows, CUTS));
     return true;
   }
 
   /** One damaged input, or one made from nothing. */
-  step(): void {
+  async step(): Promise<void> {
     const chance = this.#chance;
     // Only now, when the examples have shown which modules there are to speak to.
     this.#mutator ??= new Mutator(chance, dictionary(this.#target.seeds, this.#coverage.words()));
     if (this.#corpus.length === 0 || chance.happens(MADE)) {
-      this.give(this.#make());
+      await this.give(this.#make());
       return;
     }
     // What showed something new lately is near to more of it; and of two, the shorter one costs less.
@@ -102,35 +102,39 @@ export class Loop {
     const parent = one.length <= other.length ? one : other;
     let input = this.#target.damage(this.#mutator, [parent, parent, parent, chance.pick(this.#corpus)]);
     while (chance.happens(0.25)) input = this.#target.damage(this.#mutator, [input]);
-    this.give(chance.happens(INFLATED) ? inflated(input, chance) : input);
+    await this.give(chance.happens(INFLATED) ? inflated(input, chance) : input);
   }
 
   /** The part of the corpus that is worth a file. */
-  kept(): Uint8Array[] {
-    return minimised(this.#corpus, (input) => (this.#run(input) === undefined ? this.#coverage.features() : new Set()));
+  kept(): Promise<Uint8Array[]> {
+    return minimised(this.#corpus, async (input) =>
+      (await this.#run(input)) === undefined ? this.#coverage.features() : new Set(),
+    );
   }
 
   /** What was wrong, if anything. */
-  #run(input: Uint8Array): string | undefined {
+  async #run(input: Uint8Array): Promise<string | undefined> {
     const copy = input.slice(); // what a target keeps or changes is its own
     this.#executions++;
     this.#before(input);
     this.#coverage.reset();
     const from = performance.now();
     try {
-      this.#target.run(copy);
+      const taken = this.#target.run(copy);
+      if (taken instanceof Promise) await taken;
     } catch (error) {
       return reason(error);
     }
     const most = allowed(this.#target, input);
-    return performance.now() - from > most && isSlow(this.#target, input, this.#cpu)
+    return performance.now() - from > most && (await isSlow(this.#target, input, this.#cpu))
       ? `it takes more than ${most} ms`
       : undefined;
   }
 
-  #fail(why: string, input: Uint8Array): void {
+  async #fail(why: string, input: Uint8Array): Promise<void> {
     if (this.#failures.has(why) || this.#failures.size === MAX_FAILURES) return;
-    this.#failures.set(why, { why, input: shortened(input, (shorter) => this.#run(shorter) === why, 20 * CUTS) });
+    const isSame = async (shorter: Uint8Array): Promise<boolean> => (await this.#run(shorter)) === why;
+    this.#failures.set(why, { why, input: await shortened(input, isSame, 20 * CUTS) });
   }
 
   #make(): Uint8Array {
@@ -146,10 +150,10 @@ export function allowed({ bound }: Target, input: Uint8Array): number {
 }
 
 /** Whether it was the input, and not the machine or cold code: CPU time it is, and three times more. */
-export function isSlow(target: Target, input: Uint8Array, cpu: () => number): boolean {
+export async function isSlow(target: Target, input: Uint8Array, cpu: () => number): Promise<boolean> {
   for (let i = 0; i < 3; i++) {
     const from = cpu();
-    target.run(input.slice());
+    await target.run(input.slice());
     if (cpu() - from <= allowed(target, input)) return false;
   }
   return true;
@@ -164,14 +168,18 @@ export function reason(error: unknown): string {
 }
 
 /** The input with pieces cut out for as long as it `holds`; it is asked at most so many times. */
-function shortened(input: Uint8Array, holds: (shorter: Uint8Array) => boolean, most: number): Uint8Array {
+async function shortened(
+  input: Uint8Array,
+  holds: (shorter: Uint8Array) => Promise<boolean>,
+  most: number,
+): Promise<Uint8Array> {
   let best: Uint8Array = input.slice();
   let asked = 0;
   for (let piece = best.length >> 1; piece >= 1; piece >>= 1) {
     for (let at = 0; at < best.length && asked < most; ) {
       const shorter = concat(best.subarray(0, at), best.subarray(at + piece));
       asked++;
-      if (holds(shorter)) best = shorter;
+      if (await holds(shorter)) best = shorter;
       else at += piece;
     }
   }

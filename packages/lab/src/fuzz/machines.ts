@@ -21,7 +21,9 @@ import {
   mail,
   mesh,
   type Path,
+  packetRoom,
   parsePacket,
+  pathKey,
   portable,
   sealMessage,
   splitPacket,
@@ -47,10 +49,12 @@ export const MACHINES: readonly Target[] = [
   machine("mesh-streams", 10_000, (mutator) => meshed(mutator, "tcp4"), { growth: 4 * MB }),
   machine("mesh-insider", 10_000, (mutator) => insider(mutator, false), { growth: 4 * MB }),
   machine("mesh-cbor", 5000, (mutator) => insider(mutator, true), { growth: 4 * MB }),
+  machine("mesh-noise", 4000, noisy, { growth: 4 * MB }),
   machine("cache", 10_000, cache, { growth: 6 * MB }),
   machine("inbox", 10_000, inbox, { growth: 4 * MB }),
   machine("outbox", 4_000, outbox, { growth: 4 * MB }),
   machine("join", 3_000, join, { growth: 2 * MB }),
+  machine("revocation", 3_000, revocation, { growth: 2 * MB }),
   machine("mail-contact", 5_000, (mutator) => mailed(mutator, "contact"), { growth: 6 * MB }),
   machine("mail-stranger", 3_000, (mutator) => mailed(mutator, "stranger"), { growth: 4 * MB }),
   machine("world", 6_000, world, { bound: { ms: 5000, msPerKilobyte: 5000 } }),
@@ -178,6 +182,15 @@ function takeOne(channels: Channels, ch: number, now: number): void {
   }
 }
 
+export interface PairOptions {
+  readonly type?: "udp4" | "tcp4";
+  /** The second's; the test set unless given. */
+  readonly theirs?: Crypto;
+  readonly cbor?: boolean;
+  /** Of both, who cloak only with it. */
+  readonly noise?: mesh.Noise;
+}
+
 /** Two that are linked, with twenty channels between them. */
 export class Pair {
   readonly ids: readonly [Identity, Identity];
@@ -186,11 +199,14 @@ export class Pair {
   /** What either sent. */
   readonly seen: Uint8Array[] = [];
   now: number = START;
+  /** Looks at each transmission of the first: whether the second gets it. */
+  arrives: (out: Extract<mesh.MeshOut, { type: "transmit" }>) => boolean = () => true;
+  #place: Path; // where the next datagram of the second seems to come from
   readonly #chance: Chance;
   readonly #reliable = new Set<number>(); // channels that were opened to us
   #handle = 0;
 
-  constructor(chance: Chance, type: "udp4" | "tcp4", theirs: Crypto = fast, cbor: boolean = false) {
+  constructor(chance: Chance, { type = "udp4", theirs = fast, cbor = false, noise }: PairOptions = {}) {
     this.#chance = chance;
     this.ids = [createIdentity(fast, chance.random), createIdentity(fast, chance.random)];
     const make = (crypto: Crypto, identity: Identity, routes: Partial<mesh.MeshOptions>): mesh.Mesh =>
@@ -199,7 +215,8 @@ export class Pair {
         identity,
         random: chance.random,
         handles: () => ++this.#handle,
-        cloak: false,
+        cloak: noise !== undefined,
+        noise,
         ...routes,
       });
     // The first is a router for all, and the second one of its routers: so it hears of more than it would otherwise.
@@ -209,19 +226,23 @@ export class Pair {
       { type, ip: "10.0.0.1", port: 1 },
       { type, ip: "10.0.0.2", port: 2 },
     ];
+    this.#place = this.paths[1];
     this.want();
     for (let i = 0; i < 20; i++) {
       this.open(i % 2 === 0);
       this.now += 100;
+      if (noise !== undefined) this.tick();
     }
     if (!this.ends[0].isUp(this.ids[1].hashname)) throw new Error("the two never met");
   }
 
-  /** Both wish for the link, the second with a URI. */
-  want(): void {
+  /** Both wish for the link, the second with a URI; the first thing that it says to this comes from `place`. */
+  want(place: Path = this.paths[1]): void {
     const [us, them] = this.ids;
+    this.#place = place;
     const peer = { hashname: us.hashname, keys: us.keys, paths: [this.paths[0]] };
     this.turn(1, { type: "want", peer, uri: `link:///?t=${this.now % 7}` });
+    this.#place = this.paths[1];
     this.turn(0, { type: "want", peer: { hashname: them.hashname, keys: them.keys, paths: [this.paths[1]] } });
   }
 
@@ -242,9 +263,11 @@ export class Pair {
         this.turn(side, { type: "took", ch: out.ch });
       if (out.type === "closed") this.#reliable.delete(out.ch);
       if (out.type !== "transmit") continue;
+      const arrives = side === 1 || this.arrives(out);
       if (this.seen.length < 200) this.seen.push(out.bytes.slice());
-      const bytes = out.bytes.slice();
-      if (deliver) this.turn(side === 0 ? 1 : 0, { type: "received", path: this.paths[side], bytes });
+      const [bytes, path] = [out.bytes.slice(), side === 0 ? this.paths[0] : this.#place];
+      if (side === 1) this.#place = this.paths[1];
+      if (deliver && arrives) this.turn(side === 0 ? 1 : 0, { type: "received", path, bytes });
     }
   }
 
@@ -264,7 +287,7 @@ export class Pair {
 /** Handshakes and channel packets of a live link, damaged, on many paths. */
 function meshed(mutator: Mutator, type: "udp4" | "tcp4"): () => boolean {
   const { chance } = mutator;
-  const pair = new Pair(chance, type);
+  const pair = new Pair(chance, { type });
   const [, theirs] = pair.paths;
   let count = 0;
   return () => {
@@ -285,13 +308,47 @@ function meshed(mutator: Mutator, type: "udp4" | "tcp4"): () => boolean {
 }
 
 /**
+ * Two with noise floors, who go on talking, while a third sends what it heard of them, damaged, from everywhere, and is
+ * faster than the second with a handshake of its own: noise goes nowhere but where the second has answered.
+ */
+function noisy(mutator: Mutator): () => boolean {
+  const { chance } = mutator;
+  const noise = chance.pick([
+    { bytes: 800, everyMs: 40, rounds: 90 }, // both larger than a handshake, which goes wherever one came from
+    { bytes: 1408, everyMs: 100 },
+  ]);
+  const pair = new Pair(chance, { noise });
+  const [, theirs] = pair.paths;
+  pair.arrives = ({ path, bytes: { length } }) => {
+    const isTheirs = pathKey(path) === pathKey(theirs);
+    const isNoise = length > noise.bytes - 8 && length <= noise.bytes;
+    if (isNoise && !isTheirs) throw new Error("noise for somebody who did not prove to be there");
+    if (length > LONGEST_FRAME) throw new Error("a datagram that nobody reads");
+    return isTheirs;
+  };
+  const elsewhere = (): Path => ({ ...theirs, port: chance.between(3, 50) });
+  return () => {
+    pair.now += chance.pick([0, 1, 39, noise.everyMs, 1000, 60_000, -5000]);
+    const before = pair.dropped();
+    const path = chance.happens(0.3) ? theirs : elsewhere();
+    if (chance.happens(0.05)) pair.want(elsewhere());
+    if (chance.happens(0.3)) pair.open(chance.happens(0.5), { type: "test" }, chance.random(chance.between(0, 1250)));
+    else pair.turn(0, { type: "received", path, bytes: mutator.bytes(pair.seen) }, path === theirs);
+    pair.tick();
+    const due = pair.ends[0].deadline();
+    if (due !== undefined && due <= pair.now) throw new Error("it wants to be woken again and again");
+    return pair.dropped() === before;
+  };
+}
+
+/**
  * A peer that is linked to us and damages what it seals: handshakes with new keys and URIs, channels and their packets,
  * also those by which peers are routed.
  */
 function insider(mutator: Mutator, cbor: boolean): () => boolean {
   const { chance } = mutator;
   const evil = evilSet(mutator);
-  const pair = new Pair(chance, "udp4", createCrypto(portable, [evil.set]), cbor);
+  const pair = new Pair(chance, { theirs: createCrypto(portable, [evil.set]), cbor });
   const others = [...pair.ids.map(({ hashname }) => hashname), ...peersOf(mutator)];
   const heads = others.flatMap((peer): JsonObject[] => [
     { type: "peer", peer },
@@ -315,8 +372,10 @@ function insider(mutator: Mutator, cbor: boolean): () => boolean {
     const end = chance.happens(0.1);
     const body = chance.random(chance.between(0, 60));
     if (chance.happens(0.15)) pair.want();
-    if (chance.happens(0.2)) pair.open(false, chance.pick(heads), chance.pick([body, ...pair.seen]).subarray(0, 1200));
-    else if (ch === 0 || chance.happens(0.3)) channels.push(pair.open(chance.happens(0.5)));
+    if (chance.happens(0.2)) {
+      const head = chance.pick(heads);
+      pair.open(false, head, chance.pick([body, ...pair.seen]).subarray(0, packetRoom(head, false)));
+    } else if (ch === 0 || chance.happens(0.3)) channels.push(pair.open(chance.happens(0.5)));
     else {
       pair.turn(1, { type: "send", ch, head: { n: count }, body, end });
       if (end) channels = channels.filter((one) => one !== ch);
@@ -363,6 +422,8 @@ function cache(mutator: Mutator): () => boolean {
   const [self, recipient, sender] = peers as [Hashname, Hashname, Hashname];
   const store = memoryBoxStore({ total: 2 * MB, recipient: MB / 2, box: MB / 4, boxes: 16 });
   const boxId = box.boxId(portable, sender, recipient);
+  const same = chance.random(200); // a message that comes again and again, and is removed by its id
+  const kept = box.messageId(portable, boxId, same);
   const openings: Opening[] = [
     { head: { type: "outbox", to: recipient, uri: "link:///?t=a", done: true, x: 60 }, body: chance.random(300) },
     { head: { type: "outbox", to: sender, uri: "link:///?t=a" }, body: chance.random(1000) },
@@ -372,8 +433,14 @@ function cache(mutator: Mutator): () => boolean {
     { head: { done: true, x: 3600 }, body: chance.random(600) },
     { head: {}, body: chance.random(1200) },
     { head: { id: "0123456789abcdef" }, body: chance.random(0) },
+    { head: { id: kept }, body: chance.random(0) },
     { head: { clear: true }, body: chance.random(10) },
+    { head: { clear: true }, body: chance.random(0) },
+    { head: { clear: true, done: true, x: 1 }, body: chance.random(700) },
+    { head: { done: true, x: 0 }, body: chance.random(40) },
+    { head: { done: true }, body: same },
   ];
+  let revision = 0;
   const role = new box.Cache({
     backend: portable,
     self,
@@ -381,6 +448,7 @@ function cache(mutator: Mutator): () => boolean {
     handles: () => remotes.handle(),
     cap: MB / 4,
     admit: () => (chance.happens(0.2) ? undefined : chance.pick(["member", "contact", "stranger"])),
+    revision: () => (chance.happens(0.05) ? ++revision : revision),
   });
   const remotes = new Remotes<box.CacheIn, box.CacheOut>(mutator, role, peers, openings, packets, (out, now) => {
     if (out.type !== "boxes") return [];
@@ -461,6 +529,49 @@ function join(mutator: Mutator): () => undefined {
     if (chance.happens(0.1)) remotes.give({ type: "join", req: ++req, cache: chance.pick(peers), uri: "link:///?t=a" });
     remotes.step();
     return undefined;
+  };
+}
+
+/** Both ends of it at once: a cache that others tell serials, and a recipient that tells its own. */
+function revocation(mutator: Mutator): () => boolean {
+  const { chance } = mutator;
+  const peers = peersOf(mutator);
+  const serials = (): Uint8Array => {
+    const drawn = Array.from({ length: chance.between(0, 200) }, () => chance.between(0, 1 << 30)).sort(
+      (a, b) => a - b,
+    );
+    const body = new Uint8Array(6 * drawn.length);
+    for (const [i, serial] of drawn.entries()) new DataView(body.buffer).setUint32(6 * i + 2, serial);
+    return body;
+  };
+  const openings: Opening[] = [{}, { leave: true }].map((more) => {
+    return { head: { type: box.REVOKE_CHANNEL, uri: "link:///?t=a", ...more }, body: serials() };
+  });
+  const packets: Opening[] = Array.from({ length: 4 }, () => ({ head: {}, body: serials() }));
+  let heard = 0;
+  let isReady = false; // what it opens is a channel of `remotes`, which must be there first
+  const role = new box.Revocation({
+    handles: () => remotes.handle(),
+    tells: (cache) =>
+      isReady && cache === peers[0]
+        ? { uri: "link:///?t=b", serials: Array.from({ length: 450 }, (_, i) => i) }
+        : undefined,
+    next: (now) => (chance.happens(0.1) ? now + 1000 : undefined),
+    isRecipient: (uri) => uri !== undefined && chance.happens(0.8),
+    revoke: (_, told) => {
+      heard += told.length;
+      if (told.length > 200 || !told.every((serial, i) => i === 0 || serial > (told[i - 1] ?? 0)))
+        throw new Error("no serials of one body");
+    },
+  });
+  const remotes = new Remotes<box.RevocationIn, box.RevocationOut>(mutator, role, peers, openings, packets, () => []);
+  isReady = true;
+  return () => {
+    const before = heard;
+    if (chance.happens(0.05)) remotes.give({ type: "changed" });
+    if (chance.happens(0.02)) remotes.give({ type: "leave", cache: chance.pick(peers), uri: "link:///?t=b" });
+    remotes.step();
+    return heard > before;
   };
 }
 
@@ -621,3 +732,5 @@ function world(mutator: Mutator): () => undefined {
     return undefined;
   };
 }
+
+const LONGEST_FRAME = 2048; // protocol/exchange.md §7

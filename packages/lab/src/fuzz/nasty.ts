@@ -34,8 +34,10 @@ export const NASTY_HEADS: readonly NastyHead[] = [
   refused("-1e400", '{"a":-1e400}'),
   refused("1e400, further in", '{"a":[0,{"b":1e400}]}'),
   read("1e-400", '{"a":1e-400}', 0),
-  read("-0", '{"a":-0}', 0), // never the other zero: protocol/lob.md §2
-  read("-0.0e9", '{"a":-0.0e9}', 0),
+  refused("-0", '{"a":-0}'),
+  refused("-0.0e9", '{"a":-0.0e9}'),
+  refused("-1e-400", '{"a":-1e-400}'),
+  refused("-0, further in", '{"a":[0,{"b":-0}]}'),
   refused("101 digits", `{"a":${"9".repeat(101)}}`),
   refused("64 KB of digits", `{"a":${"9".repeat(KB64)}}`),
   refused("64 KB of an exponent", `{"a":1e${"9".repeat(KB64)}}`),

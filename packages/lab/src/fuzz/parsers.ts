@@ -61,6 +61,7 @@ import {
   verifyToken,
   writeChannelHead,
 } from "restante/protocol";
+import { discovery } from "./discovery.ts";
 import { BYTES, hex, OBJECT, PACKET, parser, type Target, TEXT, vectors } from "./target.ts";
 
 const lob = vectors<{ packet: string }[]>("vectors/telehash/lob.json").map(({ packet }) => hex(packet));
@@ -195,6 +196,7 @@ export const PARSERS: readonly Target[] = [
   parser("parseTxt", 5_000, TEXT, [encodeTxt({ keys, invite: "a".repeat(300) }).join("\n")], (records) =>
     parseTxt(records.split("\n")),
   ),
+  discovery(keys, parseLink(cards.invite)?.query.find(([name]) => name === "invite")?.[1] ?? ""),
   parser("parseRevocations", 4_000, BYTES, encodeRevocations([1, 2, 2 ** 40, 2 ** 48 - 1]), parseRevocations),
   parser("verifyFragment", 4_000, TEXT, [cards.fragment.text], (each) =>
     verifyFragment(portable, cards.fragment.hashname, each, each),
@@ -316,7 +318,7 @@ function readAll(input: Uint8Array): unknown {
 function dechunk(stream: Uint8Array): unknown {
   const dechunker = new Dechunker(MAX_PACKET);
   const cut = stream.length >> 1;
-  const found = [...dechunker.push(stream.subarray(0, cut)), ...dechunker.push(stream.subarray(cut))];
+  const found = [...dechunker.push(stream.slice(0, cut)), ...dechunker.push(stream.slice(cut))];
   if (found.some(({ length }) => length === 0 || length > MAX_PACKET)) throw new Error("a packet of a wrong length");
   return found.length > 0 ? found : undefined;
 }

@@ -1,6 +1,7 @@
 /** What a hostile author would write by hand: packets, heads and texts that are in order as a whole and mean ill. */
 import * as fc from "fast-check";
 import { concat, encodePacket, utf8 } from "restante/protocol";
+import { FIELDS } from "./mutate.ts";
 
 /** Values of JSON, as text: also such as no encoder of ours would write. */
 const number = fc.oneof(
@@ -36,23 +37,7 @@ const string = fc.oneof(
 );
 const key = fc
   .oneof(
-    fc.constantFrom(
-      "type",
-      "c",
-      "seq",
-      "ack",
-      "miss",
-      "end",
-      "err",
-      "at",
-      "uri",
-      "to",
-      "id",
-      "key",
-      "keys",
-      "paths",
-      "3a",
-    ),
+    fc.constantFrom(...FIELDS, "key"),
     fc.constantFrom("__proto__", "constructor", "toString", "hasOwnProperty", "", "length"),
     fc.string({ unit: "grapheme", maxLength: 8 }),
   )

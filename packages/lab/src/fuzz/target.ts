@@ -6,6 +6,9 @@ import { FedChance } from "./fed.ts";
 import { asText, Mutator } from "./mutate.ts";
 import { bytes, heads, packets, texts } from "./structure.ts";
 
+/** Whether an input was taken; `undefined`: who knows. */
+export type Taken = boolean | undefined;
+
 export interface Target {
   /** One word; its corpus is the file of that name. */
   readonly name: string;
@@ -14,10 +17,10 @@ export interface Target {
   /** Valid examples. */
   readonly seeds: readonly Uint8Array[];
   /**
-   * Gives it one input, from a fresh start. Says whether that was taken (`undefined`: who knows), and throws only when a
-   * promise was broken; a refusal is none.
+   * Gives it one input, from a fresh start. Throws, or rejects, only when a promise was broken; a refusal is none. What
+   * comes later comes without a wait for a clock or for the world outside.
    */
-  run(input: Uint8Array): boolean | undefined;
+  run(input: Uint8Array): Taken | Promise<Taken>;
   /** One of the inputs, or several together, damaged in a way that suits the target. */
   damage(mutator: Mutator, inputs: readonly Uint8Array[]): Uint8Array;
   /** Inputs made from nothing: well-formed as a whole, hostile in what they hold. */
@@ -28,7 +31,7 @@ export interface Target {
    * For a long run with one memory: checks that the target takes its seeds unharmed; the function that comes back gives
    * it one damaged input, and says what `run` says.
    */
-  start(mutator: Mutator): () => boolean | undefined;
+  start(mutator: Mutator): () => Taken | Promise<Taken>;
   /** For targets with a memory: bytes that the heap may grow in a long run, whatever comes. */
   readonly growth?: number;
 }
@@ -76,7 +79,7 @@ export const OBJECT: Form<JsonObject> = {
   made: heads,
 };
 
-/** A pure function: `undefined` and `false` stand for a refusal. */
+/** A function that keeps nothing: `undefined` and `false`, also promised ones, stand for a refusal. */
 export function parser<T>(
   name: string,
   inputs: number,
@@ -86,10 +89,10 @@ export function parser<T>(
   bound: Bound = { ms: 20, msPerKilobyte: 1 },
 ): Target {
   const seeds = samples.map(form.write);
-  const run = (input: Uint8Array): boolean => {
+  const run = (input: Uint8Array): boolean | Promise<boolean> => {
     const value = form.read(input);
     const result = value === undefined ? undefined : parse(value);
-    return result !== undefined && result !== false;
+    return result instanceof Promise ? result.then(isTaken) : isTaken(result);
   };
   return {
     name,
@@ -100,7 +103,8 @@ export function parser<T>(
     made: form.made,
     bound,
     start(mutator) {
-      if (!seeds.some(run)) throw new Error(`${name} takes none of its samples: they are not what it reads`);
+      if (seeds.every((seed) => run(seed) === false))
+        throw new Error(`${name} takes none of its samples: they are not what it reads`);
       return () => run(form.damage(mutator, seeds));
     },
   };
@@ -113,7 +117,7 @@ export function parser<T>(
 export function machine(
   name: string,
   inputs: number,
-  start: Target["start"],
+  start: (mutator: Mutator) => () => Taken,
   options: { readonly growth?: number; readonly bound?: Bound } = {},
 ): Target {
   return {
@@ -124,9 +128,9 @@ export function machine(
       const chance = new FedChance(1);
       const step = start(new Mutator(chance));
       chance.feed(input);
-      let isTaken: boolean | undefined;
-      for (let i = 0; i < STEPS && !chance.isEmpty; i++) isTaken = step() || isTaken;
-      return isTaken;
+      let taken: Taken;
+      for (let i = 0; i < STEPS && !chance.isEmpty; i++) taken = step() || taken;
+      return taken;
     },
     damage: (mutator, samples) => mutator.bytes(samples).subarray(0, SCRIPT),
     made: fc.uint8Array({ maxLength: SCRIPT }),
@@ -134,6 +138,10 @@ export function machine(
     start,
     ...options,
   };
+}
+
+function isTaken(result: unknown): boolean {
+  return result !== undefined && result !== false;
 }
 
 /** The parsed JSON of one of the project's vector files, by its path from the root. */

@@ -2,6 +2,7 @@
 
 import { readCorpus, writeCorpus } from "./corpus.ts";
 import type { Coverage } from "./cover.ts";
+import { threadCpu } from "./cpu.ts";
 import { allowed, isSlow, Loop, reason } from "./loop.ts";
 import { LONGEST } from "./mutate.ts";
 import type { Target } from "./target.ts";
@@ -22,7 +23,11 @@ export interface Report {
 }
 
 /** Fuzzes for so long. */
-export function work(target: Target, coverage: Coverage, options: { ms: number; seed: number; keep: boolean }): Report {
+export async function work(
+  target: Target,
+  coverage: Coverage,
+  options: { ms: number; seed: number; keep: boolean },
+): Promise<Report> {
   const start = performance.now();
   const hung: Report = {
     ...NOTHING,
@@ -30,13 +35,13 @@ export function work(target: Target, coverage: Coverage, options: { ms: number; 
     failures: [{ why: "it does not come to an end", hex: "HEX" }],
   };
   const before = watch(HANG_MS + 5 * allowed(target, LONG_INPUT), LONGEST, JSON.stringify(hung));
-  const loop = new Loop({ target, coverage, seed: options.seed, cpu, before });
-  for (const input of [...target.seeds, ...readCorpus(target.name)]) loop.give(input);
+  const loop = new Loop({ target, coverage, seed: options.seed, cpu: threadCpu, before });
+  for (const input of [...target.seeds, ...readCorpus(target.name)]) await loop.give(input);
   const known = { inputs: loop.corpus.length, features: loop.features };
-  do loop.step();
+  do await loop.step();
   while (performance.now() - start < options.ms);
   const seconds = (performance.now() - start) / 1000;
-  if (options.keep) writeCorpus(target.name, loop.kept());
+  if (options.keep) writeCorpus(target.name, await loop.kept());
   return {
     target: target.name,
     executions: loop.executions,
@@ -50,15 +55,18 @@ export function work(target: Target, coverage: Coverage, options: { ms: number; 
 }
 
 /** Runs one input, and says what came of it. */
-export function replay(target: Target, input: Uint8Array): { readonly isBroken: boolean; readonly text: string } {
+export async function replay(
+  target: Target,
+  input: Uint8Array,
+): Promise<{ readonly isBroken: boolean; readonly text: string }> {
   const most = allowed(target, input);
-  const from = cpu();
+  const from = threadCpu();
   try {
-    const isTaken = target.run(input.slice());
-    const used = Math.round(cpu() - from);
-    const outcome = isTaken === undefined ? "done" : isTaken ? "taken" : "refused";
+    const taken = await target.run(input.slice());
+    const used = Math.round(threadCpu() - from);
+    const outcome = taken === undefined ? "done" : taken ? "taken" : "refused";
     const text = `${outcome} in ${used} ms of CPU time, ${most} are allowed`;
-    return { isBroken: used > most && isSlow(target, input, cpu), text };
+    return { isBroken: used > most && (await isSlow(target, input, threadCpu)), text };
   } catch (error) {
     return { isBroken: true, text: `${reason(error)}\n${error instanceof Error ? error.stack : ""}` };
   }
@@ -70,11 +78,6 @@ export function targetOf(name: string): Target | undefined {
 }
 
 export { TARGETS } from "./targets.ts";
-
-function cpu(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 const HANG_MS = 10_000;
 const LONG_INPUT = new Uint8Array(2048);
