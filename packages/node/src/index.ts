@@ -1,4 +1,5 @@
 /** `@restante/node`: what Node adds to `restante`: sockets, a store on disk, native cryptography, the daemon. */
+export { type RedisBoxOptions, type RedisBoxStore, redisBoxStore } from "./cache/redis.ts";
 export { loadBackend, loadWasm } from "./crypto/best.ts";
 export { loadNative } from "./crypto/native.ts";
 export {
