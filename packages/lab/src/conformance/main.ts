@@ -1,22 +1,20 @@
-/** `npm run -s conformance [-- --json]`: runs the test suite, and says which requirements of the seeds its tests prove. */
+/** `npm run -s conformance`: runs the test suite, and says which requirements of the seeds its tests prove. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runTool } from "../command-line.ts";
+import { CONFORMANCE } from "../tools.ts";
 import { judge, type SuiteReport, type Verdict } from "./judge.ts";
 import { type Checklist, readChecklist } from "./rows.ts";
 
-function main(args: readonly string[]): number {
-  if (args.some((arg) => arg !== "--json")) {
-    process.stderr.write("npm run -s conformance [-- --json]: there are no other options\n");
-    return USAGE;
-  }
+function main(isJson: boolean): number {
   const checklist = readChecklist();
   const verdict = judge(checklist, runSuite());
   const { rows, passed, failed, missing } = verdict;
   process.stdout.write(
-    args.length > 0
+    isJson
       ? `${JSON.stringify({ rows, passed: passed.length, failed, missing })}\n`
       : `${describe(checklist, verdict)}\n`,
   );
@@ -32,7 +30,10 @@ function runSuite(): SuiteReport {
     const file = join(folder, "report.json");
     const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
     const args = [vitest, "run", "--reporter=dot", "--reporter=json", `--outputFile.json=${file}`];
-    spawnSync(process.execPath, args, { cwd: ROOT, stdio: ["ignore", 2, 2] }); // failing tests are in the report
+    // Colours only where they are seen; some environments switch them on for all that runs in them.
+    const { FORCE_COLOR: _, ...plain } = process.env;
+    const env = process.stderr.isTTY ? process.env : { ...plain, NO_COLOR: "1" };
+    spawnSync(process.execPath, args, { cwd: ROOT, env, stdio: ["ignore", 2, 2] }); // failing tests are in the report
     return JSON.parse(readFileSync(file, "utf8")) as SuiteReport;
   } finally {
     rmSync(folder, { recursive: true });
@@ -57,6 +58,5 @@ function describe({ sections, rows }: Checklist, { passed, failed, missing }: Ve
 }
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
-const USAGE = 2;
 
-process.exitCode = main(process.argv.slice(2));
+await runTool(CONFORMANCE, (asked) => main(asked.has("json")));

@@ -17,6 +17,8 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Misuse, runTool } from "../command-line.ts";
+import { DEMO } from "../tools.ts";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const CLI = join(ROOT, "packages/node/dist/cli/main.js");
@@ -24,16 +26,9 @@ const running = new Set<Running>();
 
 async function main(args: readonly string[]): Promise<number> {
   const missing = args.filter((file) => !existsSync(file) || !statSync(file).isFile());
-  if (args.some((arg) => arg.startsWith("-")) || missing.length > 0) {
-    process.stderr.write(`npm run demo [FILE...]: ${missing[0] ?? args[0]} is not a file\n`);
-    return 2;
-  }
-  if (args.reduce((sum, file) => sum + statSync(file).size, 0) > MAX_BYTES) {
-    process.stderr.write(
-      "npm run demo [FILE...]: a cache holds 8 MiB of one sender, so give it 7 MiB or less in all\n",
-    );
-    return 2;
-  }
+  if (missing.length > 0) throw new Misuse(`${missing[0]} is not a file`);
+  if (args.reduce((sum, file) => sum + statSync(file).size, 0) > MAX_BYTES)
+    throw new Misuse("a cache holds 8 MiB of one sender, so give it 7 MiB or less in all");
   const dir = mkdtempSync(join(tmpdir(), "restante-demo-"));
   try {
     await demonstrate(dir, args.length > 0 ? args.map((file) => resolve(file)) : ownFiles(dir));
@@ -296,4 +291,4 @@ const MAX_BYTES = 7 << 20; // sealing and padding make it a little more
 const PAUSE_MS = 250;
 const MAX_TRIES = 480;
 
-process.exitCode = await main(process.argv.slice(2));
+await runTool(DEMO, (asked) => main(asked.operands));

@@ -10,7 +10,7 @@ const README = readFileSync(join(ROOT, "README.md"), "utf8");
 
 /** The code block that follows a file's name. */
 function block(name: string): string {
-  const [, code] = new RegExp(`\`${name}\`[^\`]*\`\`\`js\n([^]*?)\`\`\``).exec(README) ?? [];
+  const [, code] = new RegExp(`\`${name}\`[\\s\\S]*?\`\`\`js\n([\\s\\S]*?)\`\`\``).exec(README) ?? [];
   if (code === undefined) throw new Error(`the README has no block for ${name}`);
   return code;
 }

@@ -1,9 +1,9 @@
 /**
- * `npm run -s peer -- --identity FILE --udp PORT --tcp PORT [--compat]`: a bare peer that speaks lines of JSON on stdin
- * and stdout, to be tested against other implementations. Ends with its input, or at `quit`.
+ * `npm run -s peer`: a bare peer that speaks lines of JSON on stdin and stdout, to be tested against other
+ * implementations. Ends with its input, or at `quit`. docs/interop.md
  */
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { loadBackend, tcpTransport, udpTransport } from "@restante/node";
 import {
@@ -11,24 +11,32 @@ import {
   type CipherSet,
   type Crypto,
   createCrypto,
+  createIdentity,
   cs1a,
   cs2a,
   cs3a,
   encodeJson,
+  exportIdentity,
   type Identity,
   importIdentity,
+  type JsonObject,
 } from "restante/protocol";
-import { type Options, parseOptions, USAGE } from "./options.ts";
+import { runTool } from "../command-line.ts";
+import { PEER } from "../tools.ts";
+import { type Options, optionsOf } from "./options.ts";
 import { PeerProgram } from "./program.ts";
 
-async function main(args: readonly string[]): Promise<number> {
-  const options = parseOptions(args);
-  if (options === undefined) return fail(USAGE, 2);
+async function main(options: Options): Promise<number> {
   const backend = await loadBackend((message) => process.stderr.write(`${message}\n`));
   const crypto = createCrypto(backend, cipherSets(backend, options));
+  const emit = (event: JsonObject): void => void process.stdout.write(`${Buffer.from(encodeJson(event)).toString()}\n`);
+  const fail = (why: string): number => {
+    emit({ ev: "error", why });
+    process.stderr.write(`peer: ${why}\n`);
+    return 1;
+  };
   const identity = load(crypto, options);
-  if (identity === undefined)
-    return fail(`${options.identity}: no identity {hashname, keys, secrets} for these sets`, 1);
+  if (typeof identity === "string") return fail(identity);
 
   const { host, udp, tcp, compat } = options;
   const at = host === undefined ? {} : { host };
@@ -41,14 +49,15 @@ async function main(args: readonly string[]): Promise<number> {
       ...(udp === undefined ? [] : [udpTransport({ ...at, port: udp })]),
       ...(tcp === undefined ? [] : [tcpTransport({ ...at, port: tcp })]),
     ],
+    ports: { udp, tcp },
     saved: begin(`${options.identity}.at`),
-    emit: (event) => process.stdout.write(`${Buffer.from(encodeJson(event)).toString()}\n`),
+    emit,
   });
   try {
     await program.start();
   } catch (error) {
     await program.stop();
-    return fail(error instanceof Error ? error.message : String(error), 1);
+    return fail(error instanceof Error ? error.message : String(error));
   }
   for await (const line of createInterface({ input: process.stdin }))
     if (line.trim() !== "" && !program.command(line)) break;
@@ -62,11 +71,20 @@ function cipherSets(backend: Backend, { sets }: Options): CipherSet[] {
   return [cs1a(backend), ...rsa, cs3a(backend)].filter(({ csid }) => sets?.includes(csid) ?? true);
 }
 
-function load(crypto: Crypto, { identity }: Options): Identity | undefined {
+/** The identity in the file, or why there is none. */
+function load(crypto: Crypto, { identity: file, create, sets }: Options): Identity | string {
   try {
-    return importIdentity(crypto, JSON.parse(readFileSync(identity, "utf8")));
-  } catch {
-    return undefined;
+    if (create && !existsSync(file)) {
+      const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+      const made = exportIdentity(createIdentity(crypto, random, sets ?? [NEWEST]));
+      writeFileSync(file, `${JSON.stringify(made, undefined, 2)}\n`, { mode: 0o600, flag: "wx" });
+    }
+    const found = importIdentity(crypto, JSON.parse(readFileSync(file, "utf8")));
+    return found ?? `${file} holds no identity {hashname, keys, secrets} whose parts belong together, for these sets`;
+  } catch (error) {
+    if (error instanceof SyntaxError) return `${file} is not JSON`;
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? `there is no file ${file}; --create makes one` : message;
   }
 }
 
@@ -94,12 +112,8 @@ function lastBegin(file: string): number {
   }
 }
 
-function fail(why: string, code: number): number {
-  process.stderr.write(`${why}\n`);
-  return code;
-}
-
+const NEWEST = 0x3a;
 const RUN = 100; // more than the seconds that a run has taken so far and the handshakes in them, if it was a short one
 process.stdout.on("error", () => process.exit(1)); // nobody listens any more
-process.exitCode = await main(process.argv.slice(2));
+await runTool(PEER, (asked) => main(optionsOf(asked)));
 process.stdin.destroy(); // after `quit` it may still be open, and nothing more is read

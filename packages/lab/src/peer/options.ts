@@ -1,9 +1,12 @@
 /** What the peer program is told on its command line. */
-import { parseArgs } from "node:util";
+import { type Asked, Misuse } from "../command-line.ts";
+import type { PeerOption } from "../tools.ts";
 
 export interface Options {
   /** The file with the identity. */
   readonly identity: string;
+  /** Make the identity where there is no such file. */
+  readonly create: boolean;
   /** Ports to listen on, 0 for any; `undefined`: not at all. */
   readonly udp: number | undefined;
   readonly tcp: number | undefined;
@@ -14,36 +17,22 @@ export interface Options {
   readonly compat: boolean;
 }
 
-/** Reads the command line; `undefined` when it makes no sense. */
-export function parseOptions(args: readonly string[]): Options | undefined {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        identity: { type: "string" },
-        udp: { type: "string" },
-        tcp: { type: "string" },
-        host: { type: "string" },
-        sets: { type: "string" },
-        compat: { type: "boolean", default: false },
-      },
-    });
-    const { identity, host, compat } = values;
-    const [udp, tcp] = [portOf(values.udp), portOf(values.tcp)];
-    const sets = values.sets?.split(",").map((csid) => (CSID.test(csid) ? Number.parseInt(csid, 16) : Number.NaN));
-    if (identity === undefined || Number.isNaN(udp) || Number.isNaN(tcp) || sets?.includes(Number.NaN))
-      return undefined;
-    return { identity, udp, tcp, host, sets, compat };
-  } catch {
-    return undefined;
-  }
+/** Reads what was asked for. Throws `Misuse`. */
+export function optionsOf(asked: Asked<PeerOption>): Options {
+  const identity = asked.text("identity");
+  if (identity === undefined) throw new Misuse("--identity FILE is missing");
+  const sets = asked.text("sets")?.split(",");
+  const odd = sets?.find((csid) => !/^[0-9a-f]{2}$/.test(csid));
+  if (odd !== undefined) throw new Misuse(`--sets takes cipher sets like 1a,2a,3a, not "${odd}"`);
+  return {
+    identity,
+    create: asked.has("create"),
+    udp: asked.whole("udp", 0, MAX_PORT),
+    tcp: asked.whole("tcp", 0, MAX_PORT),
+    host: asked.text("host"),
+    sets: sets?.map((csid) => Number.parseInt(csid, 16)),
+    compat: asked.has("compat"),
+  };
 }
 
-function portOf(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  return /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : Number.NaN;
-}
-
-export const USAGE: string =
-  "npm run -s peer -- --identity FILE [--udp PORT] [--tcp PORT] [--host IP] [--sets 1a,2a,3a] [--compat]";
-const CSID = /^[0-9a-f]{2}$/;
+const MAX_PORT = 65_535;

@@ -6,8 +6,6 @@ import {
   type CipherSet,
   createCrypto,
   createIdentity,
-  cs1a,
-  cs2a,
   cs3a,
   encodeKeys,
   fromHex,
@@ -16,12 +14,12 @@ import {
   toHex,
 } from "restante/protocol";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { everySet } from "../cipher-sets.ts";
 import { PeerProgram } from "./program.ts";
 
 const backend = await loadBackend(() => {});
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
-const rsa = backend.rsa === undefined ? [] : [cs2a(backend, backend.rsa)];
-const SETS: readonly CipherSet[] = [cs1a(backend), ...rsa, cs3a(backend)];
+const SETS: readonly CipherSet[] = everySet(backend);
 const LISTS: readonly (readonly CipherSet[])[] = [...SETS.map((set) => [set]), SETS];
 const identities = (sets: readonly CipherSet[]) => [identityOf(sets), identityOf(sets)] as const;
 const identityOf = (sets: readonly CipherSet[]): Identity =>

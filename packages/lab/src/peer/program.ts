@@ -2,7 +2,7 @@
  * A bare peer for tests of interoperation: links, channels and messages by lines of JSON, and nothing of mail. It
  * approves everybody. protocol/exchange.md; the commands are in `PeerProgram.command`
  */
-import type { Identity, Transport, TransportPath } from "restante";
+import { type Identity, RestanteError, type Transport, type TransportPath } from "restante";
 import {
   type Crypto,
   fromHex,
@@ -30,6 +30,8 @@ export interface PeerProgramOptions {
   readonly identity: Identity;
   readonly random: Random;
   readonly transports: readonly Transport[];
+  /** The port that each kind must get; 0 or none: any. */
+  readonly ports?: { readonly udp?: number | undefined; readonly tcp?: number | undefined };
   /** Old peers are on the other end of streams: no cloak towards those who have not used one (decision X29). */
   readonly compat: boolean;
   /** Takes each event, one line each. */
@@ -65,18 +67,30 @@ export class PeerProgram {
     this.#mesh = new mesh.Mesh({ crypto, identity, random, saved, handles: () => ++this.#handle });
   }
 
-  /** Listens on all transports, then tells `listening` with the port of each kind. Throws what they throw. */
+  /**
+   * Listens on all transports, then tells `listening` with the port of each kind. Throws what they throw, and
+   * "address-in-use" when one is not on the port that was asked for: whoever named it waits there.
+   */
   async start(): Promise<void> {
     const ports: Record<string, number | undefined> = {};
+    let isStarting = true;
+    const troubles: string[] = []; // a socket that moved says so, which is no news beside what is thrown then
+    const trouble = (why: string): void => this.#options.emit({ ev: "trouble", why });
     for (const transport of this.#options.transports) {
       const [path] = await transport.start({
         received: (from, bytes) => this.#handleInput({ type: "received", path: from, bytes }),
         path: (from, open) => this.#handleInput({ type: "path", path: from, open }),
         writable: (to, credit) => this.#handleInput({ type: "writable", path: to, credit }),
-        trouble: (why) => this.#options.emit({ ev: "trouble", why }),
+        trouble: (why) => void (isStarting ? troubles.push(why) : trouble(why)),
       });
-      ports[path?.type.slice(0, 3) ?? ""] = path?.port;
+      const kind = path?.type.slice(0, 3);
+      const wanted = kind === "udp" || kind === "tcp" ? this.#options.ports?.[kind] : undefined;
+      if (kind !== undefined && wanted && path?.port !== wanted)
+        throw new RestanteError("address-in-use", `${kind.toUpperCase()} port ${wanted} is taken`);
+      ports[kind ?? ""] = path?.port;
     }
+    isStarting = false;
+    for (const why of troubles) trouble(why);
     this.#options.emit({ ev: "listening", ...ports, hashname: this.#options.identity.hashname });
   }
 

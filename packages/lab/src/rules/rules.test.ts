@@ -10,16 +10,24 @@ interface Planted {
   readonly by: readonly string[];
 }
 
+/** Codes that the same checkers object to, by what they are. */
+const each = (by: readonly string[], codes: Readonly<Record<string, string>>): Planted[] =>
+  Object.entries(codes).map(([what, code]) => ({ what, code, by }));
+
 const PURE: Planted[] = [
-  { what: "setTimeout", code: "setTimeout(() => {}, 1);", by: ["tsc TS2304"] },
-  { what: "queueMicrotask", code: "queueMicrotask(() => {});", by: ["tsc TS2304"] },
-  { what: "fetch", code: 'export const x: unknown = fetch("https://example.org");', by: ["tsc TS2304"] },
-  { what: "crypto", code: "export const x: unknown = crypto;", by: ["tsc TS2304"] },
-  { what: "performance", code: "export const x: number = performance.now();", by: ["tsc TS2304"] },
-  { what: "TextEncoder", code: "export const x: unknown = new TextEncoder();", by: ["tsc TS2304"] },
+  ...each(["tsc TS2304"], {
+    setTimeout: "setTimeout(() => {}, 1);",
+    queueMicrotask: "queueMicrotask(() => {});",
+    fetch: 'export const x: unknown = fetch("https://example.org");',
+    crypto: "export const x: unknown = crypto;",
+    performance: "export const x: number = performance.now();",
+    TextEncoder: "export const x: unknown = new TextEncoder();",
+  }),
   { what: "console", code: 'console.log("x");', by: ["tsc TS2584"] },
-  { what: "Buffer", code: "export const x: unknown = Buffer.alloc(1);", by: ["tsc TS2591"] },
-  { what: "process", code: "export const x: unknown = process.env;", by: ["tsc TS2591"] },
+  ...each(["tsc TS2591"], {
+    Buffer: "export const x: unknown = Buffer.alloc(1);",
+    process: "export const x: unknown = process.env;",
+  }),
   {
     what: "a Node module",
     code: 'export { readFileSync } from "node:fs";',
@@ -30,37 +38,27 @@ const PURE: Planted[] = [
     code: "export const x: unknown = globalThis.setTimeout;",
     by: ["tsc TS7017", "biome noRestrictedGlobals"],
   },
-  { what: "Date", code: "export const x: number = Date.now();", by: ["biome noRestrictedGlobals"] },
-  { what: "Intl", code: "export const x: unknown = new Intl.NumberFormat();", by: ["biome noRestrictedGlobals"] },
-  { what: "WeakRef", code: "export const x: unknown = new WeakRef({});", by: ["biome noRestrictedGlobals"] },
+  ...each(["biome noRestrictedGlobals"], {
+    Date: "export const x: number = Date.now();",
+    Intl: "export const x: unknown = new Intl.NumberFormat();",
+    WeakRef: "export const x: unknown = new WeakRef({});",
+  }),
   {
     what: "Math.random",
     code: "export const x: number = Math.random();",
     by: ["grit randomness is an argument: random(32)"],
   },
   { what: 'Math["random"]', code: 'export const x: unknown = Math["random"];', by: ["grit name the member of Math"] },
-  {
-    what: "a part of Math",
-    code: "const { random } = Math;\nexport const x: number = random();",
-    by: ["grit do not alias Math"],
-  },
-  {
-    what: "an alias of Math",
-    code: "const m = Math;\nexport const x: number = m.random();",
-    by: ["grit do not alias Math"],
-  },
-  {
-    what: "an async function",
-    code: "export async function f(): Promise<void> {}",
-    by: ["grit no async in the pure part"],
-  },
-  { what: "an async arrow", code: "export const f: unknown = async () => {};", by: ["grit no async in the pure part"] },
-  {
-    what: "an async method",
-    code: "export class X {\n  async f(): Promise<void> {}\n}",
-    by: ["grit no async in the pure part"],
-  },
-  { what: "await", code: 'export const x: unknown = await "y";', by: ["grit no async in the pure part"] },
+  ...each(["grit do not alias Math"], {
+    "a part of Math": "const { random } = Math;\nexport const x: number = random();",
+    "an alias of Math": "const m = Math;\nexport const x: number = m.random();",
+  }),
+  ...each(["grit no async in the pure part"], {
+    "an async function": "export async function f(): Promise<void> {}",
+    "an async arrow": "export const f: unknown = async () => {};",
+    "an async method": "export class X {\n  async f(): Promise<void> {}\n}",
+    await: 'export const x: unknown = await "y";',
+  }),
   {
     what: "a promise",
     code: "export const x: unknown = Promise.resolve(1);",

@@ -1,26 +1,17 @@
-/** `npm run -s vectors -- DIR [--json]`: vector files of any origin against this implementation. */
-import { parseArgs } from "node:util";
+/** `npm run -s vectors -- DIR`: vector files of any origin against this implementation. */
+import { Misuse, runTool } from "../command-line.ts";
+import { VECTORS } from "../tools.ts";
 import { type Report, runFolder } from "./runner.ts";
 
-function main(args: string[]): number {
-  let folder: string | undefined;
-  let isJson = false;
-  try {
-    const { values, positionals } = parseArgs({ args, options: { json: { type: "boolean" } }, allowPositionals: true });
-    isJson = values.json === true;
-    if (positionals.length === 1) [folder] = positionals;
-  } catch {
-    // Said below.
-  }
-  if (folder === undefined) return refuse("npm run -s vectors -- DIR [--json]: name one folder with vector files");
+function main([folder, ...more]: readonly string[], isJson: boolean): number {
+  if (folder === undefined || more.length > 0) throw new Misuse("name one folder with vector files");
   let report: Report;
   try {
     report = runFolder(folder);
   } catch (error) {
-    return refuse(`cannot read ${folder}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Misuse(`cannot read ${folder}: ${error instanceof Error ? error.message : String(error)}`);
   }
-  if (report.files.length === 0)
-    return refuse(`no vector files under ${folder}; they lie in folders telehash/, openbazaar/ and wycheproof/`);
+  if (report.files.length === 0) throw new Misuse(`there are no vector files under ${folder}`);
   for (const file of report.unknown) process.stderr.write(`ignored ${file}: of no known kind\n`);
   process.stdout.write(isJson ? `${json(report)}\n` : table(report));
   return report.failed > 0 ? 1 : 0;
@@ -49,11 +40,4 @@ function row(file: string, ...columns: readonly (string | number)[]): string {
   return file.padEnd(32) + columns.map((column) => String(column).padStart(12)).join("");
 }
 
-function refuse(message: string): number {
-  process.stderr.write(`vectors: ${message}\n`);
-  return USAGE;
-}
-
-const USAGE = 2;
-
-process.exitCode = main(process.argv.slice(2));
+await runTool(VECTORS, (asked) => main(asked.operands, asked.has("json")));

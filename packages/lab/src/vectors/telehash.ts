@@ -147,7 +147,7 @@ function chunking(one: Fields): void {
 /** The packets of a stream, one after the other. */
 function dechunk(pieces: readonly Uint8Array[]): Uint8Array {
   const dechunker = new Dechunker(MAX_PACKET);
-  const packets = pieces.flatMap((piece) => dechunker.push(piece));
+  const packets = pieces.flatMap((piece) => dechunker.push(piece.slice()));
   holds(packets.length <= 1, `${packets.length} packets of one`);
   return packets[0] ?? new Uint8Array(0);
 }

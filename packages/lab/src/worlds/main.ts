@@ -1,23 +1,18 @@
-/** `npm run world -- --seed 7 --peers 6 --caches 2 --days 7 --loss 0.3`, or `--seeds 1000-1999`: simulated worlds. */
-import { parseArgs } from "node:util";
+/** `npm run world`: simulated worlds, one or many. */
 import { loadNative } from "@restante/node";
 import type { SimulationReport } from "restante/testing";
+import { type Asked, Misuse, runTool } from "../command-line.ts";
+import { WORLD, type WorldOption } from "../tools.ts";
 import { isReal, runWorld, SETUP, type Setup, show, type Totals, total } from "./run.ts";
 
-interface Asked {
+interface Wanted {
   readonly setup: Setup;
   readonly first: number;
   readonly last: number;
   readonly json: boolean;
 }
 
-async function main(args: string[]): Promise<number> {
-  const asked = read(args);
-  if (typeof asked === "string") {
-    process.stderr.write(`world: ${asked}\n${USAGE}\n`);
-    return USAGE_ERROR;
-  }
-  const { setup, first, last, json } = asked;
+async function main({ setup, first, last, json }: Wanted): Promise<number> {
   const native = await loadNative();
   const reports: SimulationReport[] = [];
   for (let seed = first; seed <= last; seed++) {
@@ -36,55 +31,23 @@ async function main(args: string[]): Promise<number> {
   return totals.failed.length > 0 ? 1 : 0;
 }
 
-/** What was asked for, or what is wrong with it. */
-function read(args: string[]): Asked | string {
-  let values: ReturnType<typeof parse>;
-  try {
-    values = parse(args);
-  } catch (error) {
-    return error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-  }
-  const number = (name: "peers" | "caches" | "days" | "loss", least: number, most: number): number => {
-    const text = values[name];
-    const value = text === undefined ? SETUP[name] : Number(text);
-    if (value >= least && value <= most && (name === "loss" || Number.isInteger(value))) return value;
-    throw new RangeError(`--${name} is a number from ${least} to ${most}`);
-  };
-  const range = /^(\d+)(?:-(\d+))?$/.exec(values.seeds ?? values.seed ?? "1");
+/** What was asked for. Throws `Misuse`. */
+function read(asked: Asked<WorldOption>): Wanted {
+  const range = /^(\d+)(?:-(\d+))?$/.exec(asked.text("seeds") ?? asked.text("seed") ?? "1");
   const [first, last] = [Number(range?.[1]), Number(range?.[2] ?? range?.[1])];
-  if (range === null || last < first || last > MAX_SEED || (values.seed ?? "").includes("-"))
-    return "--seed N or --seeds FIRST-LAST, with whole numbers below 2^31";
-  try {
-    const setup: Setup = {
-      peers: number("peers", 2, 50),
-      caches: number("caches", 1, 10),
-      days: number("days", 1, 365),
-      loss: number("loss", 0, 0.9),
-      cipher: values.real === true ? "real" : SETUP.cipher,
-      ...(values["forget-save"] === undefined ? {} : { forgetSave: values["forget-save"] }),
-    };
-    return { setup, first, last, json: values.json === true };
-  } catch (error) {
-    if (error instanceof RangeError) return error.message;
-    throw error;
-  }
-}
-
-function parse(args: string[]) {
-  const text = { type: "string" } as const;
-  const flag = { type: "boolean" } as const;
-  const options = {
-    seed: text,
-    seeds: text,
-    peers: text,
-    caches: text,
-    days: text,
-    loss: text,
-    "forget-save": text,
-    real: flag,
-    json: flag,
+  const isOne = asked.has("seed");
+  if (range === null || last < first || last > MAX_SEED || (isOne && (range[2] !== undefined || asked.has("seeds"))))
+    throw new Misuse("give --seed N or --seeds FIRST-LAST, with whole numbers below 2147483648");
+  const forgetSave = asked.text("forget-save");
+  const setup: Setup = {
+    peers: asked.whole("peers", 2, 50) ?? SETUP.peers,
+    caches: asked.whole("caches", 1, 10) ?? SETUP.caches,
+    days: asked.whole("days", 1, 365) ?? SETUP.days,
+    loss: asked.number("loss", 0, 0.9) ?? SETUP.loss,
+    cipher: asked.has("real") ? "real" : SETUP.cipher,
+    ...(forgetSave === undefined ? {} : { forgetSave }),
   };
-  return parseArgs({ args, options }).values;
+  return { setup, first, last, json: asked.has("json") };
 }
 
 function summary(totals: Totals, real: number): string {
@@ -101,10 +64,7 @@ function summary(totals: Totals, real: number): string {
   ].join("\n");
 }
 
-const USAGE =
-  "npm run world -- [--seed N | --seeds FIRST-LAST] [--peers N] [--caches N] [--days N] [--loss 0..0.9] [--real] [--forget-save KEYPREFIX] [--json]";
-const USAGE_ERROR = 2;
 const MAX_SEED = 2 ** 31 - 1;
 const NEWS = 50;
 
-process.exitCode = await main(process.argv.slice(2));
+await runTool(WORLD, (asked) => main(read(asked)));

@@ -4,13 +4,8 @@ import { runWorlds } from "./hundred.ts";
 import { runWorld, SETUP, show } from "./run.ts";
 
 test("in fifty worlds of sleeping, crashing peers and caches every promise is kept", { timeout: 600_000 }, async () => {
-  const { totals, peers, broken } = runWorlds(0, 49, await loadNative());
-  expect(broken.join("\n")).toBe("");
-  expect(totals.worlds).toBe(50);
-  expect(totals.mails / 50).toBeGreaterThanOrEqual(20);
-  expect(totals.peerCrashes / peers).toBeGreaterThanOrEqual(1);
-  expect(totals.cacheCrashes / 50).toBeGreaterThanOrEqual(1);
-  expect(totals.lost / totals.packets).toBeGreaterThanOrEqual(0.1);
+  const { totals, broken, missing } = runWorlds(0, 49, await loadNative());
+  expect([broken.join("\n"), missing, totals.worlds]).toEqual(["", [], 50]);
   expect(Object.keys(totals.crashes).length).toBeGreaterThan(4); // at many kinds of effects
 });
 

@@ -129,7 +129,22 @@ function agreement(make: () => Backend): { name: string; run: () => void }[] {
 function refusals(make: () => Backend): { name: string; run: () => void }[] {
   const random = drawFrom(1);
   const [key, nonce, other] = [random(32), random(24), random(32)];
-  const [aad, iv] = [utf8("about"), nonce.subarray(0, 12)];
+  const aad = utf8("about");
+  /** What the two that authenticate more than they encrypt have in common. */
+  const withAad = (
+    own: Uint8Array,
+    seal: (b: Backend, n: Uint8Array, plain: Uint8Array, about: Uint8Array) => Uint8Array,
+    open: (b: Backend, k: Uint8Array, n: Uint8Array, bytes: Uint8Array, about: Uint8Array) => Uint8Array | undefined,
+  ) => ({
+    seal: (b: Backend, plain: Uint8Array) => seal(b, own, plain, aad),
+    open: (b: Backend, bytes: Uint8Array) => open(b, key, own, bytes, aad),
+    strange: (b: Backend, bytes: Uint8Array) => [
+      open(b, other, own, bytes, aad),
+      open(b, key, other.subarray(0, own.length), bytes, aad),
+      open(b, key, own, bytes, utf8("abour")),
+      open(b, key, own, bytes, NOTHING),
+    ],
+  });
   const seals = [
     {
       name: "secretbox",
@@ -142,25 +157,19 @@ function refusals(make: () => Backend): { name: string; run: () => void }[] {
     },
     {
       name: "xchacha",
-      seal: (b: Backend, plain: Uint8Array) => b.xchachaSeal(key, nonce, plain, aad),
-      open: (b: Backend, bytes: Uint8Array) => b.xchachaOpen(key, nonce, bytes, aad),
-      strange: (b: Backend, bytes: Uint8Array) => [
-        b.xchachaOpen(other, nonce, bytes, aad),
-        b.xchachaOpen(key, other.subarray(0, 24), bytes, aad),
-        b.xchachaOpen(key, nonce, bytes, utf8("abour")),
-        b.xchachaOpen(key, nonce, bytes, NOTHING),
-      ],
+      ...withAad(
+        nonce,
+        (b, n, plain, about) => b.xchachaSeal(key, n, plain, about),
+        (b, k, n, bytes, about) => b.xchachaOpen(k, n, bytes, about),
+      ),
     },
     {
       name: "aes256gcm",
-      seal: (b: Backend, plain: Uint8Array) => b.aes256gcmSeal(key, iv, plain, aad),
-      open: (b: Backend, bytes: Uint8Array) => b.aes256gcmOpen(key, iv, bytes, aad),
-      strange: (b: Backend, bytes: Uint8Array) => [
-        b.aes256gcmOpen(other, iv, bytes, aad),
-        b.aes256gcmOpen(key, other.subarray(0, 12), bytes, aad),
-        b.aes256gcmOpen(key, iv, bytes, utf8("abour")),
-        b.aes256gcmOpen(key, iv, bytes, NOTHING),
-      ],
+      ...withAad(
+        nonce.subarray(0, 12),
+        (b, n, plain, about) => b.aes256gcmSeal(key, n, plain, about),
+        (b, k, n, bytes, about) => b.aes256gcmOpen(k, n, bytes, about),
+      ),
     },
   ];
   return [
