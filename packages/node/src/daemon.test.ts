@@ -122,5 +122,8 @@ test("a cache is the same after a restart, so that what its recipients hold stay
   const again = await startCache({ ...local, home });
   open.push(again);
   expect(again.hashname).toBe(hashname);
+  // Two would answer with one identity, and each would hold half of the mail.
+  await expect(startCache({ ...local, home })).rejects.toMatchObject({ code: "home-locked" });
+  await expect(startDaemon({ ...local, home })).rejects.toMatchObject({ code: "home-locked" });
   expect(await readFile(join(home, "identity.json"), "utf8")).toBe(identity);
 });

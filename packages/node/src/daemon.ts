@@ -6,15 +6,25 @@ import { lookup } from "node:dns/promises";
 import { open, readFile, rename } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { createCrypto, createPeer, MemoryNetwork, type Path, type Peer, RestanteError, type Transport } from "restante";
+import {
+  type BoxStore,
+  createCrypto,
+  createPeer,
+  MemoryNetwork,
+  memoryBoxStore,
+  type Path,
+  type Peer,
+  RestanteError,
+  type Transport,
+} from "restante";
 import { createApi, type Seen } from "./api/app.ts";
 import { serveApi } from "./api/server.ts";
+import { redisBoxStore } from "./cache/redis.ts";
 import { loadBackend } from "./crypto/best.ts";
 import { startEcho } from "./echo.ts";
-import { homePaths, openHome } from "./home.ts";
+import { type HomePaths, openCacheHome, openHome } from "./home.ts";
+import { metered, type Traffic } from "./metrics.ts";
 import { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
-import { levelStore } from "./store/level.ts";
-import { privateFolder } from "./store/private-file.ts";
 import { tcpTransport } from "./transport/tcp.ts";
 import { udpTransport } from "./transport/udp.ts";
 import { VERSION } from "./version.ts";
@@ -28,9 +38,24 @@ export interface NetworkOptions {
   readonly advertise?: readonly string[];
   /** Told in plain words what a person should know. */
   readonly say?: (message: string) => void;
+  /** Where what goes through the sockets is added up. */
+  readonly traffic?: Traffic;
 }
 
-export interface DaemonOptions extends NetworkOptions {
+interface ServingOptions extends NetworkOptions {
+  /**
+   * Of a cache: bytes of memory for what it holds, and for keeping it. One recipient gets at most a quarter of it, one sender at
+   * one recipient an eighth, and not more than 64 and 8 MiB. Default: 1 GiB.
+   */
+  readonly memory?: number;
+  /**
+   * Of a cache: keep what it holds in the Redis Cluster that these servers ("redis://host:port") belong to, and share it with
+   * all nodes that have the same key in their homes. `memory` is then that of the whole cluster, and without a default.
+   */
+  readonly cluster?: readonly string[];
+}
+
+export interface DaemonOptions extends ServingOptions {
   /** The directory of this daemon; made when it is not there. */
   readonly home: string;
   /** What our contacts see; kept in the home. At most 64 characters. */
@@ -70,6 +95,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const key = await loadOrCreateKey(home.key);
     const backend = await loadBackend(say);
     const onTrouble = say;
+    // Only here: what serves a cache has no use for a database, nor may it load one in a sandbox without native code.
+    const { levelStore } = await import("./store/level.ts");
 
     const network = new MemoryNetwork();
     const echo = options.echo
@@ -82,6 +109,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       : undefined;
     if (echo) opened.push(() => echo.close());
 
+    const served = options.cache ? await room(options, home) : undefined;
+    if (served) opened.push(served.close);
     const ports = join(home.dir, "ports");
     const transports = [
       ...sockets(options, await keptPorts(ports)),
@@ -93,7 +122,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       backend,
       onTrouble,
       ...(name === undefined ? {} : { name }),
-      ...(options.cache ? { cache: {}, route: options.route ?? false } : {}),
+      ...(served === undefined ? {} : { cache: served.cache, boxes: served.boxes, route: options.route ?? false }),
       ...(advertise === undefined ? {} : { advertise }),
     });
     opened.push(() => peer.close());
@@ -122,7 +151,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
 }
 
-export interface CacheOptions extends NetworkOptions {
+export interface CacheOptions extends ServingOptions {
   /** Where its identity lies; made at the first start and only read from then on. */
   readonly home: string;
   /** Also pass on packets between those who use it. */
@@ -131,34 +160,92 @@ export interface CacheOptions extends NetworkOptions {
 
 /**
  * Serve a cache and nothing else: no mail, no store, no API, nothing written. Boxes live in memory and are gone with the
- * process; what recipients hold stays valid, since it follows from the identity.
+ * process; what recipients hold stays valid, since it follows from the identity. Throws as `startDaemon` does.
  */
 export async function startCache(options: CacheOptions): Promise<Peer> {
   const say = options.say ?? (() => {});
-  const home = homePaths(options.home);
-  await privateFolder(home.dir);
-  const backend = await loadBackend(say);
-  const identity = await loadOrCreateIdentity(createCrypto(backend), home.identity);
-  const advertise = await advertised(options.advertise);
-  return createPeer({
-    identity,
-    transports: sockets(options),
-    backend,
-    cache: {},
-    route: options.route ?? false,
-    mail: false,
-    onTrouble: say,
-    ...(advertise === undefined ? {} : { advertise }),
+  const home = await openCacheHome(options.home);
+  let served: Room | undefined;
+  const release = async (): Promise<void> => {
+    await served?.close();
+    await home.release();
+  };
+  try {
+    const backend = await loadBackend(say);
+    const identity = await loadOrCreateIdentity(createCrypto(backend), home.identity);
+    const advertise = await advertised(options.advertise);
+    served = await room(options, home);
+    const peer = await createPeer({
+      identity,
+      transports: sockets(options),
+      backend,
+      cache: served.cache,
+      boxes: served.boxes,
+      route: options.route ?? false,
+      mail: false,
+      onTrouble: say,
+      ...(advertise === undefined ? {} : { advertise }),
+    });
+    const close = async (): Promise<void> => {
+      await peer.close();
+      await release();
+    };
+    return { ...peer, close };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/**
+ * Make the identity of a cache where there is none, and leave: from then on `startCache` writes nothing. Gives its hashname.
+ * Throws as `startCache` does.
+ */
+export async function makeCache(options: Pick<CacheOptions, "home" | "say">): Promise<string> {
+  const home = await openCacheHome(options.home);
+  try {
+    const backend = await loadBackend(options.say ?? (() => {}));
+    return (await loadOrCreateIdentity(createCrypto(backend), home.identity)).hashname;
+  } finally {
+    await home.release();
+  }
+}
+
+interface Room {
+  readonly cache: { cap: number; quota: number; secret?: Uint8Array };
+  readonly boxes: BoxStore;
+  close(): Promise<void>;
+}
+
+/** Nothing may be promised to one recipient that is most of what there is. */
+async function room({ memory, cluster, say }: ServingOptions, home: HomePaths): Promise<Room> {
+  const quota = Math.min(64 * MIB, Math.floor((memory ?? GIB) / 4));
+  const cap = Math.min(8 * MIB, Math.floor((memory ?? GIB) / 8));
+  const limits = { box: cap, recipient: quota };
+  if (cluster === undefined) {
+    const boxes = memoryBoxStore({ ...limits, total: memory ?? GIB });
+    return { cache: { cap, quota }, boxes, close: async () => {} };
+  }
+  const clusterKey = await loadOrCreateKey(home.clusterKey);
+  // Without a word about it, what the servers have is what there is.
+  const total = memory ?? Number.MAX_SAFE_INTEGER;
+  const boxes = await redisBoxStore({
+    servers: cluster,
+    clusterKey,
+    limits: { ...limits, total },
+    ...(say === undefined ? {} : { onTrouble: say }),
   });
+  return { cache: { cap, quota, secret: clusterKey }, boxes, close: () => boxes.close() };
 }
 
 /** The ports that were asked for, else those of last time. */
-function sockets({ port, host }: NetworkOptions, kept: Ports = {}): Transport[] {
+function sockets({ port, host, traffic }: NetworkOptions, kept: Ports = {}): Transport[] {
   const on = (chosen: number | undefined): { port?: number; host?: string } => ({
     ...(chosen === undefined ? {} : { port: chosen }),
     ...(host === undefined ? {} : { host }),
   });
-  return [udpTransport(on(port ?? kept.udp)), tcpTransport(on(port ?? kept.tcp))];
+  const transports = [udpTransport(on(port ?? kept.udp)), tcpTransport(on(port ?? kept.tcp))];
+  return traffic === undefined ? transports : transports.map((transport) => metered(transport, traffic));
 }
 
 interface Ports {
@@ -265,4 +352,6 @@ async function writeText(file: string, text: string): Promise<void> {
   await rename(`${file}.new`, file);
 }
 
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
 const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/;

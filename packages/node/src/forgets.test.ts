@@ -1,12 +1,18 @@
 /** What a cache leaves behind: nothing on disk, nothing in what it says. Seen from outside, by its system calls and its output. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Backend, createPeer, memoryStore, type Path, type Peer, portable, type Store } from "restante";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Client } from "./api/client.ts";
 import type { ContactList, OutboxList, StatusInfo } from "./api/contract.ts";
+import { loadBackend } from "./crypto/best.ts";
+import { udpTransport } from "./transport/udp.ts";
 
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const hasStrace = spawnSync("strace", ["-V"]).status === 0;
@@ -19,7 +25,11 @@ beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "restante-forgets-"));
 });
 afterAll(() => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) {
+    // What strace looks at would outlive it.
+    spawnSync("pkill", ["--signal=SIGKILL", "--parent", String(child.pid)]);
+    child.kill("SIGKILL");
+  }
   rmSync(dir, { recursive: true });
 });
 
@@ -31,7 +41,7 @@ test.skipIf(!hasStrace)(
     await (await serve(["serve", "--cache-only", "--home", cacheHome])).stop();
     const before = readdirSync(cacheHome).map((name) => [name, readFileSync(join(cacheHome, name))]);
 
-    const cache = await serve(["serve", "--cache-only", "--home", cacheHome], join(dir, "trace"));
+    const cache = await serve(["serve", "--cache-only", "--home", cacheHome], { trace: join(dir, "trace") });
     const joinLink = cache.ready["joinLink"] ?? "";
     const bob = await person("bob");
     await bob.run("cache", "join", joinLink);
@@ -69,13 +79,131 @@ test.skipIf(!hasStrace)(
   120_000,
 );
 
-test.skipIf(!hasStrace)("the same look at a process that writes to a file sees it", () => {
-  const file = join(dir, "planted");
-  const program = `require("node:fs").writeFileSync(${JSON.stringify(file)}, "planted")`;
-  const out = join(dir, "trace-planted");
+test.skipIf(!hasStrace)(
+  "[C7] [C8] a cache that is deposited at, drained, filled up, flooded and killed wrote nothing, and nothing of it is on the disk",
+  async () => {
+    const place = join(dir, "overload"); // all that is its own: home and working directory
+    const home = join(place, "home");
+    const cwd = join(place, "cwd");
+    mkdirSync(cwd, { recursive: true });
+    const cacheOnly = ["serve", "--cache-only", "--home", home, "--memory", "1", "--metrics", "127.0.0.1:0"];
+    await runToEnd([...cacheOnly, "--init"]);
+    const cache = await serve(cacheOnly, { trace: join(dir, "trace-overload"), cwd });
+    const { joinLink = "", metrics = "" } = cache.ready;
+    const total = async (name: string): Promise<number> => {
+      const found = new RegExp(`^${name} (\\d+)$`, "m").exec(await (await fetch(metrics)).text());
+      return Number(found?.[1]);
+    };
+
+    // Everybody joins and gets to know alice; then they go.
+    const watched = watch(portable);
+    const store = memoryStore();
+    let alice = await peer("alice", store, watched.backend);
+    await alice.join(joinLink);
+    const people: { name: string; store: Store; hashname: string }[] = [];
+    for (const name of ["bob", ...Array.from({ length: 24 }, (_, i) => `person ${i}`)]) {
+      const store = memoryStore();
+      const person = await peer(name, store);
+      await person.join(joinLink);
+      await alice.add(await person.invite());
+      await until(person, () => person.contacts().length === 1);
+      await until(alice, () => alice.outbox().every(({ state }) => state === "delivered"));
+      people.push({ name, store, hashname: person.hashname });
+      await person.close();
+    }
+
+    // Deposit and drain. Alice comes anew: else she would first try, for long, the links that were up.
+    await alice.close();
+    alice = await peer("alice", store, watched.backend);
+    await alice.send("bob", SECRET);
+    await until(alice, () => isHanded(alice));
+    const [bob] = people;
+    if (bob === undefined) throw new Error("bob is missing");
+    const reading = watch(portable);
+    const again = await peer("bob", bob.store, reading.backend);
+    await until(again, () => again.status().inbox > 0);
+    // The control of what is looked for below: sealed by alice, and read out of the cache as it lay there.
+    const lay = watched.sealed.filter((bytes) => reading.opened.some((plain) => plain.includes(middle(bytes))));
+    expect(lay.length).toBeGreaterThan(0);
+    const invite = await again.invite({ once: false });
+    await again.close();
+
+    // A cache that is full, and strangers at its door.
+    for (const { name } of people) await alice.send(name, { name: "file.bin", bytes: randomBytes(60_000) });
+    while ((await total("restante_cache_refused_total")) === 0);
+    const strangers = await Promise.all(Array.from({ length: 12 }, (_, i) => peer(`stranger ${i}`, memoryStore())));
+    await Promise.all(
+      strangers.map(async (stranger) => {
+        const { id } = await stranger.add(invite);
+        for (let n = 0; n < 3; n++) await stranger.send(id, SECRET.repeat(20));
+        await until(stranger, () => stranger.outbox().some(({ state }) => state === "handed"));
+      }),
+    );
+    await flood(cache.ready["paths"] as unknown as Path[]);
+    expect(await total("restante_cache_messages")).toBeGreaterThan(0);
+    expect(await total("restante_cache_refused_total")).toBeGreaterThan(0);
+    expect(await total("restante_cache_memory_bytes")).toBeLessThanOrEqual(1024 * 1024);
+
+    const coreDumps = /coredump_filter>, "0/;
+    await cache.stop("SIGKILL");
+    const trace = readFileSync(join(dir, "trace-overload"), "utf8");
+    expect(trace).toMatch(/sendto|sendmsg|sendmmsg/);
+    expect(trace).toMatch(coreDumps); // memory is left out of dumps: the one thing written that is no socket and no log
+    expect(diskWrites(trace)).toEqual([]);
+    expect(readdirSync(cwd)).toEqual([]);
+    expect(watched.sealed.length).toBeGreaterThan(100);
+    expect(holding(place, watched.sealed)).toEqual([]);
+    const said = cache.said();
+    for (const { hashname } of [...people, alice, ...strangers]) expect(said).not.toContain(hashname);
+    expect(said.replaceAll(joinLink, "")).not.toMatch(/\b[0-9a-f]{16,}\b/);
+    expect(said).not.toContain(SECRET);
+
+    // What is planted is found by the same search.
+    const [planted = Buffer.of()] = lay;
+    writeFileSync(join(cwd, "left-behind"), Buffer.concat([Buffer.from("before"), planted, Buffer.from("after")]));
+    expect(holding(place, watched.sealed)).toEqual([join(cwd, "left-behind")]);
+    await Promise.all([alice, ...strangers].map((it) => it.close()));
+  },
+  120_000,
+);
+
+test.skipIf(!hasStrace).each([
+  ["a written file", 'fs.writeFileSync(file, "x")', "planted"],
+  ["a file that is opened to be written", 'fs.openSync(file, "r+")', "planted"],
+  ["another name", 'fs.renameSync(file, file + ".new")', "planted.new"],
+  ["a shorter file", "fs.truncateSync(file, 1)", "planted"],
+  ["a folder", 'fs.mkdirSync(file + ".dir")', "planted.dir"],
+  ["a copy", 'fs.copyFileSync(file, file + ".copy")', "planted.copy"],
+  ["a link", 'fs.linkSync(file, file + ".link")', "planted.link"],
+])("[C7] the same look at a process sees %s", (_, call, name) => {
+  const place = mkdtempSync(join(dir, "planted-"));
+  const file = join(place, "planted");
+  writeFileSync(file, "as it was");
+  const out = join(place, "trace");
+  const program = `const fs = require("node:fs"); const file = ${JSON.stringify(file)}; ${call}`;
   spawnSync("strace", [...STRACE, "-o", out, process.execPath, "-e", program]);
-  expect(readFileSync(file, "utf8")).toBe("planted");
-  expect(diskWrites(readFileSync(out, "utf8")).join("\n")).toContain(file);
+  expect(diskWrites(readFileSync(out, "utf8")).join("\n")).toContain(join(place, name));
+});
+
+test("[C7] the same look sees what Node itself cannot do: a file mapped to be written, and ways around system calls", () => {
+  for (const line of [
+    "7 mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, 17</var/tmp/x>, 0) = 0x7f0000000000",
+    "7 io_uring_setup(64, {flags=0}) = 5<anon_inode:[io_uring]>",
+    '7 openat(AT_FDCWD</>, "/proc/self/environ", O_RDWR) = 5</proc/7/environ>',
+    '7 write(5</proc/7/mem>, "0", 1) = 1',
+    "7 fallocate(5</var/tmp/x>, 0, 0, 10) = 0",
+    "7 splice(4<pipe:[1]>, NULL, 5</var/tmp/x>, NULL, 10, 0) = 10",
+  ])
+    expect(diskWrites(line)).toEqual([line]);
+  for (const line of [
+    "7 mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000",
+    "7 mmap(NULL, 4096, PROT_READ, MAP_SHARED, 17</usr/lib/x.so>, 0) = 0x7f0000000000",
+    '7 openat(AT_FDCWD</>, "/var/tmp/x", O_RDONLY|O_CLOEXEC) = 17</var/tmp/x>',
+    '7 openat(AT_FDCWD</>, "/var/tmp/x", O_RDWR) = -1 EACCES (Permission denied)',
+    '7 write(1<pipe:[1]>, "said", 4) = 4',
+    '7 write(5</proc/7/coredump_filter>, "00000000", 8) = 8',
+  ])
+    expect(diskWrites(line)).toEqual([]);
 });
 
 test("the output of people's own nodes names neither the text nor the mail", async () => {
@@ -86,18 +214,108 @@ test("the output of people's own nodes names neither the text nor the mail", asy
   for (const private_ of [SECRET, id]) expect(carol.said()).not.toContain(private_);
 });
 
-/** The calls in a trace that change a file or make one. Sockets, pipes, terminals and eventfds are no files. */
+/**
+ * The calls in a trace that change a file or make one, or that could without another call. Sockets, pipes, terminals and
+ * eventfds are no files; nor is the one setting of the kernel that leaves memory out of core dumps.
+ */
 function diskWrites(trace: string): string[] {
   return trace.split("\n").filter((line) => {
     if (/ = -1 E\w+ /.test(line)) return false;
-    if (/\b(open|openat|creat)\(/.test(line))
+    if (/\b(open|openat|openat2|creat)\(/.test(line))
       return /O_WRONLY|O_RDWR|O_CREAT|creat\(/.test(line) && !NO_FILES.test(line);
-    if (/\b(write|writev|pwrite64|pwritev|pwritev2|ftruncate)\(/.test(line))
+    if (/\b(write|writev|pwrite64|pwritev|pwritev2|ftruncate|fallocate)\(/.test(line))
       return /\(\d+<\//.test(line) && !NO_FILES.test(line);
-    return /\b(rename|renameat|renameat2|link|linkat|mkdir|mkdirat|symlink|symlinkat|truncate|mknod|sendfile|copy_file_range)\(/.test(
+    if (/\bmmap\(/.test(line)) return /PROT_WRITE/.test(line) && /MAP_SHARED/.test(line) && /\d+<\//.test(line);
+    return /\b(rename|renameat|renameat2|link|linkat|mkdir|mkdirat|symlink|symlinkat|truncate|mknod|mknodat|sendfile|copy_file_range|splice|io_uring_setup)\(/.test(
       line,
     );
   });
+}
+
+/** Files under a folder that hold the middle of one of these. */
+function holding(place: string, needles: readonly Buffer[]): string[] {
+  const files = readdirSync(place, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return files
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => {
+      const bytes = readFileSync(file);
+      return needles.some((needle) => bytes.includes(middle(needle)));
+    });
+}
+
+/** 24 bytes of ciphertext that no framing cuts: messages of one packet lie in a cache in one piece. */
+function middle(bytes: Buffer): Buffer {
+  const at = Math.max(Math.floor(bytes.length / 2) - 12, 0);
+  return bytes.subarray(at, at + 24);
+}
+
+/** A backend that remembers what it sealed and what it opened. */
+function watch(backend: Backend): { backend: Backend; sealed: Buffer[]; opened: Buffer[] } {
+  const sealed: Buffer[] = [];
+  const opened: Buffer[] = [];
+  return {
+    sealed,
+    opened,
+    backend: {
+      ...backend,
+      secretboxSeal(key, nonce, plain) {
+        const boxed = backend.secretboxSeal(key, nonce, plain);
+        if (boxed.length >= 64) sealed.push(Buffer.from(boxed));
+        return boxed;
+      },
+      secretboxOpen(key, nonce, boxed) {
+        const plain = backend.secretboxOpen(key, nonce, boxed);
+        if (plain !== undefined) opened.push(Buffer.from(plain));
+        return plain;
+      },
+    },
+  };
+}
+
+/** A person in this process: beside the traced one, not in it. */
+async function peer(name: string, store: Store, backend?: Backend): Promise<Peer> {
+  return createPeer({
+    name,
+    store,
+    backend: backend ?? (await loadBackend(() => {})),
+    transports: [udpTransport({ host: "127.0.0.1", port: 0 })],
+  });
+}
+
+/** Looks at once, and again at each event. */
+async function until(peer: Peer, isSo: () => boolean): Promise<void> {
+  const events = peer.events();
+  if (isSo()) return void (await events.return?.());
+  for await (const _ of events) if (isSo()) return;
+}
+
+function isHanded(peer: Peer): boolean {
+  return peer.outbox().every(({ kind, state }) => kind === "card" || state === "handed" || state === "delivered");
+}
+
+/** What is no packet of anybody: datagrams, and streams that end in the middle. */
+async function flood(paths: readonly Path[]): Promise<void> {
+  const port = (kind: string): number => paths.find(({ type }) => type === kind)?.port ?? 0;
+  const socket = createSocket("udp4");
+  for (let i = 0; i < 500; i++)
+    await new Promise((resolve) =>
+      socket.send(Buffer.alloc(1 + ((i * 37) % 1400), i), port("udp4"), "127.0.0.1", resolve),
+    );
+  socket.close();
+  await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => {
+      const stream = connect(port("tcp4"), "127.0.0.1");
+      stream.on("error", () => {}); // it may be thrown out
+      await new Promise((resolve) => stream.write(Buffer.alloc(3000, i), resolve));
+      stream.destroy();
+    }),
+  );
+}
+
+/** A command of the program that ends by itself. */
+async function runToEnd(args: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [main, ...args], { cwd: dir, stdio: "ignore" });
+  expect(await new Promise((resolve) => child.on("exit", resolve))).toBe(0);
 }
 
 interface Serving {
@@ -107,12 +325,12 @@ interface Serving {
 }
 
 /** Starts a node; resolves when it is ready. `trace`: the file for its system calls. */
-async function serve(args: readonly string[], trace?: string): Promise<Serving> {
+async function serve(args: readonly string[], at: { trace?: string; cwd?: string } = {}): Promise<Serving> {
+  const { trace, cwd = dir } = at;
   const command = [process.execPath, main, "--json", "--host", "127.0.0.1", "--port", "0", ...args];
   const traced = trace === undefined ? command : ["strace", ...STRACE, "-o", trace, ...command];
   const [program = "", ...rest] = traced;
-  // Writes by io_uring would be no system calls that a trace shows.
-  const child = spawn(program, rest, { cwd: dir, env: { ...process.env, UV_USE_IO_URING: "0" } });
+  const child = spawn(program, rest, { cwd });
   running.add(child);
   let said = "";
   const exit = new Promise((resolve) => child.on("exit", resolve)).finally(() => running.delete(child));
@@ -176,8 +394,12 @@ async function person(name: string, command: readonly string[] = ["serve"]) {
 
 const SECRET = "poste restante, at the counter on the left";
 const CALLS =
-  "open,openat,creat,write,writev,pwrite64,pwritev,pwritev2,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,symlink," +
-  "symlinkat,truncate,ftruncate,mknod,mknodat,sendfile,copy_file_range,sendto,sendmsg,sendmmsg";
-const STRACE = ["-f", "-y", "-q", "-s", "32", "-e", `trace=${CALLS}`];
-// What a write goes to that is no file: sockets, pipes, events, terminals, /dev/null, and /proc (its own settings).
-const NO_FILES = /<(socket|pipe|anon_inode|UNIX|TCP|UDP)[^>]*>|<\/dev\/(null|pts|tty)|"\/dev\/(null|tty|pts)|"\/proc\//;
+  "open,openat,openat2,creat,write,writev,pwrite64,pwritev,pwritev2,rename,renameat,renameat2,link,linkat,mkdir,mkdirat," +
+  "symlink,symlinkat,truncate,ftruncate,fallocate,mknod,mknodat,sendfile,copy_file_range,splice,mmap,io_uring_setup," +
+  "sendto,sendmsg,sendmmsg";
+// What goes by an io_uring is no system call that a trace shows, so there are none: newer libuv makes some, and does without.
+const NO_RINGS = ["-e", "inject=io_uring_setup:error=ENOSYS"];
+const STRACE = ["-f", "-y", "-q", "-s", "32", "-e", `trace=${CALLS}`, ...NO_RINGS];
+// What a write goes to that is no file: sockets, pipes, events, terminals, /dev/null, and the setting for core dumps.
+const NO_FILES =
+  /<(socket|pipe|anon_inode|UNIX|TCP|UDP)[^>]*>|<\/dev\/(null|pts|tty)|"\/dev\/(null|tty|pts)|"\/proc\/self\/coredump_filter"|<\/proc\/\d+\/coredump_filter>/;

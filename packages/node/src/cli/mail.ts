@@ -16,7 +16,7 @@ import type {
 } from "../api/contract.ts";
 import { EXIT, usage } from "./failure.ts";
 import { saveFile } from "./saved-file.ts";
-import { count, printable, type Screen, short, size, table, time } from "./screen.ts";
+import { count, fold, printable, type Screen, short, size, table, time, width } from "./screen.ts";
 
 /** Sends the text, or what stands on stdin, then the files. With `wait`, seconds: until all of it is delivered. */
 export async function send(
@@ -70,19 +70,29 @@ export async function send(
   return EXIT.queued;
 }
 
-/** Shows what was not shown before, and with `follow` what comes from then on until `stop` aborts. Files go into `dir`. */
+/**
+ * Shows what was not shown before, with `all` everything that is kept, and with `follow` what comes from then on until `stop`
+ * aborts. Files go into `out`, or here; those of mail that was shown before only when `out` was said.
+ */
 export async function recv(
   screen: Screen,
   client: Client,
-  options: { follow?: boolean; out: string },
+  options: { follow?: boolean; all?: boolean; out?: string },
   stop?: AbortSignal,
 ): Promise<number> {
-  await mustBeFolder(options.out);
-  let { n: seen } = await client.call<SeenInfo>("GET", "/v1/seen");
+  const { follow, all, out = "." } = options;
+  await mustBeFolder(out);
+  const { n: before } = await client.call<SeenInfo>("GET", "/v1/seen");
+  let seen = all ? 0 : before;
   let code: number = EXIT.done;
   let shown = 0;
   const show = async (mail: MessageInfo): Promise<void> => {
-    const problem = await showMail(screen, client, mail, options.out);
+    const problem = await showMail(
+      screen,
+      client,
+      mail,
+      mail.n > before || options.out !== undefined ? out : undefined,
+    );
     if (problem !== undefined) {
       code = EXIT.degraded;
       screen.say(`restante: ${problem}`);
@@ -102,8 +112,8 @@ export async function recv(
       if (messages.length > 0) await note();
     }
   }
-  if (!options.follow) {
-    if (shown === 0 && screen.isTerminal && !screen.json) screen.say("no new mail");
+  if (!follow) {
+    if (shown === 0 && screen.isTerminal && !screen.json) screen.say(all ? "no mail yet" : "no new mail");
     return code;
   }
   try {
@@ -119,7 +129,7 @@ export async function recv(
   return code;
 }
 
-/** Mail that is on its way, and what was settled lately. */
+/** Our mail: what is on its way, and what was settled lately. */
 export async function outbox(screen: Screen, client: Client): Promise<number> {
   const { outbox } = await client.call<OutboxList>("GET", "/v1/outbox");
   if (screen.json) {
@@ -128,7 +138,7 @@ export async function outbox(screen: Screen, client: Client): Promise<number> {
   }
   const letters = outbox.filter(({ kind }) => kind !== "card");
   if (letters.length === 0) {
-    screen.say("nothing is on its way");
+    screen.say("nothing is on its way, and nothing was settled lately");
     return EXIT.done;
   }
   const names = await contactNames(client);
@@ -177,12 +187,17 @@ function remark({ route, cache, why }: LedgerEntry): string {
   return why === undefined ? "" : printable(why, { oneLine: true });
 }
 
-/** Prints one mail; a file is saved first. Gives what went wrong, in words. */
-async function showMail(screen: Screen, client: Client, mail: MessageInfo, dir: string): Promise<string | undefined> {
+/** Prints one mail; a file is saved first, if there is a folder for it. Gives what went wrong, in words. */
+async function showMail(
+  screen: Screen,
+  client: Client,
+  mail: MessageInfo,
+  dir: string | undefined,
+): Promise<string | undefined> {
   let saved: string | undefined;
   let problem: string | undefined;
   if (mail.why !== undefined) problem = `mail ${mail.n} came damaged: ask for it again`;
-  else if (mail.file !== undefined) {
+  else if (mail.file !== undefined && dir !== undefined) {
     try {
       saved = await saveFile(dir, mail.file, await client.download(`/v1/messages/${mail.n}/file`));
     } catch (error) {
@@ -196,10 +211,16 @@ async function showMail(screen: Screen, client: Client, mail: MessageInfo, dir: 
     screen.out(JSON.stringify({ ...mail, ...(file === undefined ? {} : { file }) }));
     return problem;
   }
-  const head = `${screen.paint("dim", time(mail.received))}  ${screen.paint("bold", nameOf(mail))}  `;
-  const [first = "", ...rest] = bodyOf(mail, saved).split("\n");
-  screen.out(head + first);
-  for (const line of rest) screen.out(`  ${line}`);
+  const [at, from] = [time(mail.received), nameOf(mail)];
+  const [first = "", ...rest] = bodyOf(mail, saved)
+    .split("\n")
+    .flatMap((line, i) => {
+      if (!screen.isTerminal) return [line];
+      const indented = screen.columns - INDENT.length;
+      return fold(line, indented, i === 0 ? screen.columns - width(`${at}  ${from}  `) : indented);
+    });
+  screen.out(`${screen.paint("dim", at)}  ${screen.paint("bold", from)}  ${first}`);
+  for (const line of rest) screen.out(INDENT + line);
   return problem;
 }
 
@@ -271,5 +292,6 @@ async function readStdin(screen: Screen): Promise<string> {
   }
 }
 
+const INDENT = "  ";
 const PAGE = 100;
 const MAX_STDIN = 512 * 1024; // far above any text; its JSON fits one request

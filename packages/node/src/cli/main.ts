@@ -2,6 +2,7 @@
 /** `restante`. Every failure is one line that says what is wrong and what to do, and an exit code. */
 import { EXIT, failureOf } from "./failure.ts";
 import { createProgram } from "./program.ts";
+import { say } from "./screen.ts";
 
 /** Installed at the first call only: commands that are soon over die of a signal as programs do. */
 function stop(): AbortSignal {
@@ -27,6 +28,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   const { code, line } = failureOf(error);
-  if (line !== "") process.stderr.write(`${line}\n`);
+  if (line !== "") say(line);
   process.exitCode = code;
 }

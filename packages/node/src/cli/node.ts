@@ -1,31 +1,46 @@
 /** Commands that are the daemon itself: serve, start. They run until a signal. */
 import { homedir } from "node:os";
 import type { PeerStatus } from "restante";
-import { type DaemonOptions, startCache, startDaemon } from "../daemon.ts";
+import { type DaemonOptions, makeCache, startCache, startDaemon } from "../daemon.ts";
+import { emptyCoreDumps } from "../memory-only.ts";
+import { type Measured, type MetricsAddress, noTraffic, serveMetrics } from "../metrics.ts";
 import { EXIT, quote, self } from "./failure.ts";
-import { listensOn } from "./people.ts";
+import { listensOn, nameOf } from "./people.ts";
 import { qrCode } from "./qr-code.ts";
-import { printable, type Screen } from "./screen.ts";
+import type { Screen } from "./screen.ts";
+
+type ServeOptions = DaemonOptions & { readonly metrics?: MetricsAddress | undefined };
 
 /** The daemon in the foreground. Stdout gets the join link when it serves a cache, and with --json what it is. */
-export async function serve(screen: Screen, options: DaemonOptions, stop: AbortSignal): Promise<number> {
-  const daemon = await startDaemon(options);
+export async function serve(screen: Screen, options: ServeOptions, stop: AbortSignal): Promise<number> {
+  keepMemoryIn(screen);
+  const traffic = noTraffic();
+  const daemon = await startDaemon({ ...options, traffic });
+  const metrics = await measured(options, () => ({ status: daemon.peer.status(), traffic }), daemon);
   const { hashname, paths } = daemon.peer.status();
   const joinLink = options.cache ? daemon.peer.joinLink() : undefined;
-  if (screen.json) screen.out(JSON.stringify({ type: "ready", hashname, paths, home: options.home, joinLink }));
+  const { home } = options;
+  if (screen.json)
+    screen.out(JSON.stringify({ type: "ready", hashname, paths, home, joinLink, metrics: metrics?.url }));
   else {
     screen.say(`restante: running as ${hashname}`);
-    screen.say(`restante: listens on ${listensOn(paths).join(", ")}; home ${tilde(options.home)}`);
+    for (const address of listensOn(paths)) screen.say(`restante: listens on ${address}`);
+    if (metrics !== undefined) screen.say(`restante: totals at ${metrics.url}`);
+    screen.say(`restante: its home is ${tilde(home)}`);
     if (joinLink !== undefined) screen.out(joinLink);
   }
   await aborted(stop);
+  await metrics?.close();
   await daemon.close();
   return EXIT.done;
 }
 
 /** A cache and nothing else. Stdout gets its join link, and on SIGUSR2 what it holds in all (never for whom). */
-export async function serveCache(screen: Screen, options: DaemonOptions, stop: AbortSignal): Promise<number> {
-  const cache = await startCache(options);
+export async function serveCache(screen: Screen, options: ServeOptions, stop: AbortSignal): Promise<number> {
+  keepMemoryIn(screen);
+  const traffic = noTraffic();
+  const cache = await startCache({ ...options, traffic });
+  const metrics = await measured(options, () => ({ status: cache.status(), traffic }), cache);
   const { hashname, paths } = cache.status();
   const joinLink = cache.joinLink();
   const tell = (): void => {
@@ -34,15 +49,27 @@ export async function serveCache(screen: Screen, options: DaemonOptions, stop: A
   };
   // Before anybody can know our process id: without a listener the signal would kill us.
   process.on("SIGUSR2", tell);
-  if (screen.json) screen.out(JSON.stringify({ type: "ready", hashname, paths, home: options.home, joinLink }));
+  const { home } = options;
+  if (screen.json)
+    screen.out(JSON.stringify({ type: "ready", hashname, paths, home, joinLink, metrics: metrics?.url }));
   else {
     screen.say(`restante: a cache, ${hashname}`);
-    screen.say(`restante: listens on ${listensOn(paths).join(", ")}; what it holds is in memory only`);
+    for (const address of listensOn(paths)) screen.say(`restante: listens on ${address}`);
+    if (metrics !== undefined) screen.say(`restante: totals at ${metrics.url}`);
+    screen.say(`restante: its home is ${tilde(home)}; what it holds is in memory only`);
     screen.out(joinLink);
   }
   await aborted(stop);
   process.off("SIGUSR2", tell);
+  await metrics?.close();
   await cache.close();
+  return EXIT.done;
+}
+
+/** Makes the identity of a cache, so that the cache itself never writes. Stdout gets the hashname. */
+export async function initCache(screen: Screen, { home, say = () => {} }: DaemonOptions): Promise<number> {
+  const hashname = await makeCache({ home, say });
+  screen.out(screen.json ? JSON.stringify({ type: "identity", hashname, home }) : hashname);
   return EXIT.done;
 }
 
@@ -79,13 +106,11 @@ function welcome(screen: Screen, { hashname, paths, home, isDefaultHome, name, l
     `  ${screen.paint("dim", `# ${why}`)}`,
     `  ${restante} ${command}`,
   ];
-  const named = self().startsWith("npm ") ? "npm start -- --name NAME" : "start --name NAME";
-  const code =
-    qr || screen.isTerminal ? (qrCode(screen, link) ?? ["(it does not fit this terminal as a QR code)"]) : [];
+  const code = qr || screen.isTerminal ? qrCode(screen, link) : [];
   return [
     screen.paint("bold", "Restante is running."),
     "",
-    fact("name", name === undefined ? `none yet; \`${named}\` gives one` : printable(name)),
+    fact("name", nameOf(name)),
     fact("hashname", hashname),
     fact("listens on", listensOn(paths).join(`\n${" ".repeat(14)}`)),
     fact("home", tilde(home)),
@@ -104,6 +129,28 @@ function welcome(screen: Screen, { hashname, paths, home, isDefaultHome, name, l
     "",
     screen.paint("dim", "Ctrl-C stops it. What was sent is kept and goes on at the next start."),
   ];
+}
+
+/** A crash must not put keys, or what is held for others, on a disk. */
+function keepMemoryIn(screen: Screen): void {
+  const dumps = emptyCoreDumps();
+  if (dumps === "whole" || (dumps === "unknown" && process.platform === "linux"))
+    screen.say(`restante: a crash may leave all memory in a core dump; \`${self()} doctor\` says what to do`);
+}
+
+/** The totals of a node, where they were asked for. A node whose totals cannot be served is closed again. */
+async function measured(
+  { metrics }: ServeOptions,
+  measure: () => Measured,
+  node: { close(): Promise<void> },
+): Promise<Awaited<ReturnType<typeof serveMetrics>> | undefined> {
+  if (metrics === undefined) return undefined;
+  try {
+    return await serveMetrics(metrics, measure);
+  } catch (error) {
+    await node.close();
+    throw error;
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,10 +1,18 @@
-/** Commands about people and caches: invite, add, contacts, requests, cache join, status. */
+/** Commands about people and caches: invite, add, remove, contacts, requests, cache join, cache leave, status. */
 import { text as readAll } from "node:stream/consumers";
 import { type ContactInfo, type LinkResolver, type RequestInfo, RestanteError, resolveLink } from "restante";
 import { isHostName, parseLink } from "restante/protocol";
 import type { Client } from "../api/client.ts";
-import type { ContactList, InviteInfo, JoinedInfo, RequestList, StatusInfo } from "../api/contract.ts";
-import { EXIT, self, usage } from "./failure.ts";
+import type {
+  ContactList,
+  InviteInfo,
+  JoinedInfo,
+  LeftInfo,
+  OutboxList,
+  RequestList,
+  StatusInfo,
+} from "../api/contract.ts";
+import { EXIT, isFromNpm, self, usage } from "./failure.ts";
 import { contactName } from "./mail.ts";
 import { qrCode } from "./qr-code.ts";
 import { count, printable, type Screen, short, size, table, time } from "./screen.ts";
@@ -23,12 +31,21 @@ export async function invite(
   screen.out(link);
   // Talk, so that a script gets the link alone.
   if (options.qr || screen.isTerminal) {
-    for (const line of qrCode(screen, link) ?? ["(too long for a QR code on this terminal)"]) screen.say(line);
+    for (const line of qrCode(screen, link)) screen.say(line);
     const who = options.reusable
       ? "Whoever uses it becomes your contact."
       : "The first who uses it becomes your contact.";
     screen.say(screen.paint("dim", `${who} Give it to nobody else.`));
   }
+  return EXIT.done;
+}
+
+/** Makes an invite of ours void. Without a link, or with "-", it is read from stdin. */
+export async function closeInvite(screen: Screen, client: Client, link: string | undefined): Promise<number> {
+  const body = { link: await linkFrom(link, "the invite") };
+  const closed = await client.call<InviteInfo>("POST", "/v1/invites/close", body);
+  if (screen.json) screen.out(JSON.stringify(closed));
+  else screen.say("this invite is closed: nobody becomes your contact by it any more; who did already stays one");
   return EXIT.done;
 }
 
@@ -41,14 +58,16 @@ export async function add(screen: Screen, client: Client, link: string | undefin
   if (screen.json) screen.out(JSON.stringify(contact));
   else {
     screen.out(contact.id);
-    screen.say(`${contactName(contact)} is your contact now, and hears of you as soon as a way is open`);
+    screen.say(
+      `${contactName(contact)} is your contact now, and hears of you as soon as your node reaches it or its cache`,
+    );
   }
   return EXIT.done;
 }
 
 /**
  * The invite that is meant: the text itself, or for link JSON and for the link of a domain without keys the invite in what
- * `resolveLink` finds. Only then is `resolver` called. Throws what `resolveLink` throws, and "bad-invite" where there is a
+ * `resolveLink` finds. Only then is `resolver` called. Throws what `resolveLink` throws, and "not-found" where there is a
  * peer but no invite.
  */
 export async function inviteFrom(text: string, resolver: () => Promise<LinkResolver>): Promise<string> {
@@ -57,10 +76,40 @@ export async function inviteFrom(text: string, resolver: () => Promise<LinkResol
   // The link of a cache has a token and nothing to look up; the daemon says what is wrong with it.
   const isForCache = link?.query.some(([name]) => name === "t");
   if (!text.startsWith("{") && (!isOfDomain || isForCache)) return text;
-  const { invite } = await resolveLink(text, await resolver());
+  const { invite } = await resolveLink(text, await resolver()).catch((error: unknown) => {
+    throw isOfDomain && error instanceof RestanteError ? aboutDomain(link.host ?? "", error) : error;
+  });
   if (invite === undefined)
-    throw new RestanteError("bad-invite", "this link says where a peer is, but there is no invite with it");
+    throw new RestanteError(
+      "not-found",
+      "this says where a peer is, but there is no invite with it; ask its owner for one",
+    );
   return invite;
+}
+
+/** Why a domain led to no invite. The library names nobody in its errors; who asks knows the name. */
+function aboutDomain(host: string, error: RestanteError): RestanteError {
+  const because: Readonly<Record<string, string>> = {
+    unreachable: `${host} could not be asked for an invite: neither its web server nor DNS gave an answer. Is the name right, and is this machine online?`,
+    "no-keys": `${host} publishes no invite, neither on its web server (WebFinger) nor in DNS; ask its owner for one`,
+  };
+  const message = because[error.code];
+  return message === undefined ? error : new RestanteError(error.code, message, { cause: error });
+}
+
+/** Knows a contact no more. */
+export async function remove(screen: Screen, client: Client, contact: string): Promise<number> {
+  const removed = await client.call<ContactInfo>("DELETE", `/v1/contacts/${encodeURIComponent(contact)}`);
+  if (screen.json) screen.out(JSON.stringify(removed));
+  else {
+    const { id, name } = removed;
+    const who = name === undefined ? "" : ` (${short(id)})`;
+    screen.say(`${contactName(removed)}${who} is no contact of yours any more, and is not told`);
+    screen.say(
+      "mail to it is given up; it can leave none at your caches, and what still comes from it is a stranger's",
+    );
+  }
+  return EXIT.done;
 }
 
 /** Everybody we can write to. */
@@ -130,6 +179,18 @@ export async function joinCache(screen: Screen, client: Client, link: string | u
   return EXIT.done;
 }
 
+/** Uses a cache no more. */
+export async function leaveCache(screen: Screen, client: Client, cache: string): Promise<number> {
+  const left = await client.call<LeftInfo>("DELETE", `/v1/caches/${encodeURIComponent(cache)}`);
+  if (screen.json) screen.out(JSON.stringify(left));
+  else {
+    screen.say(`${short(left.cache)} is no cache of yours any more; your contacts hear of it`);
+    screen.say("what it still kept for you comes again from its senders");
+    if (left.others === 0) screen.say("you have no cache now: others reach you only while both of you are online");
+  }
+  return EXIT.done;
+}
+
 /** How the daemon fares. Degraded when it has a problem. */
 export async function status(screen: Screen, client: Client): Promise<number> {
   const status = await client.call<StatusInfo>("GET", "/v1/status");
@@ -138,20 +199,28 @@ export async function status(screen: Screen, client: Client): Promise<number> {
     screen.out(JSON.stringify(status));
     return code;
   }
-  const up = status.caches.filter((cache) => cache.up).length;
+  // What waits there in the daemon's own matters, its card for a contact, is nothing that the user sent.
+  const { outbox } = await client.call<OutboxList>("GET", "/v1/outbox");
+  const letters = outbox.filter(({ kind, state }) => kind !== "card" && (state === "queued" || state === "handed"));
+  const unseen = Math.max(status.inbox - status.seen, 0);
   const rows: [string, string][] = [
     ["state", status.state === "running" ? screen.paint("green", "running") : screen.paint("red", status.state)],
-    ["name", status.name === undefined ? "none; serve --name NAME gives one" : printable(status.name)],
+    ["name", nameOf(status.name)],
     ["hashname", status.hashname],
     ["home", status.home],
-    ["listens on", listensOn(status.paths).join(`\n${" ".repeat(12)}`)],
+    ["listens on", listensOn(status.paths).join(NEXT_LINE)],
     [
       "contacts",
       `${status.contacts}${status.requests > 0 ? `, and ${count(status.requests, "request")} to answer` : ""}`,
     ],
-    ["caches", status.caches.length === 0 ? "none" : `${status.caches.length}, ${up} up`],
-    ["inbox", `${status.inbox}, ${Math.max(status.inbox - status.seen, 0)} not shown yet`],
-    ["outbox", `${status.waiting} on the way`],
+    [
+      "caches",
+      status.caches.length === 0
+        ? "none: others reach you only while both of you are online"
+        : status.caches.map(({ hashname, up }) => `${short(hashname)} (${up ? "up" : "down"})`).join(NEXT_LINE),
+    ],
+    ["inbox", status.inbox === 0 ? "no mail yet" : `${count(status.inbox, "mail")}, ${unseen || "none"} new`],
+    ["outbox", letters.length === 0 ? "nothing on the way" : `${count(letters.length, "mail")} on the way`],
     ["crypto", status.backend],
     ["version", status.version],
   ];
@@ -160,6 +229,13 @@ export async function status(screen: Screen, client: Client): Promise<number> {
   for (const [name, value] of rows) screen.out(`${screen.paint("dim", name.padEnd(10))}  ${value}`);
   for (const problem of status.problems) screen.say(screen.paint("yellow", `problem: ${problem}`));
   return code;
+}
+
+/** Our own name, or how to get one. */
+export function nameOf(name: string | undefined): string {
+  if (name !== undefined) return printable(name, { oneLine: true });
+  const command = isFromNpm() ? "npm start -- --name NAME" : "start --name NAME";
+  return `none yet; \`${command}\` gives one`;
 }
 
 /** Addresses, each once, with the protocols that are open there: "10.0.0.7:42424 (udp, tcp)". */
@@ -186,3 +262,6 @@ async function linkFrom(link: string | undefined, what: string): Promise<string>
   if (text === "") throw usage(`give ${what} in quotes, or pipe it in`);
   return text;
 }
+
+/** Of a value of `status`. */
+const NEXT_LINE = `\n${" ".repeat(12)}`;

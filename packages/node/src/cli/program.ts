@@ -10,8 +10,9 @@ import { RestanteError } from "restante";
 import { Client } from "../api/client.ts";
 import type { DaemonOptions } from "../daemon.ts";
 import { homePaths } from "../home.ts";
+import { type MetricsAddress, parseMetricsAddress } from "../metrics.ts";
 import { VERSION } from "../version.ts";
-import { self, usage } from "./failure.ts";
+import { advised, self, usage } from "./failure.ts";
 import * as mail from "./mail.ts";
 import * as people from "./people.ts";
 import { createScreen, type Screen } from "./screen.ts";
@@ -30,6 +31,10 @@ interface ServeOptions {
   cache?: boolean;
   cacheOnly?: boolean;
   route?: boolean;
+  init?: boolean;
+  memory?: number;
+  cluster?: string[];
+  metrics?: MetricsAddress;
   qr?: boolean;
 }
 
@@ -52,11 +57,11 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     )
     .option("--json", "print JSON lines")
     .addOption(
-      new Option("--port <n>", "UDP and TCP port to listen on, 0 for any (default: 42424)")
+      new Option("--port <n>", "of start and serve: UDP and TCP port, 0 for any (default: 42424)")
         .env("RESTANTE_PORT")
         .argParser(port),
     )
-    .addOption(new Option("--host <address>", "listen on this address only").env("RESTANTE_HOST"))
+    .addOption(new Option("--host <address>", "of start and serve: listen on this address only").env("RESTANTE_HOST"))
     .addOption(new Option("--no-color", "no colours"));
 
   const globals = (): GlobalOptions => program.opts<GlobalOptions>();
@@ -79,7 +84,7 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
           `no daemon runs in ${home()}; \`${self()} serve\` starts one, --home names another`,
         );
       const hint = advice[code];
-      throw hint === undefined ? error : new RestanteError(code, `${message.replace(/\.$/, "")}; ${hint}`);
+      throw hint === undefined ? error : new RestanteError(code, advised(message, hint));
     }
   };
   const daemonOptions = (screen: Screen, options: ServeOptions): DaemonOptions => {
@@ -94,6 +99,8 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
       ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
       cache: options.cache ?? false,
       route: options.route ?? false,
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
+      ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
       say: (message) => screen.say(`restante: ${message}`),
     };
   };
@@ -127,38 +134,83 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
         "hold mail for others and do nothing else; prints the link to join, and on SIGUSR2 how much it holds",
       ).conflicts(["cache", "name"]),
     )
-    .option("--route", "of a cache: also pass on packets between those who use it and cannot reach each other")
+    .option("--route", "of a cache: also bring together who use it and cannot reach each other")
+    .option("--memory <MiB>", "of a cache: memory for what it holds (default: 1024)", mebibytes)
+    .addOption(
+      new Option("--cluster <servers>", "of a cache: keep it in this Redis Cluster: redis://host:port,...")
+        .env("RESTANTE_CLUSTER")
+        .argParser((text) => text.split(",")),
+    )
+    .option("--init", "with --cache-only: make its identity, print its hashname, and end")
+    .addOption(
+      new Option("--metrics [address]", "serve totals for Prometheus there (default: 127.0.0.1:9100)")
+        .preset("9100")
+        .argParser(metricsAddress),
+    )
     .action(async (options: ServeOptions) => {
-      if (options.route && !options.cache && !options.cacheOnly)
-        throw usage("only a cache routes: add --cache or --cache-only");
-      const { serve, serveCache } = await import("./node.ts");
+      for (const [option, what] of [
+        [options.route, "only a cache routes"],
+        [options.memory, "--memory is for what a cache holds"],
+        [options.cluster, "--cluster is for what a cache holds"],
+      ])
+        if (option && !options.cache && !options.cacheOnly) throw usage(`${what}: add --cache or --cache-only`);
+      if (options.init && !options.cacheOnly) throw usage("--init is for a cache that never writes: add --cache-only");
+      const { initCache, serve, serveCache } = await import("./node.ts");
       const screen = createScreen(globals());
-      finish(await (options.cacheOnly ? serveCache : serve)(screen, daemonOptions(screen, options), stop()));
+      const all = { ...daemonOptions(screen, options), metrics: options.metrics };
+      if (options.init) return finish(await initCache(screen, all));
+      finish(await (options.cacheOnly ? serveCache : serve)(screen, all, stop()));
     });
   program
     .command("status")
     .description("how the daemon fares")
     .action(() => ask(people.status));
+  program
+    .command("doctor")
+    .description("look at what surrounds a node: swap, core dumps, who can read its home, limits")
+    .action(async () => {
+      const { doctor } = await import("./doctor.ts");
+      finish(await doctor(createScreen(globals()), home()));
+    });
 
+  const noContact = {
+    "not-found": `\`${self()} contacts\` lists whom you can write to`,
+    ambiguous: "give more of one of them",
+  };
   program.commandsGroup("People:");
   program
     .command("invite")
-    .description("print a link with which somebody becomes your contact")
+    .description("print a link with which somebody becomes your contact, or close one")
     .option("--reusable", "good for any number of people")
     .option("--qr", "print the QR code even when stdout is no terminal")
-    .action((options: { reusable?: boolean; qr?: boolean }) =>
-      ask((screen, client) => people.invite(screen, client, options)),
+    .addOption(
+      new Option("--close [link]", "make this invite of yours void; - or nothing: read it from stdin").conflicts([
+        "reusable",
+        "qr",
+      ]),
+    )
+    .action(({ close, ...options }: { reusable?: boolean; qr?: boolean; close?: string | true }) =>
+      close === undefined
+        ? ask((screen, client) => people.invite(screen, client, options))
+        : ask((screen, client) => people.closeInvite(screen, client, close === true ? undefined : close), {
+            "bad-invite": "give all of it, in quotes",
+            "not-found": "it is closed already, or was for one and is used, or is of another home",
+          }),
     );
   program
     .command("add")
     .description("become the contact of who made an invite")
-    .argument("[link]", "the invite, or link://DOMAIN that publishes one; - or nothing: read it from stdin")
+    .argument("[link]", "the invite, or link://DOMAIN of who publishes one; - or nothing: read it from stdin")
     .action((link?: string) =>
       ask((screen, client) => people.add(screen, client, link), {
-        "no-keys": "ask its owner for an invite",
-        "bad-invite": `give a whole invite, in quotes; the link of a cache is for \`${self()} cache join\``,
+        "bad-invite": inviteAdvice(link),
       }),
     );
+  program
+    .command("remove")
+    .description("know a contact no more; it is not told, and its mail is a stranger's from then on")
+    .argument("<contact>", "name, id, hashname, or the start of one, four characters or more")
+    .action((contact: string) => ask((screen, client) => people.remove(screen, client, contact), noContact));
   program
     .command("contacts")
     .description("list whom you can write to")
@@ -178,14 +230,24 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
   cache
     .command("join")
     .description("let a cache hold mail for you while you are away")
-    .argument("[link]", "that the cache printed, in quotes; - or nothing: read it from stdin")
+    .argument("[link]", "what the cache printed, in quotes; - or nothing: read it from stdin")
     .action((link?: string) =>
       ask((screen, client) => people.joinCache(screen, client, link), {
         "bad-link": `give all that the cache printed, in quotes; an invite is for \`${self()} add\``,
       }),
     );
+  cache
+    .command("leave")
+    .description("use a cache no more; your contacts are told")
+    .argument("<cache>", "its hashname, or its start, four characters or more")
+    .action((hashname: string) =>
+      ask((screen, client) => people.leaveCache(screen, client, hashname), {
+        "not-found": `\`${self()} status\` lists yours`,
+        ambiguous: "give more of its hashname",
+      }),
+    );
 
-  const noMail = { "not-found": `\`${self()} outbox\` lists what is on its way`, ambiguous: "give more of its id" };
+  const noMail = { "not-found": `\`${self()} outbox\` lists your mail`, ambiguous: "give more of its id" };
   program.commandsGroup("Mail:");
   program
     .command("send")
@@ -195,22 +257,20 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .option("-f, --file <file>", "a file to send; repeatable", collect)
     .option("--wait <seconds>", "wait so long for delivery; exit code 75 when it takes longer", seconds)
     .action((contact: string, text: string[], options: { file?: string[]; wait?: number }) =>
-      ask((screen, client) => mail.send(screen, client, contact, text, options), {
-        "not-found": `\`${self()} contacts\` lists whom you can write to`,
-        ambiguous: "give more of one of them",
-      }),
+      ask((screen, client) => mail.send(screen, client, contact, text, options), noContact),
     );
   program
     .command("recv")
     .description("print mail that was not printed before, and save its files")
     .option("--follow", "go on with what comes, until stopped")
-    .option("--out <dir>", "where files go; none is ever overwritten", ".")
-    .action((options: { follow?: boolean; out: string }) =>
+    .option("--all", "begin with the first mail that is kept; files that were saved before only with --out")
+    .option("--out <dir>", "where files go; none is ever overwritten (default: here)")
+    .action((options: { follow?: boolean; all?: boolean; out?: string }) =>
       ask((screen, client) => mail.recv(screen, client, options, options.follow ? stop() : undefined)),
     );
   program
     .command("outbox")
-    .description("list your mail that is on its way")
+    .description("list the mail you sent: what is on its way, and what was settled lately")
     .action(() => ask(mail.outbox));
   program
     .command("track")
@@ -233,20 +293,39 @@ function defaultHome(env: NodeJS.ProcessEnv): string {
   return join(state?.startsWith("/") ? state : join(homedir(), ".local", "state"), "restante");
 }
 
-/** "send <contact> [text...]", "cache join [link]": what to write, without the options. */
+/** "send <contact> [text...]", "cache join|leave": what to write, without the options. */
 function termOf(command: Command): string {
-  const [only] = command.commands;
+  const verbs = command.commands.map((it) => it.name()).join("|");
   const words = command.registeredArguments.map((it) => {
     const name = it.variadic ? `${it.name()}...` : it.name();
     return it.required ? `<${name}>` : `[${name}]`;
   });
-  return [command.name(), ...(only === undefined ? words : [termOf(only)])].join(" ");
+  return [command.name(), ...(verbs === "" ? words : [verbs])].join(" ");
+}
+
+/** What to do about an invite that is none: by what it looks like. */
+function inviteAdvice(link = ""): string {
+  if (/^[\w-]+(\.[\w-]+)+$/.test(link)) return `to ask a domain for one, write link://${link}`;
+  return `give all of it, in quotes; the link of a cache is for \`${self()} cache join\``;
 }
 
 function port(text: string): number {
   const n = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(n <= 65_535)) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
   return n;
+}
+
+/** In bytes. */
+function mebibytes(text: string): number {
+  const n = /^\d{1,7}$/.test(text) ? Number(text) : 0;
+  if (!(n >= 1)) throw new InvalidArgumentError("It is a number of MiB, 1 or more.");
+  return n * 1024 * 1024;
+}
+
+function metricsAddress(text: string): MetricsAddress {
+  const address = parseMetricsAddress(text);
+  if (address === undefined) throw new InvalidArgumentError("Write port, IP:port or [IPv6]:port.");
+  return address;
 }
 
 function seconds(text: string): number {

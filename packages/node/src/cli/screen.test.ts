@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { qrCode } from "./qr-code.ts";
-import { clip, plainJson, printable, type Screen, size, table } from "./screen.ts";
+import { clip, fold, plainJson, printable, type Screen, size, table, width } from "./screen.ts";
 
 const screen: Screen = {
   json: false,
@@ -62,6 +62,19 @@ describe("tables", () => {
   });
 });
 
+test("long lines are parted between words; nothing is lost, and no line is wider unless one word is", () => {
+  expect(fold("one two three", 7)).toEqual(["one two", "three"]);
+  expect(fold("one two three", 7, 3)).toEqual(["one", "two", "three"]);
+  expect(fold("日本 日本語 x", 6)).toEqual(["日本", "日本語", "x"]);
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme", maxLength: 200 }), fc.integer({ min: 1, max: 60 }), (line, columns) => {
+      const lines = fold(line, columns);
+      expect(lines.join(" ")).toBe(line);
+      for (const each of lines) expect(!each.includes(" ") || width(each) <= columns).toBe(true);
+    }),
+  );
+});
+
 test.each([
   [0, "0 bytes"],
   [1, "1 byte"],
@@ -75,10 +88,12 @@ test.each([
 });
 
 test("a QR code is a square of half blocks, and left out where it does not fit", () => {
-  const lines = qrCode({ ...screen, columns: 80 }, "link://127.0.0.1:42424/?cs3a=abc") ?? [];
+  const lines = qrCode({ ...screen, columns: 80 }, "link://127.0.0.1:42424/?cs3a=abc");
   expect(lines.length).toBeGreaterThan(10);
   for (const line of lines) expect(line).toMatch(/^[█▀▄ ]+$/);
   expect(Math.ceil((lines[0]?.length ?? 0) / 2)).toBe(lines.length);
-  expect(qrCode({ ...screen, columns: 20 }, "link://127.0.0.1:42424/?cs3a=abc")).toBeUndefined();
-  expect(qrCode(screen, "x".repeat(5000))).toBeUndefined();
+  expect(qrCode({ ...screen, columns: 20 }, "link://127.0.0.1:42424/?cs3a=abc")).toEqual([
+    `(its QR code needs a terminal of ${lines[0]?.length} columns)`,
+  ]);
+  expect(qrCode(screen, "x".repeat(5000))).toEqual(["(it is too long for a QR code)"]);
 });

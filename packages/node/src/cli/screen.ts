@@ -27,9 +27,16 @@ export function createScreen(options: { json?: boolean; color: boolean }): Scree
     hasColor,
     columns: process.stdout.columns || 80,
     out: (line) => void process.stdout.write(`${options.json ? plainJson(line) : line}\n`),
-    say: (line) => void process.stderr.write(`${line}\n`),
+    say,
     paint: (style, text) => (hasColor ? styleText(style, text, { validateStream: false }) : text),
   };
+}
+
+/** A line of talk on stderr; folded between words where that is a terminal. */
+export function say(line: string): void {
+  const isPainted = line.includes("\x1b");
+  const lines = process.stderr.isTTY && !isPainted ? fold(line, process.stderr.columns || 80) : [line];
+  process.stderr.write(`${lines.join("\n")}\n`);
 }
 
 /**
@@ -62,6 +69,22 @@ export function clip(text: string, columns: number): string {
     kept += segment;
   }
   return `${kept.trimEnd()}…`;
+}
+
+/** One line as lines of so many columns at most, parted between words; only a word that is too long itself is longer. */
+export function fold(line: string, columns: number, first: number = columns): string[] {
+  if (width(line) <= first) return [line];
+  const lines: string[] = [];
+  let current: string | undefined;
+  let room = first;
+  for (const word of line.split(" ")) {
+    if (current !== undefined && width(current) + 1 + width(word) > room) {
+      lines.push(current);
+      current = word;
+      room = columns;
+    } else current = current === undefined ? word : `${current} ${word}`;
+  }
+  return [...lines, current ?? ""];
 }
 
 /** Rows in aligned columns, two spaces between them. The last column takes what room is left and is cut there. */
@@ -105,7 +128,8 @@ export function count(n: number, what: string): string {
   return `${n} ${what}${n === 1 ? "" : "s"}`;
 }
 
-function width(text: string): number {
+/** How many columns a text takes. */
+export function width(text: string): number {
   let columns = 0;
   for (const { segment } of segments.segment(text)) columns += WIDE.test(segment) ? 2 : /^\p{M}/u.test(segment) ? 0 : 1;
   return columns;

@@ -50,7 +50,12 @@ export async function createPrivate(file: string, bytes: Uint8Array): Promise<bo
  */
 export async function privateFolder(dir: string): Promise<void> {
   const path = resolve(dir); // a relative one never gets shorter than "."
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
+  // Where it is there nothing is tried that a sandbox refuses.
+  const isThere = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  const first = isThere ? undefined : await mkdir(path, { recursive: true, mode: 0o700 });
   for (let made = path; first !== undefined && made.length >= first.length; made = dirname(made))
     await syncFolder(dirname(made));
   refuseOpen(dir, (await stat(dir)).mode, "700");

@@ -1,0 +1,69 @@
+/** A cache under Node's permission model: no writable path, no native code, no other program. docs/cache.md */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createPeer, memoryStore } from "restante";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadWasm } from "./crypto/best.ts";
+import { udpTransport } from "./transport/udp.ts";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+const flag = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
+let dir: string;
+let child: ChildProcess | undefined;
+
+beforeAll(() => {
+  dir = realpathSync(mkdtempSync(join(tmpdir(), "restante-sandbox-")));
+});
+afterAll(() => {
+  child?.kill("SIGKILL");
+  rmSync(dir, { recursive: true });
+});
+
+test("[C7] without any writable path and without native code a cache takes mail and gives it out", async () => {
+  const home = join(dir, "home");
+  const serve = [main, "--json", "--home", home, "--host", "127.0.0.1", "--port", "0", "serve", "--cache-only"];
+  expect(spawnSync(process.execPath, [...serve, "--init"]).status).toBe(0);
+  const sandbox = [flag, ...[root, home, "/proc"].map((path) => `--allow-fs-read=${path}`)];
+  // The walls stand: what is under them cannot write.
+  const planted = `require("node:fs").writeFileSync(${JSON.stringify(join(home, "planted"))}, "x")`;
+  const refused = spawnSync(process.execPath, [...sandbox, "-e", planted], { encoding: "utf8" });
+  expect(refused.status).not.toBe(0);
+  expect(refused.stderr).toContain("ERR_ACCESS_DENIED");
+
+  const cache = spawn(process.execPath, [...sandbox, ...serve], { cwd: home, stdio: ["ignore", "pipe", "pipe"] });
+  child = cache;
+  let said = "";
+  const line = await new Promise<string>((resolve, reject) => {
+    for (const stream of [cache.stdout, cache.stderr])
+      stream.on("data", (piece) => {
+        said += piece;
+        const ready = /^\{"type":"ready".*\}$/m.exec(said);
+        if (ready !== null) resolve(ready[0]);
+      });
+    cache.on("exit", (code) => reject(new Error(`it ended with ${code}: ${said}`)));
+  });
+  if ((await loadWasm()) !== undefined) expect(said).toContain("using WebAssembly");
+
+  const { joinLink } = JSON.parse(line) as { joinLink: string };
+  const person = (name: string, store = memoryStore()) =>
+    createPeer({ name, store, transports: [udpTransport({ host: "127.0.0.1", port: 0 })] });
+  const kept = memoryStore();
+  const [alice, bob] = [await person("alice"), await person("bob", kept)];
+  for (const peer of [alice, bob]) await peer.join(joinLink);
+  const { id } = await alice.add(await bob.invite());
+  for await (const _ of bob.events()) if (bob.contacts().length === 1) break;
+  await bob.close();
+  const mail = await alice.send(id, "under the walls");
+  for await (const _ of alice.events()) if (alice.outbox().some((it) => it.id === mail && it.state === "handed")) break;
+  await alice.close();
+  const again = await person("bob", kept);
+  const events = again.events();
+  if (again.status().inbox === 0) for await (const _ of events) if (again.status().inbox > 0) break;
+  expect(await again.inbox()).toMatchObject([{ text: "under the walls" }]);
+  await again.close();
+  expect(readdirSync(home)).toEqual(["identity.json"]);
+});
