@@ -13,7 +13,7 @@ export default defineConfig({
     pool: "threads",
     isolate: false,
     maxWorkers: 2, // on two cores the default is one thread; the worlds alone take two minutes of one
-    testTimeout: 60_000, // a machine may be busy: what hangs is found all the same, and nothing here is timed
+    testTimeout: 120_000, // a machine may be busy: what hangs is found all the same, and nothing here is timed
     projects: ["restante", "node", "lab"].map(project),
     coverage: { provider: "v8", include: ["packages/*/src/**/*.ts"], exclude: ["**/gen/**", "**/*.test.ts"] },
   },

@@ -81,6 +81,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   #nextCall = 1;
   #latest: Time = Number.NEGATIVE_INFINITY;
   #dropped = 0;
+  #turns = 0;
 
   constructor(options: DriverOptions<Root>) {
     this.#io = options.io;
@@ -106,6 +107,11 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   /** Packets dropped because too many turns waited for the store. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** Inputs that the root machine has handled. */
+  get turns(): number {
+    return this.#turns;
   }
 
   /** Something happened outside: a packet, a path. Dropped while there is no root to take it. */
@@ -170,6 +176,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     const root = this.#root;
     const now = this.#io.now();
     if (root === undefined || this.#isSetBack(now)) return;
+    this.#turns++;
     const out = root.handle(input, now);
     for (const effect of out) this.#waiting.push(effect);
     if (out.length > 0) this.#waitingTurns++;
@@ -201,12 +208,6 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
       const group = this.#waiting;
       this.#waiting = [];
       this.#waitingTurns = 0;
-      const records: { blob: string; index: number; bytes: Uint8Array }[] = [];
-      const changes = new Map<string, Change>();
-      for (const effect of group) {
-        if (effect.type === "save") changes.set(effect.key, { key: effect.key, value: effect.value });
-        else if (effect.type === "blob-write") records.push(effect);
-      }
       const hasStore = this.#state !== "failed" && (this.#options.durable ?? true);
       const generation = this.#generation;
       this.#isBusy = true;
@@ -214,9 +215,15 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
         this.#release(group);
         if (generation === this.#generation) this.#isBusy = false;
       };
-      if (!hasStore || (changes.size === 0 && records.length === 0)) {
+      if (!hasStore || !group.some(isKept)) {
         leave();
         continue;
+      }
+      const records: { blob: string; index: number; bytes: Uint8Array }[] = [];
+      const changes = new Map<string, Change>();
+      for (const effect of group) {
+        if (effect.type === "save") changes.set(effect.key, { key: effect.key, value: effect.value });
+        else if (effect.type === "blob-write") records.push(effect);
       }
       this.#io.commit({ records, changes: [...changes.values()] }, (error) => {
         if (generation !== this.#generation) return;
@@ -359,10 +366,14 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
 
   #wake(): void {
     if (this.#state === "stopped") return;
-    const due = this.#root?.deadline();
-    const times = [due, this.#retryAt].filter((time) => time !== undefined);
-    this.#io.wake(times.length > 0 ? Math.min(...times) : undefined);
+    const [due, retryAt] = [this.#root?.deadline(), this.#retryAt];
+    this.#io.wake(due === undefined || retryAt === undefined ? (due ?? retryAt) : Math.min(due, retryAt));
   }
+}
+
+/** Whether the store has to do with it. */
+function isKept({ type }: RootOut): boolean {
+  return type === "save" || type === "blob-write";
 }
 
 const STARTS_KEY = "driver/starts"; // its length is a small counter; only that it can be written matters

@@ -72,7 +72,7 @@ function native(sodium: Sodium): Backend {
       onetimeauth: hot.onetimeauth,
       secretboxSeal: hot.secretboxSeal,
       secretboxOpen: hot.secretboxOpen,
-      chacha20: hot.chacha20,
+      layers: hot.layers,
     },
   };
 }

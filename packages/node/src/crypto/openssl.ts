@@ -17,9 +17,9 @@ import {
   hkdfSync,
   type KeyObject,
   privateDecrypt,
+  publicDecrypt,
   publicEncrypt,
   sign,
-  verify,
 } from "node:crypto";
 import { type Backend, equal, isRsaKey, type KeyPair, portable, type Rsa } from "restante/protocol";
 
@@ -74,7 +74,18 @@ const rsa: Rsa = {
   },
 
   sign: (pair, data) => plain(sign("sha256", data, privateKey(pair))),
-  verify: (key, data, signature) => verify("sha256", data, publicKey(key), signature),
+  verify(key, data, signature) {
+    if (signature.length !== BLOCK_BYTES) return false;
+    // A tenth faster than `verify`. What is left without the padding has one length, so the padding has too: compared as a
+    // whole, as RFC 8017 8.2.2 does it, there is nothing to parse that could be forged.
+    let signed: Uint8Array;
+    try {
+      signed = publicDecrypt({ key: publicKey(key), padding: constants.RSA_PKCS1_PADDING }, signature);
+    } catch {
+      return false;
+    }
+    return signed.length === digestInfo.length && equal(signed, digestInfoOf(data));
+  },
 
   sha1(data) {
     const digest = new Uint8Array(SHA1_BYTES);
@@ -95,8 +106,22 @@ export const openssl: Pick<Backend, Served> & { readonly rsa: Rsa } = {
     sha256Into(digest, data);
     return digest;
   },
-  // Keys as KeyObjects: of a raw one Node 24 makes an object that costs 17 us, whatever the data.
-  hmac: (key, data) => plain(createHmac("sha256", createSecretKey(key)).update(data).digest()),
+  hmac(key, data) {
+    // Keys as KeyObjects: of a raw one Node 24 makes an object that costs 17 us, whatever the data.
+    if (data.length > HMAC_DATA) return plain(createHmac("sha256", createSecretKey(key)).update(data).digest());
+    // RFC 2104 §2, by two hashes at once: a fifth of what the object costs.
+    const block = key.length > HASH_BLOCK ? openssl.sha256(key) : key;
+    const digest = new Uint8Array(DIGEST_BYTES);
+    const length = HASH_BLOCK + data.length;
+    for (let i = 0; i < HASH_BLOCK; i++) hmacDesk[i] = 0x36 ^ (block[i] ?? 0);
+    hmacDesk.set(data, HASH_BLOCK);
+    sha256Into(digest, hmacDesk.subarray(0, length));
+    for (let i = 0; i < HASH_BLOCK; i++) hmacDesk[i] = 0x5c ^ (block[i] ?? 0);
+    hmacDesk.set(digest, HASH_BLOCK);
+    sha256Into(digest, hmacDesk.subarray(0, HASH_BLOCK + DIGEST_BYTES));
+    hmacDesk.fill(0);
+    return digest;
+  },
   hkdf: (ikm, salt, info, length) => new Uint8Array(hkdfSync("sha256", createSecretKey(ikm), salt, info, length)),
 
   aes128ctr: (key, iv, data) => plain(createCipheriv("aes-128-ctr", secretKey(key), iv).update(data)),
@@ -139,6 +164,14 @@ export const openssl: Pick<Backend, Served> & { readonly rsa: Rsa } = {
 function hashInto(algorithm: string, digest: Uint8Array, data: Uint8Array): void {
   const text = hash(algorithm, data, "binary");
   for (let i = 0; i < digest.length; i++) digest[i] = text.charCodeAt(i);
+}
+
+/** DigestInfo of the SHA-256 of this; overwritten by the next call. RFC 8017 9.2 */
+function digestInfoOf(data: Uint8Array): Uint8Array {
+  const text = hash("sha256", data, "binary");
+  const at = digestInfo.length - DIGEST_BYTES;
+  for (let i = 0; i < DIGEST_BYTES; i++) digestInfo[at + i] = text.charCodeAt(i);
+  return digestInfo;
 }
 
 function ecdhKey(curve: string, secret: Uint8Array, form: "compressed" | "uncompressed"): Uint8Array | undefined {
@@ -190,6 +223,7 @@ function parsePrivate(secret: Uint8Array): KeyObject {
 }
 
 function publicKey(key: Uint8Array): KeyObject {
+  if (lastKey?.bytes.equals(key)) return lastKey.parsed;
   const bytes = Buffer.from(key.buffer, key.byteOffset, key.length);
   const name = bytes.toString("latin1");
   let parsed = peerKeys.get(name);
@@ -200,6 +234,7 @@ function publicKey(key: Uint8Array): KeyObject {
     if (peerKeys.size >= PEER_KEYS && oldest !== undefined) peerKeys.delete(oldest);
   } else peerKeys.delete(name);
   peerKeys.set(name, parsed); // a Map keeps the order of insertion: the newest stands last
+  lastKey = { bytes: Buffer.from(bytes), parsed };
   return parsed;
 }
 
@@ -210,11 +245,19 @@ function plain(buffer: Buffer): Uint8Array {
 
 const ownKeys = new WeakMap<KeyPair, KeyObject>();
 const peerKeys = new Map<string, KeyObject>();
+let lastKey: { readonly bytes: Buffer; readonly parsed: KeyObject } | undefined; // mostly it is the same peer again
 const secretKeys = new WeakMap<Uint8Array, { readonly bytes: Uint8Array; readonly parsed: KeyObject }>();
 
+// SEQUENCE { SEQUENCE { OBJECT IDENTIFIER id-sha256, NULL }, OCTET STRING of 32 bytes }: RFC 8017 9.2
+const digestInfo = Uint8Array.from(Buffer.from(`3031300d060960864801650304020105000420${"00".repeat(32)}`, "hex"));
+
 const RSA_BITS = 2048;
+const BLOCK_BYTES = RSA_BITS / 8;
 const PEER_KEYS = 256; // some 3 KiB each; to parse one costs as much as to verify with it
 const LONGEST_PKCS1 = 271; // 2048 bits and an exponent of 4 bytes; with the wrapping of SubjectPublicKeyInfo 292 at least
 const DIGEST_BYTES = 32;
+const HASH_BLOCK = 64; // of SHA-256
+const HMAC_DATA = 2048; // longer data gains nothing
+const hmacDesk = new Uint8Array(HASH_BLOCK + HMAC_DATA);
 const SHA1_BYTES = 20;
 const TAG_BYTES = 16;

@@ -8,7 +8,7 @@
  * The desk is wiped after each call: neither keys nor plain texts stay there.
  */
 
-import { assert } from "restante/protocol";
+import { assert, type Backend } from "restante/protocol";
 
 /** What we use here of sodium-native. Results go into the first argument; wrong lengths and failures are thrown. */
 export interface SodiumPrimitives {
@@ -33,9 +33,23 @@ export interface SodiumHot {
   secretboxOpen(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, boxed: Uint8Array): boolean;
   onetimeauth(out: Uint8Array, at: number, key: Uint8Array, data: Uint8Array): void;
   chacha20(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, data: Uint8Array): void;
+  readonly layers: NonNullable<Backend["into"]>["layers"];
 }
 
 export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
+  // To look one up among all that the library has costs a tenth of calling it.
+  const {
+    crypto_scalarmult_base,
+    crypto_scalarmult,
+    crypto_stream_salsa20,
+    crypto_stream_xor,
+    crypto_stream_chacha20_xor,
+    crypto_onetimeauth,
+    crypto_onetimeauth_verify,
+    crypto_shorthash,
+    crypto_secretbox_easy,
+    crypto_secretbox_open_easy,
+  } = sodium;
   const desk = new Uint8Array(2 * TEXT_BYTES + SMALL_BYTES);
   let at = 0;
   const piece = (length: number): Uint8Array => {
@@ -45,26 +59,44 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
   const [text, result] = [piece(TEXT_BYTES), piece(TEXT_BYTES)];
   const [key, point, block] = [piece(32), piece(32), piece(64)];
   const [nonce24, nonce8, tag, key16, hash8] = [piece(24), piece(8), piece(16), piece(16), piece(8)];
-  const streamStart = result.subarray(0, KEY_BYTES);
+  const [textStart, resultStart] = [text.subarray(0, KEY_BYTES), result.subarray(0, KEY_BYTES)];
   const steps = (area: Uint8Array): Uint8Array[] =>
     Array.from({ length: TEXT_BYTES / STEP_BYTES + 1 }, (_, i) => area.subarray(0, i * STEP_BYTES));
   const [texts, results] = [steps(text), steps(result)];
-  const [exactTexts, exactResults] = [new Map<number, Uint8Array>(), new Map<number, Uint8Array>()];
+  const views = (): (Uint8Array | undefined)[] => new Array(TEXT_BYTES).fill(undefined);
+  const [exactTexts, exactResults] = [views(), views()];
   /** What stands in `area` behind the first 32 bytes, as a view that is made once. */
-  const exact = (views: Map<number, Uint8Array>, area: Uint8Array, length: number): Uint8Array => {
-    let view = views.get(length);
+  const exact = (known: (Uint8Array | undefined)[], area: Uint8Array, length: number): Uint8Array => {
+    let view = known[length];
     if (view === undefined) {
       view = area.subarray(KEY_BYTES, KEY_BYTES + length);
-      views.set(length, view);
+      known[length] = view;
     }
     return view;
   };
-
-  /** The text of this length, filled up, and where its result goes. */
-  const filled = (length: number): [text: Uint8Array, result: Uint8Array] => {
-    const i = Math.ceil(length / STEP_BYTES);
-    return [texts[i] ?? text, results[i] ?? result];
+  const nonces = Array.from({ length: TEXT_BYTES / NONCE_BYTES }, (_, i) => desk.subarray(8 * i, 8 * i + NONCE_BYTES));
+  const layers = Array.from({ length: TEXT_BYTES / NONCE_BYTES }, (): (Uint8Array | undefined)[] => []);
+  const lay = (bytes: Uint8Array, secret: Uint8Array): void => {
+    put(key, secret);
+    desk.set(bytes);
   };
+  /** What lies on the desk from `at` on goes back to its place in `bytes`, and the desk is wiped. */
+  const take = (bytes: Uint8Array, at: number): void => {
+    bytes.set(desk.subarray(at, bytes.length), at);
+    desk.fill(0, 0, bytes.length + STEP_BYTES);
+    wipe();
+  };
+  /** Encrypts what lies on the desk from `at`, a multiple of 8, to `end` under the nonce before it. What is behind is rubbish. */
+  const layer = (at: number, end: number): void => {
+    const [i, steps] = [at / NONCE_BYTES, Math.ceil((end - at) / STEP_BYTES)];
+    const views = layers[i] ?? [];
+    const data = views[steps] ?? desk.subarray(at, at + steps * STEP_BYTES);
+    views[steps] = data;
+    crypto_stream_chacha20_xor(data, data, nonces[i - 1] ?? nonce8, key);
+  };
+  /** So much of the area, filled up to whole steps. */
+  const filled = (steps: readonly Uint8Array[], area: Uint8Array, length: number): Uint8Array =>
+    steps[Math.ceil(length / STEP_BYTES)] ?? area;
   /** Puts a key or the like in its place, which it must fill. */
   const put = (place: Uint8Array, bytes: Uint8Array): void => {
     assert(bytes.length === place.length, "a key, nonce or secret has its right length");
@@ -74,10 +106,16 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
     desk.fill(0, 2 * TEXT_BYTES);
   };
 
+  /** The same where it stands, for texts that the desk has no room for. */
+  const longLayer = (bytes: Uint8Array, at: number, secret: Uint8Array): void => {
+    const data = bytes.subarray(at);
+    crypto_stream_chacha20_xor(data, data, bytes.slice(at - NONCE_BYTES, at), secret);
+  };
+
   return {
     x25519Key(secret) {
       put(key, secret);
-      sodium.crypto_scalarmult_base(point, key);
+      crypto_scalarmult_base(point, key);
       const ours = copy(point);
       wipe();
       return ours;
@@ -87,14 +125,14 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
       put(key, secret);
       put(point, theirs);
       try {
-        sodium.crypto_scalarmult(key, key, point);
+        crypto_scalarmult(key, key, point);
       } catch {
         wipe();
         return undefined; // libsodium refuses points of low order
       }
       // HSalsa20, which sodium-native has not, is Salsa20, which it has, less the words that the state began with: under a
       // nonce of zeros the constants, and zeros. Bernstein, "Extending the Salsa20 nonce" §2
-      sodium.crypto_stream_salsa20(block, nonce8, key);
+      crypto_stream_salsa20(block, nonce8, key);
       const shared = new Uint8Array(KEY_BYTES);
       for (let i = 0; i < 4; i++) {
         const word = readWord(block, 20 * i) - (SIGMA[i] ?? 0); // the words 0, 5, 10, 15
@@ -107,7 +145,7 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
 
     siphash(secret, data) {
       put(key16, secret);
-      sodium.crypto_shorthash(hash8, data, key16);
+      crypto_shorthash(hash8, data, key16);
       const id = copy(hash8);
       wipe();
       return id;
@@ -116,29 +154,28 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
     secretboxSeal(out, at, secret, nonce, plain) {
       const end = KEY_BYTES + plain.length;
       if (end > TEXT_BYTES) {
-        sodium.crypto_secretbox_easy(out.subarray(at, at + TAG_BYTES + plain.length), plain, nonce, secret);
+        crypto_secretbox_easy(out.subarray(at, at + TAG_BYTES + plain.length), plain, nonce, secret);
         return;
       }
-      const [from, to] = filled(end);
+      const whole = filled(texts, text, end);
       put(key, secret);
       put(nonce24, nonce);
       text.set(plain, KEY_BYTES);
       // The first 32 bytes of the key stream are the key of Poly1305, and what follows is for the text.
-      sodium.crypto_stream_xor(to, from, nonce24, key);
-      const sealed = exact(exactResults, result, plain.length);
-      sodium.crypto_onetimeauth(tag, sealed, streamStart);
+      crypto_stream_xor(whole, whole, nonce24, key);
+      const sealed = exact(exactTexts, text, plain.length);
+      crypto_onetimeauth(tag, sealed, textStart);
       out.set(tag, at);
       out.set(sealed, at + TAG_BYTES);
-      from.fill(0);
-      to.fill(0);
+      whole.fill(0);
       wipe();
     },
 
     secretboxOpen(out, secret, nonce, boxed) {
       const end = KEY_BYTES + boxed.length - TAG_BYTES;
       if (end < KEY_BYTES) return false;
-      if (end > TEXT_BYTES) return sodium.crypto_secretbox_open_easy(out, boxed, nonce, secret);
-      const [from, to] = filled(end);
+      if (end > TEXT_BYTES) return crypto_secretbox_open_easy(out, boxed, nonce, secret);
+      const [from, to] = [filled(texts, text, end), filled(results, result, end)];
       put(key, secret);
       put(nonce24, nonce);
       text.set(boxed, KEY_BYTES - TAG_BYTES);
@@ -146,9 +183,9 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
         tag[i] = text[TAG_BYTES + i] ?? 0;
         text[TAG_BYTES + i] = 0;
       }
-      sodium.crypto_stream_xor(to, from, nonce24, key);
+      crypto_stream_xor(to, from, nonce24, key);
       const length = end - KEY_BYTES;
-      const isWhole = sodium.crypto_onetimeauth_verify(tag, exact(exactTexts, text, length), streamStart);
+      const isWhole = crypto_onetimeauth_verify(tag, exact(exactTexts, text, length), resultStart);
       if (isWhole) out.set(exact(exactResults, result, length));
       from.fill(0);
       to.fill(0);
@@ -159,13 +196,13 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
     onetimeauth(out, at, secret, data) {
       const { length } = data;
       if (KEY_BYTES + length > TEXT_BYTES) {
-        sodium.crypto_onetimeauth(out.subarray(at, at + TAG_BYTES), data, secret);
+        crypto_onetimeauth(out.subarray(at, at + TAG_BYTES), data, secret);
         return;
       }
       put(key, secret);
       text.set(data, KEY_BYTES);
       const all = exact(exactTexts, text, length);
-      sodium.crypto_onetimeauth(tag, all, key);
+      crypto_onetimeauth(tag, all, key);
       out.set(tag, at);
       all.fill(0);
       wipe();
@@ -173,16 +210,39 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
 
     chacha20(out, secret, nonce, data) {
       const { length } = data;
-      if (length > TEXT_BYTES) return sodium.crypto_stream_chacha20_xor(out, data, nonce, secret);
-      const [from, to] = filled(length);
+      if (length > TEXT_BYTES) return crypto_stream_chacha20_xor(out, data, nonce, secret);
+      const whole = filled(texts, text, length);
       put(key, secret);
       put(nonce8, nonce);
       text.set(data);
-      sodium.crypto_stream_chacha20_xor(to, from, nonce8, key);
-      out.set(result.subarray(0, length));
-      from.fill(0);
-      to.fill(0);
+      crypto_stream_chacha20_xor(whole, whole, nonce8, key);
+      out.set(text.subarray(0, length));
+      whole.fill(0);
       wipe();
+    },
+
+    layers: {
+      seal(bytes, start, secret) {
+        const { length } = bytes;
+        const isShort = length <= TEXT_BYTES;
+        if (isShort) lay(bytes, secret);
+        for (let at = start; at > 0; at -= NONCE_BYTES) isShort ? layer(at, length) : longLayer(bytes, at, secret);
+        if (isShort) take(bytes, 0);
+      },
+
+      open(bytes, most, secret) {
+        const { length } = bytes;
+        const isShort = length <= TEXT_BYTES;
+        if (isShort) lay(bytes, secret);
+        const area = isShort ? desk : bytes;
+        let found = -1;
+        for (let at = NONCE_BYTES; found < 0 && at < length && at <= most * NONCE_BYTES; at += NONCE_BYTES) {
+          isShort ? layer(at, length) : longLayer(bytes, at, secret);
+          if (area[at] === 0) found = at;
+        }
+        if (isShort) take(bytes, Math.max(found, 0));
+        return found;
+      },
     },
   };
 }
@@ -200,6 +260,7 @@ function readWord(bytes: Uint8Array, at: number): number {
 
 const KEY_BYTES = 32;
 const TAG_BYTES = 16;
+const NONCE_BYTES = 8; // of the original ChaCha20
 const STEP_BYTES = 256; // four blocks
 const TEXT_BYTES = 2048; // a packet of any kind; longer texts gain little
 const SMALL_BYTES = 200; // keys, nonces and the like

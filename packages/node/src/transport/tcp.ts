@@ -62,8 +62,10 @@ interface Connection {
   /** In the table, so that it may be used. */
   isCurrent: boolean;
   /** What this turn of the event loop sends, and how many bytes that is. */
-  batch: Uint8Array[];
+  batch: Uint8Array | undefined;
   batchBytes: number;
+  /** The socket has one of the batches, which is not for others before it says that it is done. */
+  isLent: boolean;
   /** What the receiver of `writable` may still believe to have. Nobody told it yet: without end. */
   credit: number;
 }
@@ -73,6 +75,7 @@ class Connections {
   readonly #connectMs: number;
   readonly #all = new Map<string, Connection>(); // the least recently used first
   #newest: Connection | undefined; // the last of these
+  readonly #batches: Uint8Array[] = []; // not in use
   readonly #byPath = new WeakMap<TransportPath, Connection>(); // senders keep their path objects
   #isStopped = false;
 
@@ -94,23 +97,40 @@ class Connections {
   send(path: TransportPath, bytes: Uint8Array): void {
     const connection = this.#at(path);
     if (connection === undefined) return;
-    const { socket, batch } = connection;
+    const { socket } = connection;
     if (socket.writableLength + connection.batchBytes + bytes.length > MAX_WAITING || !socket.writable) return;
     this.#touch(connection);
     connection.credit -= bytes.length;
-    connection.batchBytes += bytes.length;
     // What one turn sends leaves in one write: the system's part of it costs as much for one packet as for twenty.
-    if (batch.push(bytes) === 1) process.nextTick(() => this.#write(connection));
+    if (connection.batch === undefined) {
+      connection.batch = this.#batches.pop() ?? new Uint8Array(MAX_WAITING);
+      process.nextTick(() => this.#write(connection));
+    }
+    connection.batch.set(bytes, connection.batchBytes);
+    connection.batchBytes += bytes.length;
   }
 
   #write(connection: Connection): void {
-    const { socket, batch, batchBytes } = connection;
-    const [first] = batch;
-    if (first === undefined || !connection.isCurrent) return;
-    connection.batch = [];
+    const { socket, batch, batchBytes, isLent } = connection;
+    if (batch === undefined) return;
+    connection.batch = undefined;
     connection.batchBytes = 0;
-    // Joining them costs a tenth of what it costs to let the stream gather them.
-    socket.write(batch.length === 1 ? first : Buffer.concat(batch, batchBytes), () => this.#flushed(connection));
+    if (!connection.isCurrent) return this.#giveBack(batch);
+    // One at a time is given away as it is: what waits for a slow remote must not cost much more than it has bytes.
+    connection.isLent = true;
+    socket.write(isLent ? batch.slice(0, batchBytes) : batch.subarray(0, batchBytes), () => {
+      if (!isLent) {
+        connection.isLent = false;
+        this.#giveBack(batch);
+      }
+      this.#flushed(connection);
+    });
+    if (isLent) this.#giveBack(batch);
+  }
+
+  /** Memory that was written before is far cheaper than new memory. Only what is sent leaves it. */
+  #giveBack(batch: Uint8Array): void {
+    if (this.#batches.length < BATCHES) this.#batches.push(batch);
   }
 
   #at(path: TransportPath): Connection | undefined {
@@ -153,8 +173,9 @@ class Connections {
       socket,
       isOpen: false,
       isCurrent: true,
-      batch: [],
+      batch: undefined,
       batchBytes: 0,
+      isLent: false,
       credit: Number.POSITIVE_INFINITY,
     };
     const key = pathKey(path);
@@ -249,3 +270,4 @@ const CONNECT_MS = 10_000;
 const IDLE_MS = 10 * 60_000;
 const MAX_CONNECTIONS = 512;
 const MAX_WAITING = 256 * 1024; // bytes
+const BATCHES = 8; // of connections that send in the same turn; more are let go

@@ -189,6 +189,30 @@ describe("tcp connections", () => {
     expect(there.bytes().every((byte, i) => byte === Math.floor(i / 1000))).toBe(true);
   });
 
+  test("what waits for a slow remote arrives as it was sent, whatever was sent after it and to whom", async () => {
+    let remote: Socket | undefined;
+    const { port } = await listening((socket) => {
+      remote = socket.pause();
+    });
+    const [a, b] = [await started(tcpTransport(LOCAL)), await started(tcpTransport(LOCAL))];
+    const path = { type: "tcp4", ip: HOST, port };
+    // The array that a piece was sent in is used for the next one. More pieces than the system takes, so that some wait.
+    const piece = new Uint8Array(10_000);
+    const turn = async (byte: number) => {
+      a.transport.send(path, piece.fill(byte));
+      a.transport.send(pathOf(b), piece.fill(255));
+      await new Promise(setImmediate);
+    };
+    for (let i = 0; i < 1_000; i++) await turn(i % 250);
+    const got: Uint8Array[] = [];
+    remote?.on("data", (data) => void got.push(data)).resume();
+    for (let i = 0; got.at(-1)?.at(-1) !== 254; i++) await turn(i < 100 ? 253 : 254);
+    const bytes = Buffer.concat(got);
+    expect(bytes.length).toBeGreaterThan(256 * 1024);
+    const strange = bytes.findIndex((byte, at) => byte !== bytes[at - (at % 10_000)] || byte === 255);
+    expect(strange).toBe(-1);
+  });
+
   test("at most 512 connections: the newest replaces the least recently used", async () => {
     const there = events();
     const b = await started(tcpTransport(LOCAL), there);

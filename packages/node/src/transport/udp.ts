@@ -1,21 +1,21 @@
 /** UDP, over IPv4 and IPv6: one packet per datagram. */
 import { createSocket, type Socket } from "node:dgram";
 import type { Transport, TransportEvents, TransportPath } from "restante";
-import { type Bound, DEFAULT_PORT, destination, type Family, type ListenOptions, listen, ownPaths } from "./address.ts";
+import { DEFAULT_PORT, destination, type Family, type ListenOptions, listen, ownPaths } from "./address.ts";
 
 /**
  * A transport over UDP, types "udp4" and "udp6". Datagrams above 65,507 bytes, those that the system refuses, and those
  * beyond 1 MiB that wait for the network card are dropped.
  */
 export function udpTransport(options: ListenOptions = {}): Transport {
-  let sockets: Bound<Socket>[] = [];
+  let outlets: Outlet[] = [];
   // By the path object: senders keep theirs, and to look at an address costs as much as to send there costs Node.
   let known = new WeakMap<TransportPath, Target>();
   const find = (path: TransportPath): Target | undefined => {
     const to = destination("udp", path);
-    const socket = sockets.find(({ family }) => family === to?.family)?.socket;
-    if (to === undefined || socket === undefined) return undefined;
-    const target = { socket, ip: to.ip, port: to.port };
+    const outlet = outlets.find(({ family }) => family === to?.family);
+    if (to === undefined || outlet === undefined) return undefined;
+    const target = { outlet, ip: to.ip, port: to.port };
     known.set(path, target);
     return target;
   };
@@ -28,7 +28,7 @@ export function udpTransport(options: ListenOptions = {}): Transport {
         portOf: (socket) => socket.address().port,
         close,
       });
-      sockets = bound;
+      outlets = bound.map(({ family, socket }) => new Outlet(family, socket));
       const wanted = options.port ?? DEFAULT_PORT;
       if (wanted !== 0 && port !== wanted) events.trouble?.(`UDP port ${wanted} is taken; listening on ${port}`);
       return ownPaths("udp", port, bound, options.host);
@@ -37,26 +37,46 @@ export function udpTransport(options: ListenOptions = {}): Transport {
     send(path, bytes) {
       const target = known.get(path) ?? find(path);
       if (target === undefined || bytes.length > MAX_DATAGRAM) return;
-      const { socket, ip, port } = target;
-      if (socket.getSendQueueSize() + bytes.length > MAX_WAITING) return;
+      const { outlet, ip, port } = target;
+      if (!outlet.takes(bytes.length)) return;
       // Without a callback nobody is told of refusals (too large for the path, no route), which is as it should be.
-      socket.send(bytes, port, ip);
+      outlet.socket.send(bytes, port, ip);
     },
 
     close() {},
 
     async stop() {
-      const open = sockets;
-      sockets = [];
+      const open = outlets;
+      outlets = [];
       known = new WeakMap();
       await Promise.all(open.map(({ socket }) => close(socket)));
     },
   };
 }
 
+/** A socket, and what more may wait in it. */
+class Outlet {
+  readonly family: Family;
+  readonly socket: Socket;
+  #room = 0; // bytes; at least so many, whatever has left since it was found out
+
+  constructor(family: Family, socket: Socket) {
+    this.family = family;
+    this.socket = socket;
+  }
+
+  /** Whether a datagram of so many bytes may be given to it now. Asks the socket only when it must. */
+  takes(bytes: number): boolean {
+    if (bytes > this.#room) this.#room = MAX_WAITING - this.socket.getSendQueueSize();
+    if (bytes > this.#room) return false;
+    this.#room -= bytes;
+    return true;
+  }
+}
+
 /** Where a path leads. */
 interface Target {
-  readonly socket: Socket;
+  readonly outlet: Outlet;
   readonly ip: string;
   readonly port: number;
 }

@@ -89,6 +89,17 @@ export interface IntoBackend {
   secretboxSeal(out: Uint8Array, at: number, key: Uint8Array, nonce: Uint8Array, plain: Uint8Array): void;
   /** `out` has the length of the result, and may be what `boxed` has behind its first 16 bytes. False: nothing is changed. */
   secretboxOpen(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, boxed: Uint8Array): boolean;
-  /** `out` has the length of `data`, and may be `data`. */
-  chacha20(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, data: Uint8Array): void;
+  /**
+   * ChaCha20 in layers, for cloaks: a nonce of 8 bytes stands in front of what it encrypts, and again a nonce in front of
+   * both, and so on. protocol/cloaking.md §1, §2
+   */
+  readonly layers: {
+    /** Encrypts what stands in `bytes` from `at` on, once for each 8 bytes before `at`, which hold the nonces. */
+    seal(bytes: Uint8Array, at: number, key: Uint8Array): void;
+    /**
+     * Undoes layers, at least one and at most `most`, until what is under them begins with a zero byte, and gives where in
+     * `bytes` that stands; -1 when there is none or the bytes end before. They are overwritten.
+     */
+    open(bytes: Uint8Array, most: number, key: Uint8Array): number;
+  };
 }

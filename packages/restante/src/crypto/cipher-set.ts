@@ -64,7 +64,7 @@ export interface OpenedMessage {
   readonly prefix: Uint8Array;
   /**
    * Whether the identity `from` sealed this very BODY to us. Where the authenticator is a shared secret (1a, 3a), we
-   * could have done it too. Reads the BODY that was opened, which must not have changed since.
+   * could have done it too. Reads the BODY that was opened and `inner`, which must not have changed since.
    */
   verify(from: Uint8Array): boolean;
 }

@@ -32,8 +32,49 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
     return key;
   };
 
+  /** An array whose end from `front` on is the BODY of a message. */
+  const seal = (
+    front: number,
+    from: KeyPair,
+    to: Uint8Array,
+    ephemeral: Ephemeral,
+    inner: Uint8Array,
+    random: Random,
+  ): Uint8Array | undefined => {
+    if (!isRsaKey(to)) return undefined;
+    const iv = random(IV_BYTES);
+    const sealed = new Uint8Array(front + MESSAGE_BYTES + inner.length);
+    const start = front + HEAD; // of the inner packet and its signature, and then of what they are encrypted to
+    const end = start + inner.length;
+    sealed.set(ephemeral.prefix, front);
+    sealed.set(iv, front + KEYS_BYTES);
+    sealed.set(inner, start);
+    sealed.set(rsa.sign(from, sealed.subarray(front, end)), end);
+    const signed = sealed.subarray(start, end + SIGNATURE_BYTES);
+    sealed.set(backend.aes256gcmSeal(aesKey(ephemeral.key), iv, signed, ephemeral.prefix), start);
+    return sealed;
+  };
+
+  /** What is told of an exchange of theirs: the same arrays with each of its messages, since each costs as much as a hash. */
+  const told = new WeakMap<Uint8Array, Pick<OpenedMessage, "ephemeral" | "prefix">>();
+  const tellable = (half: Uint8Array, keys: Uint8Array): Pick<OpenedMessage, "ephemeral" | "prefix"> => {
+    const known = told.get(half) ?? { ephemeral: half.slice(), prefix: keys.slice() };
+    told.set(half, known);
+    return known;
+  };
+
+  const desk = new Uint8Array(DESK_BYTES);
+  /** Both, one after the other. Short ones in an array that the next call fills anew. */
+  const joined = (head: Uint8Array, inner: Uint8Array): Uint8Array => {
+    const { length } = inner;
+    if (HEAD + length > DESK_BYTES) return concat(head, inner);
+    desk.set(head);
+    desk.set(inner, HEAD);
+    return desk.subarray(0, HEAD + length);
+  };
+
   return {
-    csid: 0x2a,
+    csid: CSID,
     overhead: OUTER_HEAD_BYTES + MESSAGE_BYTES,
 
     generate: () => rsa.generate(),
@@ -51,12 +92,13 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
       return { prefix: rsa.encrypt(to, oaepEncode(rsa, half, random(SEED_BYTES))), key: half, secret: pair.secret };
     },
 
-    seal(from, to, ephemeral, inner, random) {
-      if (!isRsaKey(to)) return undefined;
-      const iv = random(IV_BYTES);
-      const head = concat(ephemeral.prefix, iv);
-      const signed = concat(inner, rsa.sign(from, concat(head, inner)));
-      return concat(head, backend.aes256gcmSeal(aesKey(ephemeral.key), iv, signed, ephemeral.prefix));
+    seal: (from, to, ephemeral, inner, random) => seal(0, from, to, ephemeral, inner, random),
+    sealOuter(from, to, ephemeral, inner, random) {
+      const outer = seal(OUTER_HEAD_BYTES, from, to, ephemeral, inner, random);
+      if (outer === undefined) return undefined;
+      outer[1] = 1; // 00 01: a head of one byte
+      outer[2] = CSID;
+      return outer;
     },
 
     open(to, body): OpenedMessage | undefined {
@@ -67,10 +109,14 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
       const plain = backend.aes256gcmOpen(aesKey(half), iv, sealed, keys);
       if (plain === undefined) return undefined;
       const end = plain.length - SIGNATURE_BYTES;
-      const [inner, signature] = [plain.slice(0, end), plain.subarray(end)];
-      const verify = (from: Uint8Array): boolean =>
-        isRsaKey(from) && rsa.verify(from, concat(body.subarray(0, HEAD), plain.subarray(0, end)), signature);
-      return { inner, ephemeral: half.slice(), prefix: keys.slice(), verify };
+      const [inner, signature] = [plain.subarray(0, end), plain.subarray(end)];
+      const verify = (from: Uint8Array): boolean => {
+        if (!isRsaKey(from)) return false;
+        const isTheirs = rsa.verify(from, joined(body.subarray(0, HEAD), inner), signature);
+        desk.fill(0);
+        return isTheirs;
+      };
+      return { inner, ...tellable(half, keys), verify };
     },
 
     channel(local, remote): ChannelCipher | undefined {
@@ -117,6 +163,7 @@ function following(iv: Uint8Array): Uint8Array {
   return next;
 }
 
+const CSID = 0x2a;
 const SECRET_BYTES = 32;
 const P256_BYTES = 65; // uncompressed
 const AES_BYTES = 32;
@@ -132,5 +179,6 @@ const NO_AAD = new Uint8Array(0);
 const HEAD = KEYS_BYTES + IV_BYTES; // what stands in the clear, in front of the sealed
 const MESSAGE_BYTES = HEAD + SIGNATURE_BYTES + TAG_BYTES; // BODY of an empty inner packet
 const OUTER_HEAD_BYTES = 3; // LOB length 00 01 and the CSID
-const EXCHANGES = 1024; // decrypted KEYS per pair of ours, some 700 KiB; each costs an RSA decryption of 400 us
+const DESK_BYTES = 2048; // handshakes and messages of the usual size
+const EXCHANGES = 1024; // decrypted KEYS per pair of ours, some 1.5 MiB; each costs an RSA decryption of 400 us
 const TRIES = 8;

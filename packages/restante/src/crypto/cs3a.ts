@@ -1,5 +1,5 @@
 /** Cipher set 3a: Curve25519, XSalsa20, Poly1305, as in NaCl's crypto_box. protocol/cs3a.md */
-import { assert, concat, equal, type Random } from "../bytes/index.ts";
+import { assert, concat, equal, type Random, slabs } from "../bytes/index.ts";
 import type { Backend, IntoBackend } from "./backend.ts";
 import type { ChannelCipher, CipherSet, Ephemeral, OpenedMessage } from "./cipher-set.ts";
 import type { KeyPair } from "./keys.ts";
@@ -15,6 +15,8 @@ export function cs3a(backend: Backend): CipherSet {
   // Apart, so that strangers who make us open messages cannot push out the secrets shared with contacts.
   const forOpening = new SharedSecrets(agree, SECRETS); // an ephemeral and an identity key
   const forProof = new SharedSecrets(agree, SECRETS); // two identity keys
+
+  const innerRoom = slabs(OPENED_BYTES);
 
   // Filled anew by each message, since even a small array costs as much as to fill it ten times. See IntoBackend.
   const preimage = new Uint8Array(NONCE_BYTES + KEY_BYTES);
@@ -94,7 +96,7 @@ export function cs3a(backend: Backend): CipherSet {
       const ephemeral = body.slice(0, KEY_BYTES);
       const secret = forOpening.get(to, ephemeral);
       if (secret === undefined) return undefined;
-      const inner = new Uint8Array(body.length - MESSAGE_BYTES);
+      const inner = innerRoom(body.length - MESSAGE_BYTES);
       const boxed = body.subarray(CIPHERTEXT, body.length - TAG_BYTES);
       for (let i = 0; i < NONCE_BYTES; i++) nonce[i] = body[KEY_BYTES + i] ?? 0;
       if (!into.secretboxOpen(inner, secret, nonce, boxed)) return undefined;
@@ -174,7 +176,7 @@ class Exchange3a implements Ephemeral {
 }
 
 /** For backends that cannot write into an array of ours: with one more of theirs. */
-function withArrays(backend: Backend): Omit<IntoBackend, "chacha20"> {
+function withArrays(backend: Backend): Omit<IntoBackend, "layers"> {
   return {
     sha256: (out, data) => out.set(backend.sha256(data)),
     onetimeauth: (out, at, key, data) => out.set(backend.onetimeauth(key, data), at),
@@ -190,6 +192,7 @@ function withArrays(backend: Backend): Omit<IntoBackend, "chacha20"> {
 const CSID = 0x3a;
 const KEY_BYTES = 32; // public keys, secrets and shared secrets alike
 const NONCE_BYTES = 24; // XSalsa20
+const OPENED_BYTES = 2048; // what a message of up to 512 bytes that somebody keeps may keep alive
 const TAG_BYTES = 16; // Poly1305, of the secretbox and of the authenticator
 const TOKEN_BYTES = 16;
 const CIPHERTEXT = KEY_BYTES + NONCE_BYTES; // where it begins in a message

@@ -139,6 +139,8 @@ export class Channel {
   hasEnded = false;
   /** Their end was delivered. */
   theyEnded = false;
+  /** When it will be woken, as far as that was arranged. */
+  wakeAt: Time | undefined;
   /** When the peer was heard last, or its turn began. */
   quietSince: Time;
   #hasSpoken: boolean; // with #hasHeard: OPEN; before: OPENING

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodePacket, type JsonObject, parsePacket } from "../wire/index.ts";
+import { parseChannelPacket } from "./channel.ts";
 import { type ChannelLimits, Channels, type ChannelsIn, type ChannelsOut, packetRoom } from "./channels.ts";
+import { MAX_SEQ } from "./reliable.ts";
 
 const EMPTY = new Uint8Array(0);
 const TIMEOUT = 30_000;
@@ -290,6 +292,14 @@ describe("reliable channels", () => {
     ]);
     receive(channels, { c: 2, seq: 1, type: "a" });
     expect(receive(channels, { c: 2, seq: 2 ** 32 })).toEqual([]);
+    // Where nothing else is said, that end is the one of the page. A field of the application keeps off the fast scanner.
+    for (const more of [{}, { n: 1 }])
+      for (const [seq, read] of [
+        [2 ** 32 - 1, 2 ** 32 - 1],
+        [2 ** 32, 0],
+      ])
+        expect(parseChannelPacket(encodePacket({ c: 2, seq, ...more }))?.seq).toBe(read);
+    expect(MAX_SEQ).toBe(2 ** 32 - 1);
   });
 
   test("give credit with the opening and with each acknowledgement", () => {

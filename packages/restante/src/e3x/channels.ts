@@ -171,8 +171,8 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
       case "tick":
         for (const id of this.#deadlines.due(this.#now)) this.#wake(id);
     }
-    this.#transmitReady();
-    this.#keep();
+    if (this.#ready.size > 0) this.#transmitReady();
+    if (this.#lent !== undefined) this.#keep(this.#lent);
     return out;
   }
 
@@ -214,7 +214,9 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
       }
     }
     this.#push(channel, packet);
-    this.#settle(channel);
+    // As below, without the line: there is none.
+    if (sender === undefined && this.#ready.size === 0 && this.#credit > 0) this.#leave(channel);
+    else this.#settle(channel);
   }
 
   #push(channel: Channel, packet: Outgoing): void {
@@ -231,11 +233,10 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   }
 
   /** What the application gave in this turn and did not leave is copied. */
-  #keep(): void {
-    const { queue } = this.#lent ?? {};
+  #keep({ queue }: Channel): void {
     this.#lent = undefined;
-    const last = queue?.pop();
-    if (last !== undefined) queue?.push(owned(last));
+    const last = queue.pop();
+    if (last !== undefined) queue.push(owned(last));
   }
 
   #took(ch: number): void {
@@ -275,6 +276,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
       this.#closed.delete(id);
       return;
     }
+    channel.wakeAt = undefined;
     if (channel.isTimedOut(this.#now)) {
       this.#close(channel, "timeout");
       return;
@@ -437,7 +439,10 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
       return;
     }
     if (channel.hasNext) this.#ready.add(channel);
-    this.#deadlines.set(channel.id, channel.updateDeadline(this.#now));
+    const at = channel.updateDeadline(this.#now);
+    if (at === channel.wakeAt) return; // most packets change nothing in this
+    channel.wakeAt = at;
+    this.#deadlines.set(channel.id, at);
   }
 
   /** Leaves without credit: an acknowledgement is small, and without it the peer would send the same again. */
@@ -453,12 +458,16 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     for (const channel of this.#ready) {
       if (this.#credit <= 0) return;
       this.#ready.delete(channel);
-      const packet = channel.next(this.#now, this.#front);
-      if (packet === undefined) continue;
-      this.#transmit(packet);
-      this.#spoke(channel);
-      this.#settle(channel); // puts it at the end of the line
+      this.#leave(channel); // puts it at the end of the line
     }
+  }
+
+  #leave(channel: Channel): void {
+    const packet = channel.next(this.#now, this.#front);
+    if (packet === undefined) return;
+    this.#transmit(packet);
+    this.#spoke(channel);
+    this.#settle(channel);
   }
 
   #spoke(channel: Channel): void {

@@ -60,9 +60,15 @@ export type ExchangeIn =
 export type ExchangeOut =
   /**
    * An outer packet, for: "answer" where the handshake just handled came from; "process" wherever the remote may be
-   * (our own handshake, first time and resends); "known" only where it is known to be; "channel" where it is.
+   * (our own handshake, first time and resends); "known" only where it is known to be; "channel" where it is. `free`: so
+   * many bytes right before these in their buffer belong to them, for what is put around them.
    */
-  | { readonly type: "send"; readonly bytes: Uint8Array; readonly to: "answer" | "process" | "known" | "channel" }
+  | {
+      readonly type: "send";
+      readonly bytes: Uint8Array;
+      readonly to: "answer" | "process" | "known" | "channel";
+      readonly free?: number;
+    }
   /**
    * The input came from the remote. By "packet" (may be a replay), by a "handshake" that the remote began, or by its
    * "echo" of ours: the last two are proofs of life.
@@ -128,6 +134,11 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   #state: Handshaking | undefined = NOTHING; // none: it is over
   readonly #sealed = new Map<bigint, readonly Uint8Array[]>(); // our handshakes by `at`, for every time the same bytes
   readonly #sessions = new Map<Token, Session>(); // the session and the candidate
+  // What follows from the state, so that no packet has to look it up:
+  #session: Session | undefined;
+  #candidate: Session | undefined;
+  #remotes: readonly RemoteExchange[] = [];
+  #handshakeAt: Time | undefined;
   #credit: number = Number.POSITIVE_INFINITY; // bytes that the path takes, once there is a session
 
   constructor(options: ExchangeOptions) {
@@ -143,7 +154,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
     this.#order = order(pair.key, remote.key);
     const { handles, held } = options;
     // Where the cipher can work in place, channels leave room for all that stands before an inner packet.
-    const front = set.channelFront === undefined || options.cbor ? 0 : LENGTH_BYTES + set.channelFront;
+    const front = set.channelFront === undefined || options.cbor ? 0 : FREE + LENGTH_BYTES + set.channelFront;
     this.#channels = new Channels({ order: this.#order, handles, front, ...(held && { held }) });
     this.#channels.handle({ type: "credit", bytes: 0 }, 0); // packets wait in their channels until the first session
   }
@@ -153,9 +164,9 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
     return this.#state?.own?.isOpen === true;
   }
 
-  /** The remote's exchanges, the proven one and the one on trial. */
+  /** The remote's exchanges, the proven one and the one on trial. A new array when they change. */
   get remotes(): readonly RemoteExchange[] {
-    return [this.#session, this.#candidate].filter((session) => session !== undefined);
+    return this.#remotes;
   }
 
   handle(input: ExchangeIn, now: Time): ExchangeOut[] {
@@ -181,8 +192,10 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
 
   deadline(): Time | undefined {
     if (this.#state === undefined) return undefined;
-    const [handshakes, channels] = [deadline(this.#state), this.#channels.deadline()];
-    return handshakes === undefined ? channels : Math.min(handshakes, channels ?? Number.POSITIVE_INFINITY);
+    const [handshakes, channels] = [this.#handshakeAt, this.#channels.deadline()];
+    return handshakes === undefined || channels === undefined
+      ? (handshakes ?? channels)
+      : Math.min(handshakes, channels);
   }
 
   #onHandshake(state: Handshaking, received: ReceivedHandshake, now: Time): ExchangeOut[] {
@@ -197,13 +210,20 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   }
 
   #onPacket(body: Uint8Array, now: Time): ExchangeOut[] {
-    for (const session of [this.#session, this.#candidate]) {
-      const payload = session && (session.cipher.inPlace ?? session.cipher).open(body);
-      if (session === undefined || payload === undefined) continue;
+    let session = this.#session;
+    let payload = session && (session.cipher.inPlace ?? session.cipher).open(body);
+    if (payload === undefined) {
+      session = this.#candidate;
+      payload = session && (session.cipher.inPlace ?? session.cipher).open(body);
+    }
+    if (session !== undefined && payload !== undefined) {
       const inner = session.isCbor ? decodePayload(payload) : payload;
       if (inner === undefined) return [];
       const out = this.#step({ type: "packet", token: session.name }, now);
-      if (session === this.#session) return [...out, ...this.#pass({ type: "received", inner }, now)];
+      if (session === this.#session) {
+        this.#passInto(out, { type: "received", inner }, now);
+        return out;
+      }
       if (session.early.length < EARLY) session.early.push(inner.slice()); // not with the datagram around it
       return [];
     }
@@ -226,10 +246,23 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
         this.#sealed.set(effect.at, packets);
       }
     this.#extra = extra;
-    this.#state = state;
-    const done = out.flatMap((effect) => this.#follow(effect, former, now));
+    this.#enter(state);
+    const done: ExchangeOut[] = [];
+    for (const effect of out) {
+      if (effect.type === "heard") done.push(effect);
+      else done.push(...this.#follow(effect, former, now));
+    }
     if (state !== former) this.#forget();
     return done;
+  }
+
+  #enter(state: Handshaking | undefined): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#session = this.#sessions.get(state?.session ?? "");
+    this.#candidate = this.#sessions.get(state?.candidate ?? "");
+    this.#remotes = [this.#session, this.#candidate].filter((session) => session !== undefined);
+    this.#handshakeAt = state && deadline(state);
   }
 
   #follow(effect: HandshakingOut, former: Handshaking, now: Time): ExchangeOut[] {
@@ -258,14 +291,6 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
     const { own, echo, session, candidate } = this.#state ?? NOTHING;
     for (const at of this.#sealed.keys()) if (at !== own?.at && at !== echo?.at) this.#sealed.delete(at);
     for (const name of this.#sessions.keys()) if (name !== session && name !== candidate) this.#sessions.delete(name);
-  }
-
-  get #session(): Session | undefined {
-    return this.#sessions.get(this.#state?.session ?? "");
-  }
-
-  get #candidate(): Session | undefined {
-    return this.#sessions.get(this.#state?.candidate ?? "");
   }
 
   /** All our handshake messages under one `at`; `undefined` when nothing can be sealed to the remote's key. */
@@ -298,24 +323,31 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
 
   /** Hands something to the channels and encrypts what they want sent. Without a session that reaches nobody. */
   #pass(input: ChannelsIn, now: Time): ExchangeOut[] {
-    return this.#channels.handle(input, now).flatMap((out) => {
-      if (out.type !== "transmit") return out;
-      const session = this.#session;
-      if (session === undefined) return [];
-      return { type: "send", bytes: this.#encrypt(session, out), to: "channel" };
-    });
+    const out: ExchangeOut[] = [];
+    this.#passInto(out, input, now);
+    return out;
+  }
+
+  #passInto(out: ExchangeOut[], input: ChannelsIn, now: Time): void {
+    for (const effect of this.#channels.handle(input, now)) {
+      if (effect.type !== "transmit") out.push(effect);
+      else if (this.#session !== undefined) out.push(this.#encrypt(this.#session, effect));
+    }
   }
 
   /** The outer packet of a channel packet. */
   #encrypt(
     { cipher, token, isCbor }: Session,
     { inner, outer }: Extract<ChannelsOut, { type: "transmit" }>,
-  ): Uint8Array {
+  ): ExchangeOut {
     const { random } = this.#options;
-    if (outer === undefined || cipher.inPlace === undefined)
-      return encodePacket(undefined, cipher.seal(token, isCbor ? encodePayload(inner) : inner, random));
-    cipher.inPlace.seal(token, outer.subarray(LENGTH_BYTES), random);
-    return outer; // the length of its HEAD is 0, as it was from the beginning
+    if (outer === undefined || cipher.inPlace === undefined) {
+      const body = cipher.seal(token, isCbor ? encodePayload(inner) : inner, random);
+      return { type: "send", bytes: encodePacket(undefined, body), to: "channel" };
+    }
+    cipher.inPlace.seal(token, outer.subarray(FREE + LENGTH_BYTES), random);
+    // The length of its HEAD is 0, as it was from the beginning.
+    return { type: "send", bytes: outer.subarray(FREE), to: "channel", free: FREE };
   }
 
   #over(type: "timeout" | "dead", now: Time): ExchangeOut[] {
@@ -324,7 +356,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
 
   #end(err: string, now: Time): ExchangeOut[] {
     // Nobody is told: the remote is gone, or shall not learn why.
-    this.#state = undefined;
+    this.#enter(undefined);
     this.#forget();
     return this.#pass({ type: "reset", err }, now);
   }
@@ -333,5 +365,6 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
 const CBOR = 1; // telehash v3, e3x/compression.md. 2, deflate before encryption, tells lengths: never offered (CRIME)
 const EARLY = 16; // packets, each of less than 2048 bytes: the initial window of a channel
 const LENGTH_BYTES = 2; // of a HEAD: lob.md
+const FREE = 40; // for four rounds of a cloak, and the counts of the chunks of 1432 bytes
 const GUESSES = 2 ** 16; // of the 2^32 values of an authenticator of set 1a
 const PREFIX_BYTES = 16; // seed 004, "Routing Token"

@@ -4,7 +4,7 @@ import { toBase32, utf8 } from "../bytes/index.ts";
 import { createCrypto, createIdentity, cs3a, hashnameOf, intermediate, portable } from "../crypto/index.ts";
 import { Chance } from "../testing/chance.ts";
 import { cs01 } from "../testing/cipher-set-01.ts";
-import { encodePacket, parsePacket } from "../wire/index.ts";
+import { encodePacket, jwsToPacket, packetToJws, parsePacket } from "../wire/index.ts";
 import {
   encodeHandshake,
   type HandshakeMessage,
@@ -21,6 +21,7 @@ const key = alice.keys.get(0x3a) ?? random(0);
 const lowKey = alice.keys.get(1) ?? random(0);
 
 const parse = (head: string, body = random(3)) => parseHandshake(encodePacket(utf8(head), body));
+const base64url = (text: string) => Buffer.from(text).toString("base64url");
 
 describe("key packets", () => {
   test("[B21] hold the raw key, and the other keys' digests by CSID, the own one as true", () => {
@@ -89,10 +90,17 @@ describe("handshake messages", () => {
   });
 
   test("[B22][B24] carry a token or a transaction as they are", () => {
-    for (const type of ["jwt", "tx"]) {
-      const body = random(90);
-      expect(parse(`{"type":"${type}","at":4}`, body)?.message).toMatchObject({ type, body });
-    }
+    const jws = ['{"alg":"EdDSA","typ":"JWT"}', '{"sub":"eve"}', "not a real signature"].map(base64url).join(".");
+    const token = jwsToPacket(jws) ?? random(0);
+    const message = parse('{"type":"jwt","at":4}', token)?.message;
+    expect(message).toMatchObject({ type: "jwt", body: token });
+    const outer = parsePacket(message?.body ?? random(0));
+    const inner = parsePacket(outer?.body ?? random(0));
+    expect([{ ...outer?.json }, { ...inner?.json }]).toEqual([{ alg: "EdDSA", typ: "JWT" }, { sub: "eve" }]);
+    expect(inner?.body).toEqual(utf8("not a real signature"));
+    expect(packetToJws(message?.body ?? random(0))).toBe(jws);
+    for (const body of [random(0), random(90), token])
+      expect(parse('{"type":"tx","at":4}', body)?.message).toMatchObject({ type: "tx", body });
   });
 
   test("open(seal(x)) = x, and no bytes make reading one throw", () => {

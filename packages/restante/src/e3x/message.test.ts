@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { equal, fromHex, toHex } from "../bytes/index.ts";
 import {
+  type CipherSet,
   createCrypto,
   createIdentity,
+  cs1a,
   cs3a,
   exportIdentity,
   type Identity,
@@ -92,7 +94,19 @@ describe("messages", () => {
     const opened = given(openMessage(crypto, bob, outer));
     expect(opened.csid).toBe(0x3a);
     expect(opened.ephemeral).toEqual(outer.slice(3, 35));
-    expect(outer.length - 10).toBe(given(crypto.sets.get(0x3a)).overhead);
+    expect(portable.beforenm(random(32), opened.ephemeral)).toHaveLength(32); // a key that can be agreed with
+    for (const [set, overhead] of [
+      [cs1a(portable), 3 + 21 + 4 + 4],
+      [cs3a(portable), 3 + 32 + 24 + 16 + 16],
+    ] as const) {
+      const of = createCrypto(portable, [set]);
+      const [from, to] = [createIdentity(of, random), createIdentity(of, random)];
+      for (const length of [0, 10, 1000]) expect(seal(from, to, random(length), of).length - length).toBe(overhead);
+      const [ours, theirs] = [to, from].map(({ keys }) => given(set.exchange(given(keys.get(set.csid)), random)));
+      const channel = given(set.channel(given(ours), given(theirs).key));
+      // The key is what a message is dearer by than a packet of a channel.
+      expect(channel.seal(random(16), random(10), random).length).toBeLessThan(10 + overhead);
+    }
     const onlyLow = { ...bob, keys: new Map([[1, given(bob.keys.get(1))]]) };
     expect(seal(alice, onlyLow, random(10))[2]).toBe(1);
   });
@@ -103,28 +117,41 @@ describe("messages", () => {
   });
 
   test("[A7] of one exchange there may be a thousand, and all open", () => {
-    const set = given(fast.sets.get(1));
-    const ephemeral = given(set.exchange(given(bob.keys.get(1)), random));
-    const tokens = new Set<string>();
-    for (let i = 0; i < 1000; i++) {
-      const inner = random(20);
-      const outer = given(sealMessage(fast, { from: alice, to: bob.keys, inner, random, ephemeral }));
-      const opened = given(openMessage(fast, bob, outer));
-      expect(opened.inner).toEqual(inner);
-      tokens.add(toHex(opened.token));
+    const chance = new Chance(7);
+    for (const of of [fast, createCrypto(portable, [cs3a(portable)])]) {
+      const [[csid, set]] = [...of.sets] as [[number, CipherSet]];
+      const ephemeral = given(set.exchange(given(bob.keys.get(csid)), random));
+      const messages = Array.from({ length: 1000 }, (_, i) => {
+        const inner = random(i % 50);
+        return { inner, outer: given(sealMessage(of, { from: alice, to: bob.keys, inner, random, ephemeral })) };
+      });
+      expect(new Set(messages.map(({ outer }) => toHex(outer))).size).toBe(1000);
+      // All are made before the first is opened, and they come in any order.
+      const tokens = chance.shuffle(messages).map(({ inner, outer }) => {
+        const opened = given(openMessage(of, bob, outer));
+        expect(equal(opened.inner, inner) && opened.verify(given(alice.keys.get(csid)))).toBe(true);
+        return toHex(opened.token);
+      });
+      expect(new Set(tokens).size).toBe(1);
     }
-    expect(tokens.size).toBe(1);
   });
 
   test("[A8][A9] open with nothing but the recipient's long-term keys, in any order and number", () => {
     const inners = [random(30), random(30)];
     const outers = inners.map((inner) => seal(alice, bob, inner));
     const restarted = given(importIdentity(crypto, exportIdentity(bob)));
+    // He is in the middle of an exchange of his own with the sender, which is none of the two and goes on.
+    const set = given(crypto.sets.get(0x3a));
+    const [his, hers] = [alice, bob].map(({ keys }) => given(set.exchange(given(keys.get(0x3a)), random)));
+    const channel = given(set.channel(given(his), given(hers).key));
     for (const i of [1, 0, 1]) {
       const opened = given(openMessage(crypto, restarted, given(outers[i])));
       expect(opened.inner).toEqual(inners[i]);
       expect(opened.verify(given(alice.keys.get(0x3a)))).toBe(true);
+      expect([his, hers].some((own) => equal(given(own).key, opened.ephemeral))).toBe(false);
     }
+    const packet = given(set.channel(given(hers), given(his).key)).seal(random(16), given(inners[0]), random);
+    expect(channel.open(packet)).toEqual(inners[0]);
   });
 
   test("[A22] without a type come out like those with one: who opens them hands them to a default of its own", () => {
@@ -227,14 +254,39 @@ describe("handshakes of other implementations", () => {
 });
 
 test("[A3] a handshake is made the same way as any message: nothing but sealMessage of an inner packet", () => {
-  const inner = encodeHandshake(1700000000n, { type: "key", json: {}, body: keyPacket(portable, alice, 0x3a) });
-  const outer = seal(alice, bob, inner);
-  expect(given(parseHandshake(given(openMessage(crypto, bob, outer)).inner)).at).toBe(1700000000n);
+  const set = given(crypto.sets.get(0x3a));
+  const shake = (from: Identity, to: Identity) => {
+    const ephemeral = given(set.exchange(given(to.keys.get(0x3a)), random));
+    const inner = encodeHandshake(1700000000n, { type: "key", json: {}, body: keyPacket(portable, from, 0x3a) });
+    const outer = given(sealMessage(crypto, { from, to: to.keys, inner, random, ephemeral }));
+    const opened = given(openMessage(crypto, to, outer));
+    expect(given(parseHandshake(opened.inner)).at).toBe(1700000000n);
+    return { ephemeral, heard: opened.ephemeral };
+  };
+  // One each way, and what they carried besides makes a channel with keys that nobody keeps.
+  const [hers, his] = [shake(alice, bob), shake(bob, alice)];
+  const [one, other] = [given(set.channel(hers.ephemeral, his.heard)), given(set.channel(his.ephemeral, hers.heard))];
+  const inner = random(30);
+  expect(other.open(one.seal(random(16), inner, random))).toEqual(inner);
+  expect(one.open(other.seal(random(16), inner, random))).toEqual(inner);
 });
 
-test("[B8] a key handshake has some hundred bytes", () => {
-  const inner = encodeHandshake(2n ** 64n - 1n, { type: "key", json: {}, body: keyPacket(portable, alice, 0x3a) });
-  const size = seal(alice, bob, inner).length;
-  expect(size).toBeGreaterThan(70);
-  expect(size).toBeLessThan(400);
+test("[B8] a key handshake has 76 to 225 bytes in sets 1a and 3a, with all keys that there are of them", () => {
+  const sets = [cs1a(portable), cs3a(portable)];
+  const of = createCrypto(portable, sets);
+  // The least: one key and the lowest number. The most: another key's digest as well, and the highest number.
+  const sizes = sets.map(({ csid }) =>
+    [[csid], [0x1a, 0x3a]].map((csids, i) => {
+      const [from, to] = [createIdentity(of, random, csids), createIdentity(of, random, [csid])];
+      const at = i === 0 ? 1n : 2n ** 64n - 1n;
+      const inner = encodeHandshake(at, { type: "key", json: {}, body: keyPacket(portable, from, csid) });
+      return seal(from, to, inner, of).length;
+    }),
+  );
+  expect(sizes).toEqual([
+    [76, 155],
+    [146, 225],
+  ]);
+  expect(Math.min(...sizes.flat())).toBeGreaterThanOrEqual(70);
+  expect(Math.max(...sizes.flat())).toBeLessThanOrEqual(1100);
 });

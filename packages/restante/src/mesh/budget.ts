@@ -16,12 +16,22 @@ export class Budget {
 
   /** Takes `amount` if there is so much; otherwise nothing. */
   take(now: Time, amount = 1): boolean {
+    if (this.left(now) < amount) return false;
+    this.#left -= amount;
+    return true;
+  }
+
+  /** What can be taken now. */
+  left(now: Time): number {
     const gathered = (Math.max(0, now - (this.#at ?? now)) / 1000) * this.#perSecond;
     this.#left = Math.min(this.#most, this.#left + gathered);
     this.#at = now;
-    if (this.#left < amount) return false;
-    this.#left -= amount;
-    return true;
+    return this.#left;
+  }
+
+  /** Whether it is as it was at the beginning. */
+  isFull(now: Time): boolean {
+    return this.left(now) === this.#most;
   }
 }
 
@@ -43,5 +53,47 @@ export class Budgets<K> {
     if (oldest !== undefined) this.#byKey.delete(oldest);
     this.#byKey.set(key, budget);
     return budget;
+  }
+}
+
+/**
+ * A budget for all of them together, and for each a share of its own that the others cannot use up. So who takes much
+ * keeps nobody else out altogether. What is taken in all is bounded by the common budget and `limit` shares: when so
+ * many are in use, who comes new has the common one only.
+ */
+export class Shares<K> {
+  readonly #common: Budget;
+  readonly #share: () => Budget;
+  readonly #limit: number;
+  readonly #byKey = new Map<K, Budget>(); // the one asked least recently first
+
+  constructor(options: { readonly common: Budget; readonly share: () => Budget; readonly limit: number }) {
+    this.#common = options.common;
+    this.#share = options.share;
+    this.#limit = options.limit;
+  }
+
+  /** Takes one for `key`: of its share, or else of the common budget. */
+  take(key: K, now: Time): boolean {
+    return this.#of(key, now)?.take(now) === true || this.#common.take(now);
+  }
+
+  /** Whether there is one for `key`. */
+  has(key: K, now: Time): boolean {
+    return (this.#of(key, now)?.left(now) ?? 0) >= 1 || this.#common.left(now) >= 1;
+  }
+
+  #of(key: K, now: Time): Budget | undefined {
+    const known = this.#byKey.get(key);
+    if (known === undefined && this.#byKey.size >= this.#limit) {
+      const [oldest] = this.#byKey;
+      // Nobody gets a full share by being forgotten.
+      if (oldest === undefined || !oldest[1].isFull(now)) return undefined;
+      this.#byKey.delete(oldest[0]);
+    }
+    const share = known ?? this.#share();
+    this.#byKey.delete(key);
+    this.#byKey.set(key, share);
+    return share;
   }
 }

@@ -314,6 +314,23 @@ describe("two meshes with noise", () => {
     expect([to(victim), to(b.path)].every((count) => count < 10)).toBe(true);
   });
 
+  test("send none to an address from which an answer of the peer came that we had asked for elsewhere", () => {
+    const { net, a, b } = pair([SMALL, undefined]);
+    net.reaches = () => false;
+    const since = net.now;
+    a.do({ type: "handshakes", messages: [] });
+    net.run(8 * SMALL.everyMs); // it waits for a tick, among noise
+    for (const { bytes } of net.between(a, b, since)) b.do({ type: "received", path: a.path, bytes: bytes.slice() });
+    const answers = net.between(b, a, since);
+    expect(answers.length).toBeGreaterThan(0);
+    // Somebody between them sends the answers on under another address.
+    const victim: Path = { type: "mem", name: "victim" };
+    for (const { bytes } of answers) a.do({ type: "received", path: victim, bytes: bytes.slice() });
+    expect(a.way(b)).toBe("victim"); // as for any handshake from there, until it is asked
+    net.run(10_000);
+    expect(net.sent.filter((one) => one.from === a && pathKey(one.to) === pathKey(victim)).length).toBeLessThan(10);
+  });
+
   test("cost no more than one datagram for each tick and peer, whatever a peer sends", () => {
     const { net, a, b } = pair([SMALL, SMALL]);
     const recorded = net.sent.filter(({ from }) => from === b).map(({ bytes }) => bytes);
@@ -343,6 +360,36 @@ describe("rounds", () => {
     expect(rounds(SMALL, "b")).toEqual({ token: 1, noise: 0 });
     expect(rounds(SMALL, "stranger")).toEqual({ token: 0, noise: 1 });
     expect(rounds(undefined, "b")).toEqual({ token: 0, noise: 1 });
+  });
+
+  test("who floods the address of a link makes us undo a bounded number of them, and what others say is still read", () => {
+    let done = 0;
+    const chacha20: typeof portable.chacha20 = (key, nonce, data) => {
+      done += 1;
+      return portable.chacha20(key, nonce, data);
+    };
+    const net = new MeshNet({ crypto: createCrypto({ ...portable, chacha20 }, [cs01()]) });
+    const [a, b, c] = ["a", "b", "c"].map((name) => net.peer(name, { noise: ALL })) as [MeshPeer, MeshPeer, MeshPeer];
+    for (const peer of [b, c]) peer.want(a);
+    net.run(5_000);
+    const [former, seconds] = [{ ...a.mesh.dropped }, 3];
+    const deep = cloak(portable.chacha20, encodePacket(undefined, new Uint8Array(8)), net.chance.random, 250);
+    let byFlood = 0;
+    for (let i = 0; i < seconds * 20; i++) {
+      const before = done;
+      for (let n = 0; n < 40; n++) a.do({ type: "received", path: b.path, bytes: deep.slice() });
+      byFlood += done - before;
+      if (i % 20 === 0) c.say(a, `line ${i / 20}`);
+      net.run(50);
+    }
+    // 400 at once and 200 a second of all addresses, 20 and 10 of this one; of all others 33 rounds are looked at.
+    const [flooded, bound] = [seconds * 20 * 40, 400 + 20 + seconds * (200 + 10)];
+    expect(byFlood).toBeLessThanOrEqual(bound * 251 + (flooded - bound) * 33);
+    expect(flooded).toBeGreaterThan(2 * bound);
+    expect(a.mesh.dropped.noise - former.noise).toBeGreaterThanOrEqual(flooded - bound);
+    net.run(30_000);
+    expect(a.got).toEqual(Array.from({ length: seconds }, (_, i) => `line ${i}`));
+    expect([a.logged("down"), b.isUp(a)]).toEqual([[], true]);
   });
 });
 

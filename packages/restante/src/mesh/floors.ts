@@ -5,7 +5,8 @@
 import { assert, Deadlines, type Random, type Time } from "../bytes/index.ts";
 import { isRelayed, isStream, type Path, pathKey } from "../card/index.ts";
 import type { Hashname } from "../crypto/index.ts";
-import { NoiseFloor, type NoiseFloorOut, type StreamCipher } from "../wire/index.ts";
+import { ALL_ROUNDS, MAX_ROUNDS, NoiseFloor, type NoiseFloorOut, type StreamCipher } from "../wire/index.ts";
+import { Budget, Shares } from "./budget.ts";
 
 /** What a noise floor looks like, and so what it costs: `bytes` each `everyMs`, for each link, day and night. */
 export interface Noise {
@@ -47,6 +48,11 @@ export class Floors {
   readonly #floors = new Map<string, Floor>(); // by path
   readonly #places = new Map<Hashname, { readonly path: Path; readonly key: string }>();
   readonly #deadlines = new Deadlines<string>();
+  readonly #depths: Shares<string> = new Shares({
+    common: new Budget(DEEP_PER_SECOND),
+    share: () => new Budget(DEEP_OF_ONE),
+    limit: DEEP_ADDRESSES,
+  });
 
   /** `cloaks`: whether what we send there is cloaked. It is asked again and again. `noise` must have no problem. */
   constructor(options: FloorsOptions) {
@@ -113,6 +119,19 @@ export class Floors {
     return this.#deadlines.next();
   }
 
+  /**
+   * How many rounds are undone of a datagram from this address of a link. All of them, which is dear, and anybody can put
+   * that address on a datagram: so when many were dear lately, no more than of a stranger's.
+   */
+  depth(path: Path, now: Time): number {
+    return this.#depths.has(pathKey(path), now) ? ALL_ROUNDS : MAX_ROUNDS;
+  }
+
+  /** So many rounds were undone of a datagram from there; `undefined`: all that it could have. */
+  wasRead(path: Path, rounds: number | undefined, now: Time): void {
+    if (rounds === undefined || rounds > MAX_ROUNDS) this.#depths.take(pathKey(path), now);
+  }
+
   #suits(path: Path | undefined): boolean {
     return path !== undefined && !isRelayed(path) && !isStream(path) && this.#options.cloaks(path);
   }
@@ -153,6 +172,9 @@ function isWithin(value: number, least: number, most: number): boolean {
   return Number.isInteger(value) && value >= least && value <= most;
 }
 
+const DEEP_PER_SECOND = 200; // datagrams from all addresses, of 1 ms each in portable JavaScript
+const DEEP_OF_ONE = 10; // and as many from each besides
+const DEEP_ADDRESSES = 64;
 const SIZES = 8; // protocol/cloaking.md §5: a packet's size comes with every eighth datagram
 const WAIT_MS = 16_000; // if all that wait have one size, the last one's turn comes by then: half of what a handshake has
 const LEAST_QUEUE = 8;

@@ -32,6 +32,26 @@ test("unwrap undoes wrap, on datagrams and on any split of a stream, cloaked or 
   );
 });
 
+test("a packet with free bytes before it is wrapped as any other, and its neighbours stay as they are", () => {
+  const body = fc.uint8Array({ minLength: 50, maxLength: 1_390 });
+  fc.assert(
+    fc.property(body, fc.constantFrom(udp, tcp), fc.boolean(), fc.nat(80), (bytes, path, cloak, free) => {
+      const packet = encodePacket(undefined, bytes);
+      const buffer = new Uint8Array(packet.length + 100).fill(7);
+      buffer.set(packet, 90);
+      const wire = make(cloak).wrap(path, buffer.subarray(90, 90 + packet.length), free);
+      expect(
+        make()
+          .unwrap(path, wire.slice())
+          .map((one) => one?.packet),
+      ).toEqual([packet]);
+      expect([...buffer.subarray(0, 90 - free), ...buffer.subarray(90 + packet.length)].every((b) => b === 7)).toBe(
+        true,
+      );
+    }),
+  );
+});
+
 test("a packet longer than any of ours is noise, and so is what has nothing under its cloak", () => {
   const framing = make();
   expect(framing.unwrap(udp, new Uint8Array(2_049))).toEqual([undefined]);
@@ -136,4 +156,57 @@ test("a cloaked stream is never guessed at", () => {
   while (stream.length !== 256 + 2 + 1) stream = make().wrap(tcp, packet); // one round
   expect(framing.unwrap(tcp, stream.slice(0, -1))).toEqual([]);
   expect(framing.unwrap(tcp, stream.slice(-1)).map((one) => one?.packet)).toEqual([packet]);
+});
+
+test("[X29] who waits for a chunk after each packet is never taken for one who does not", () => {
+  const steps = fc.array(fc.constantFrom("packet", "say", "acknowledge", "reconnect"), { maxLength: 300 });
+  fc.assert(
+    fc.property(steps, fc.boolean(), (list, cloak) => {
+      const [framing, old] = [make(cloak), make(false)];
+      let mayGoOn = true; // as telehash-c: any chunk lets it send one packet more
+      for (const step of list) {
+        const packet = encodePacket(undefined, random(300));
+        if (step === "reconnect") {
+          framing.restart(tcp);
+          mayGoOn = true;
+        } else if (step === "packet" && mayGoOn) {
+          expect(framing.unwrap(tcp, old.wrap(tcp, packet))).toHaveLength(1);
+          mayGoOn = false;
+        } else if (step !== "packet") {
+          mayGoOn = (step === "say" ? framing.wrap(tcp, packet) : framing.acknowledgement(tcp)).length > 0;
+        }
+        expect(framing.waits(tcp)).toBe(true);
+      }
+    }),
+  );
+});
+
+test("who is far ahead of what we said does not wait for it, until it connects anew", () => {
+  const [framing, other] = [make(), make()];
+  const packet = encodePacket(undefined, random(300));
+  let sent = 0;
+  for (; framing.waits(tcp) && sent < 1_000; sent++) framing.unwrap(tcp, other.wrap(tcp, packet));
+  expect(sent).toBe(65);
+  for (let i = 0; i < 100; i++) framing.wrap(tcp, packet);
+  expect(framing.waits(tcp)).toBe(false);
+  framing.restart(tcp);
+  expect(framing.waits(tcp)).toBe(true);
+});
+
+test("how a path speaks does not depend on which path object names it, nor on what was asked between", () => {
+  const packet = encodePacket(undefined, random(100));
+  const framing = make();
+  const paths = [tcp, { ...tcp }, udp, { ...udp }, { ...udp, port: 2 }];
+  for (const path of paths) expect(framing.cloaks(path)).toBe(true);
+  framing.heard(tcp, 0);
+  expect(paths.map((path) => framing.cloaks(path))).toEqual([false, false, true, true, true]);
+  framing.heard({ ...udp }, 0);
+  expect(paths.map((path) => framing.cloaks(path))).toEqual([false, false, false, false, true]);
+  framing.heard({ ...tcp }, 1);
+  expect(paths.map((path) => framing.cloaks(path))).toEqual([true, true, false, false, true]);
+  // Half of a packet under one object goes on under another, also when other paths spoke meanwhile.
+  const stream = make(false).wrap(tcp, packet);
+  expect(framing.unwrap({ ...tcp }, stream.slice(0, 40))).toEqual([]);
+  framing.unwrap({ ...tcp, port: 3 }, stream.slice(0, 10));
+  expect(framing.unwrap(tcp, stream.slice(40)).map((one) => one?.packet)).toEqual([packet]);
 });

@@ -4,7 +4,15 @@
  */
 import type { Random } from "../bytes/index.ts";
 import { isStream, type Path, pathKey } from "../card/index.ts";
-import { cloak, Dechunker, decloak, encodeChunks, type StreamCipher, type StreamCipherInto } from "../wire/index.ts";
+import {
+  type CloakLayers,
+  cloak,
+  countChunks,
+  Dechunker,
+  decloak,
+  encodeChunks,
+  type StreamCipher,
+} from "../wire/index.ts";
 
 /** A packet as it came from a path. `rounds` 0: it was not cloaked. */
 export interface Unwrapped {
@@ -16,21 +24,25 @@ interface Speech {
   dechunker: Dechunker | undefined; // streams have one
   isGuess: boolean; // what it holds was given out, for it may be a whole packet
   isHeard: boolean; // since it was opened last, if it is a stream
+  lead: number; // since then: packets that came, less the chunks that we sent
   isPlain: boolean; // peers were heard here, and never with a cloak
   wasCloaked: boolean;
 }
 
 export class Framing {
   readonly #cipher: StreamCipher;
-  readonly #into: StreamCipherInto | undefined;
+  readonly #layers: CloakLayers | undefined;
   readonly #random: Random;
   readonly #cloak: boolean;
   readonly #paths = new Map<string, Speech>(); // the least recently used first
+  // Of the last packet in and the last one out: a path is mostly the very object that it was before.
+  #from: { readonly path: Path; readonly speech: Speech } | undefined;
+  #to: { readonly path: Path; readonly speech: Speech | undefined } | undefined;
 
   /** `cloak`: whether we cloak where nobody has spoken yet, but for paths that are marked `compat`. */
-  constructor(options: { cipher: StreamCipher; into?: StreamCipherInto | undefined; random: Random; cloak: boolean }) {
+  constructor(options: { cipher: StreamCipher; layers?: CloakLayers | undefined; random: Random; cloak: boolean }) {
     this.#cipher = options.cipher;
-    this.#into = options.into;
+    this.#layers = options.layers;
     this.#random = options.random;
     this.#cloak = options.cloak;
   }
@@ -41,21 +53,42 @@ export class Framing {
    * `rounds`: the most that are undone, 32 unless given.
    */
   unwrap(path: Path, bytes: Uint8Array, rounds?: number): (Unwrapped | undefined)[] {
-    const framed = isStream(path) ? this.#dechunk(this.#speech(path), bytes) : [bytes];
-    return framed.map((packet) =>
-      packet.length > FRAME_BYTES ? undefined : decloak(this.#cipher, packet, rounds, this.#into),
-    );
+    if (!isStream(path)) return [this.#open(bytes, rounds)];
+    return this.#dechunk(this.#speech(path), bytes).map((packet) => this.#open(packet, rounds));
   }
 
-  /** The bytes for the wire of a packet of ours. */
-  wrap(path: Path, packet: Uint8Array): Uint8Array {
-    const bytes = this.cloaks(path) ? cloak(this.#cipher, packet, this.#random, undefined, this.#into) : packet;
-    return isStream(path) ? encodeChunks(bytes) : bytes;
+  #open(packet: Uint8Array, rounds: number | undefined): Unwrapped | undefined {
+    return packet.length > FRAME_BYTES ? undefined : decloak(this.#cipher, packet, rounds, this.#layers);
+  }
+
+  /**
+   * The bytes for the wire of a packet of ours. `free`: so many bytes right before it in its buffer belong to it, and with
+   * these it may be overwritten, since nobody else reads it.
+   */
+  wrap(path: Path, packet: Uint8Array, free: number = 0): Uint8Array {
+    const place = { layers: this.#layers, free };
+    const bytes = this.cloaks(path) ? cloak(this.#cipher, packet, this.#random, undefined, place) : packet;
+    const left = free - (bytes.length - packet.length); // negative: it stands elsewhere now
+    return isStream(path) ? this.#chunked(path, bytes, Math.max(left, 0)) : bytes;
+  }
+
+  /**
+   * Whether the one on this stream may wait for a chunk of ours. Old C peers never send a packet before they have seen a
+   * chunk since the one before. So who is far ahead of what we said is none of them. (Far, since some of what we said may
+   * have been forgotten here.)
+   */
+  waits(path: Path): boolean {
+    return this.#speech(path).lead <= MOST_LEAD;
+  }
+
+  /** A lone zero chunk. */
+  acknowledgement(path: Path): Uint8Array {
+    return this.#chunked(path, NOTHING, 0);
   }
 
   /** Whether we cloak there, as it is now. */
   cloaks(path: Path): boolean {
-    const known = this.#paths.get(pathKey(path));
+    const known = this.#known(path);
     return !known?.isPlain && (known?.wasCloaked === true || !(path.compat || !this.#cloak));
   }
 
@@ -73,6 +106,7 @@ export class Framing {
     const speech = this.#paths.get(pathKey(path));
     if (speech === undefined || !isStream(path)) return;
     speech.isHeard = false;
+    speech.lead = 0;
     this.#begin(speech);
   }
 
@@ -96,10 +130,17 @@ export class Framing {
     const { dechunker } = speech;
     if (dechunker === undefined) return [];
     const packets = dechunker.push(bytes);
+    if (speech.lead <= MOST_LEAD) speech.lead += packets.length;
     const { isInChunk, unended } = dechunker;
     const isOneMore = unended.length > 1 && unended.length % FRAGMENT_BYTES === 1;
     speech.isGuess = bytes.length > 0 && !isInChunk && isOneMore && unended[0] === 0;
     return speech.isGuess ? [...packets, unended.slice()] : packets;
+  }
+
+  #chunked(path: Path, packet: Uint8Array, free: number): Uint8Array {
+    const known = this.#known(path);
+    if (known !== undefined && known.lead <= MOST_LEAD) known.lead -= countChunks(packet);
+    return encodeChunks(packet, 0, free);
   }
 
   #begin(speech: Speech): void {
@@ -107,23 +148,40 @@ export class Framing {
     speech.isGuess = false;
   }
 
+  /** As `#speech`, for what is sent: it changes nothing. */
+  #known(path: Path): Speech | undefined {
+    if (this.#to?.path !== path) this.#to = { path, speech: this.#paths.get(pathKey(path)) };
+    return this.#to.speech;
+  }
+
   #speech(path: Path): Speech {
+    if (this.#from?.path === path) return this.#from.speech; // it is the most recently used one
     const key = pathKey(path);
-    const speech = this.#paths.get(key) ?? {
+    const speech = this.#paths.get(key) ?? this.#first(path);
+    this.#paths.delete(key);
+    this.#paths.set(key, speech);
+    this.#from = { path, speech };
+    return speech;
+  }
+
+  /** What is not known yet of a path; there is room for it then. */
+  #first(path: Path): Speech {
+    this.#to = undefined; // it may be the one, or the one that goes
+    const oldest = this.#paths.keys().next().value;
+    if (this.#paths.size >= PATHS && oldest !== undefined) this.#paths.delete(oldest);
+    return {
       dechunker: isStream(path) ? new Dechunker(FRAME_BYTES) : undefined,
       isGuess: false,
       isHeard: false,
+      lead: 0,
       isPlain: false,
       wasCloaked: false,
     };
-    this.#paths.delete(key);
-    const oldest = this.#paths.keys().next().value;
-    if (this.#paths.size >= PATHS && oldest !== undefined) this.#paths.delete(oldest);
-    this.#paths.set(key, speech);
-    return speech;
   }
 }
 
+const MOST_LEAD = 64; // packets
+const NOTHING = new Uint8Array(0);
 const PATHS = 4096; // a stream holds up to 4 KiB; a server's connections are limited by its transport before
 const FRAGMENT_BYTES = 255; // of a whole chunk
 const FRAME_BYTES = 2048; // 1400 of a packet, the rest for rounds of cloaking at 8 bytes each

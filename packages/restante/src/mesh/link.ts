@@ -56,8 +56,17 @@ export type LinkIn =
   | { readonly type: "tick" };
 
 export type LinkOut =
-  /** An outer packet, to be framed and sent, or to be given to a router. `isRepeat`: nobody has answered it so far. */
-  | { readonly type: "transmit"; readonly path: Path; readonly packet: Uint8Array; readonly isRepeat: boolean }
+  /**
+   * An outer packet, to be framed and sent, or to be given to a router. `isRepeat`: nobody has answered it so far. `free`: as
+   * in `ExchangeOut`.
+   */
+  | {
+      readonly type: "transmit";
+      readonly path: Path;
+      readonly packet: Uint8Array;
+      readonly isRepeat: boolean;
+      readonly free?: number;
+    }
   /** The input was really from the peer, and of use. */
   | { readonly type: "heard" }
   | { readonly type: "up"; readonly path: Path }
@@ -109,6 +118,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
   #messages: readonly HandshakeMessage[];
   #path: Path | undefined; // where the peer has proven to be
   #echoed: Path | undefined; // where it last answered a handshake of ours
+  #asked: readonly { readonly path: Path; readonly at: Time }[] = []; // where handshakes of ours went, the latest first
   #learned: Path | undefined; // the last path in use that led straight there, for when we must look again
   #router: Path | undefined; // the last one that led by a router
   #relays: readonly Path[] = []; // all that lead by routers
@@ -449,10 +459,18 @@ export class Link implements Machine<LinkIn, LinkOut> {
   #follow(effect: ExchangeOut, now: Time, from: Path | undefined, out: LinkOut[]): void {
     switch (effect.type) {
       case "send":
+        if (effect.to === "channel") {
+          if (this.#path === undefined) return;
+          this.#sent = now;
+          this.#unheard ??= now;
+          const { bytes: packet, free = 0 } = effect;
+          out.push({ type: "transmit", path: this.#path, packet, isRepeat: false, free });
+          return;
+        }
         for (const path of this.#destinations(effect.to, from)) {
           if (this.#isTrial(path, from) && !(this.#trials.take(now) && this.#options.trials.take(now))) continue;
           if (this.#path === undefined || isSame(path, this.#path)) this.#sent = now;
-          if (effect.to === "channel") this.#unheard ??= now;
+          if (effect.to !== "answer") this.#ask(path, now);
           out.push({ type: "transmit", path, packet: effect.bytes, isRepeat: this.#isTick && effect.to === "process" });
         }
         return;
@@ -460,12 +478,9 @@ export class Link implements Machine<LinkIn, LinkOut> {
         this.#heard = now;
         this.#unheard = undefined;
         this.#attempts = 0;
-        if (effect.by === "echo" && from !== undefined) {
-          if (!isRelayed(from) && isSame(from, this.#echoed)) this.#tries = 0; // a straight path that lasts
-          this.#echoed = from;
-        }
         out.push({ type: "heard" });
-        if (this.#isUp && from !== undefined && !isSame(from, this.#path)) this.#onMoved(effect.by, from, now, out);
+        if (from === undefined) return;
+        this.#onHeard(effect.by === "echo" && !this.#hasAsked(from, now) ? "handshake" : effect.by, from, now, out);
         return;
       case "up":
         this.#retryAt = undefined;
@@ -492,6 +507,28 @@ export class Link implements Machine<LinkIn, LinkOut> {
     }
   }
 
+  /** A handshake of ours leaves on this path: an answer from there is one. */
+  #ask(path: Path, now: Time): void {
+    const others = this.#asked.filter((asked) => now < asked.at + ASKED_MS && !isSame(asked.path, path));
+    this.#asked = [{ path, at: now }, ...others].slice(0, ASKED_LIMIT);
+  }
+
+  /**
+   * Whoever is on the way can send an answer on from any other address. It proves a path only where we asked; from elsewhere
+   * it says as much as a handshake does, and we ask there.
+   */
+  #hasAsked(path: Path, now: Time): boolean {
+    return this.#asked.some((asked) => now < asked.at + ASKED_MS && isSame(asked.path, path));
+  }
+
+  #onHeard(by: "packet" | "handshake" | "echo", from: Path, now: Time, out: LinkOut[]): void {
+    if (by === "echo") {
+      if (!isRelayed(from) && isSame(from, this.#echoed)) this.#tries = 0; // a straight path that lasts
+      this.#echoed = from;
+    }
+    if (this.#isUp && !isSame(from, this.#path)) this.#onMoved(by, from, now, out);
+  }
+
   /** The peer, which is up, spoke from another path than the one in use. */
   #onMoved(by: "packet" | "handshake" | "echo", from: Path, now: Time, out: LinkOut[]): void {
     // Between a straight path and one by a router only an echo decides: what we give up works, perhaps better.
@@ -509,7 +546,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
     out.push(...this.#begin([from], now));
   }
 
-  #destinations(to: "answer" | "process" | "known" | "channel", from: Path | undefined): readonly Path[] {
+  #destinations(to: "answer" | "process" | "known", from: Path | undefined): readonly Path[] {
     switch (to) {
       case "answer":
         if (from === undefined) return [];
@@ -522,8 +559,6 @@ export class Link implements Machine<LinkIn, LinkOut> {
         return this.#isTick ? unique([...this.#targets, ...this.#relays]) : this.#targets;
       case "known":
         return this.#path === undefined ? (from === undefined ? [] : [from]) : [this.#path];
-      case "channel":
-        return this.#path === undefined ? [] : [this.#path];
     }
   }
 
@@ -560,6 +595,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
     this.#exchange = undefined;
     this.#isUp = false;
     this.#echoed = undefined;
+    this.#asked = [];
     this.#unheard = undefined;
     this.#tries = 0;
     this.#route(undefined, []);
@@ -645,6 +681,8 @@ const DIGESTS = 8; // two handshakes of as many messages as anybody uses
 const OFFERED = 8;
 const TRIALS_PER_MINUTE = 24;
 const ATTEMPT_MS = 30_000;
+const ASKED_MS = 30_000; // as long as a handshake of ours waits for its answer
+const ASKED_LIMIT = 32; // paths: more than one handshake goes to
 const DOUBT_MS = 10_000; // a third of the time that a channel waits for its acknowledgements
 /** Between tries to do without a router: what a keepalive costs, each. */
 const TRY_MS: readonly number[] = [2_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];

@@ -14,8 +14,8 @@ import {
   parseKeyPacket,
   type RemoteExchange,
 } from "../e3x/index.ts";
-import { ALL_ROUNDS, type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
-import { Budget } from "./budget.ts";
+import { type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
+import { Budget, Shares } from "./budget.ts";
 import { Floors, type Noise } from "./floors.ts";
 import { Framing, type Unwrapped } from "./framing.ts";
 import { type ChannelOp, Link, type LinkIn, type LinkOptions, type LinkOut } from "./link.ts";
@@ -145,6 +145,7 @@ interface Entry {
   theirs: readonly RemoteExchange[]; // in #bySender
   routes: readonly Path[]; // in #byPath
   relays: readonly Path[]; // in #byRouter
+  deadline: Time | undefined; // in #deadlines
   uri: string | undefined; // the last that the peer showed
 }
 
@@ -160,6 +161,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   readonly #requests: Requests = new Requests();
   readonly #held: Held = { bytes: 0 };
   readonly #links = new Map<Hashname, Entry>();
+  #lastToken: { readonly token: Uint8Array; readonly entry: Entry } | undefined;
   readonly #byToken = new Map<string, Entry>(); // both forms of our tokens: who sends under them
   readonly #bySender = new Map<string, { entry: Entry; prefix: Uint8Array }>(); // our peers' tokens
   readonly #byPath = new Map<string, Set<Entry>>();
@@ -171,7 +173,11 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   #messages: readonly HandshakeMessage[];
   readonly #paths: Paths;
   readonly #trials: Budget = new Budget(TRIALS_PER_SECOND);
-  readonly #introductions: Budget = new Budget(INTRODUCTIONS_PER_SECOND);
+  readonly #introductions: Shares<Hashname> = new Shares({
+    common: new Budget(INTRODUCTIONS_PER_SECOND),
+    share: () => new Budget(INTRODUCTIONS_OF_ONE),
+    limit: ROUTERS,
+  });
   #isSearching = false;
   readonly #deadlines: Deadlines<Hashname> = new Deadlines();
 
@@ -181,8 +187,8 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     this.#options = options;
     this.#opener = new Opener(crypto, identity);
     const cipher = crypto.backend.chacha20;
-    const into = crypto.backend.into?.chacha20;
-    this.#framing = new Framing({ cipher, into, random, cloak: options.cloak !== false });
+    const layers = crypto.backend.into?.layers;
+    this.#framing = new Framing({ cipher, layers, random, cloak: options.cloak !== false });
     const cloaks = (path: Path): boolean => this.#framing.cloaks(path);
     this.#floors = options.noise && new Floors({ cipher, random, noise: options.noise, cloaks });
     this.#sequence = new Sequence(options.saved);
@@ -199,9 +205,8 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   }
 
   deadline(): Time | undefined {
-    const all = [this.#deadlines.next(), this.#requests.deadline(), this.#router?.deadline(), this.#floors?.deadline()];
-    const first = Math.min(...all.map((at) => at ?? Number.POSITIVE_INFINITY));
-    return first === Number.POSITIVE_INFINITY ? undefined : first;
+    const ours = earliest(this.#deadlines.next(), this.#requests.deadline());
+    return earliest(ours, earliest(this.#router?.deadline(), this.#floors?.deadline()));
   }
 
   /** Whether channels can be used with this peer now. */
@@ -263,7 +268,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
         this.#requests.expire(now);
         this.#router?.expire(now);
         return [
-          ...this.#deadlines.due(now).flatMap((hashname) => this.#pass(this.#links.get(hashname), input, now)),
+          ...this.#deadlines.due(now).flatMap((hashname) => this.#wake(this.#links.get(hashname), now)),
           ...(this.#floors?.tick(now) ?? []),
         ];
       default:
@@ -271,27 +276,39 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     }
   }
 
+  /** Its deadline came. */
+  #wake(entry: Entry | undefined, now: Time): MeshOut[] {
+    if (entry !== undefined) entry.deadline = undefined;
+    return this.#pass(entry, { type: "tick" }, now);
+  }
+
   #onReceived(path: Path, bytes: Uint8Array, now: Time): MeshOut[] {
     // Strangers must not make us undo as many rounds as peers with a link.
     const isPeer = this.#floors !== undefined && !isStream(path) && this.#byPath.has(pathKey(path));
-    const packets = this.#framing.unwrap(path, bytes, isPeer ? ALL_ROUNDS : undefined);
-    const out = packets.flatMap((unwrapped) => {
-      if (unwrapped === undefined) return this.#drop("noise");
-      return this.#onPacket(path, unwrapped, now);
-    });
+    const floors = isPeer ? this.#floors : undefined;
+    const packets = this.#framing.unwrap(path, bytes, floors?.depth(path, now));
+    floors?.wasRead(path, packets[0]?.rounds, now);
+    const out: MeshOut[] = [];
+    for (const unwrapped of packets) {
+      if (unwrapped === undefined) this.#drop("noise");
+      else for (const effect of this.#onPacket(path, unwrapped, now)) out.push(effect);
+    }
     // Old C peers on streams send nothing more before they see a chunk. Strangers get not even that; but a peer that has
     // proven itself there without a cloak does, though its link is on another stream.
-    if (packets.length === 0 || !isStream(path)) return out;
-    if (this.#at(path).length === 0 && !this.#framing.isOld(path)) return out;
+    if (packets.length === 0 || !isStream(path) || !this.#framing.waits(path)) return out;
     const key = pathKey(path);
-    const isAnswered = out.some((effect) => effect.type === "transmit" && pathKey(effect.path) === key);
-    return isAnswered ? out : [...out, { type: "transmit", path, bytes: new Uint8Array(1) }];
+    if (!this.#byPath.has(key) && !this.#framing.isOld(path)) return out;
+    if (out.some((effect) => effect.type === "transmit" && pathKey(effect.path) === key)) return out;
+    out.push({ type: "transmit", path, bytes: this.#framing.acknowledgement(path) });
+    return out;
   }
 
   #onPacket(path: Path, unwrapped: Unwrapped, now: Time): MeshOut[] {
-    const packet = parsePacket(unwrapped.packet);
+    const bytes = unwrapped.packet;
+    if (bytes[0] === 0 && bytes[1] === 0 && bytes.length >= LENGTH_BYTES + TOKEN_BYTES)
+      return this.#onChannelPacket(path, unwrapped, bytes.subarray(LENGTH_BYTES), now);
+    const packet = parsePacket(bytes);
     if (packet === undefined || packet.body.length < TOKEN_BYTES) return this.#drop("packet");
-    if (packet.head.length === 0) return this.#onChannelPacket(path, unwrapped, packet.body, now);
     // On a socket a message is a handshake or nothing: mail never comes this way.
     if (packet.head.length !== 1) return this.#drop("packet");
     const origin = this.#at(path).length > 0 ? "expected" : "unasked";
@@ -299,8 +316,11 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   }
 
   #onChannelPacket(path: Path, { packet, rounds }: Unwrapped, body: Uint8Array, now: Time): MeshOut[] {
-    const token = toHex(body.subarray(0, TOKEN_BYTES));
-    const entry = this.#byToken.get(token);
+    const last = this.#lastToken; // mostly it is the same peer again
+    const isSameToken = last !== undefined && startsWith(body, last.token);
+    const token = isSameToken ? "" : toHex(body.subarray(0, TOKEN_BYTES));
+    const entry = isSameToken ? last.entry : this.#byToken.get(token);
+    if (entry !== undefined && !isSameToken) this.#lastToken = { token: body.slice(0, TOKEN_BYTES), entry };
     if (entry === undefined) return this.#bridge(path, token, packet, now);
     const effects = this.#run(entry, { type: "packet", path: this.#placeOf(entry, path), body }, now);
     if (effects.length === 0) return this.#drop("channel");
@@ -382,46 +402,50 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   }
 
   #translate(entry: Entry, effects: readonly LinkOut[], now: Time): MeshOut[] {
-    const { hashname } = entry;
-    const ours: Opening[] = [];
-    const out = effects.flatMap((effect): MeshOut[] => {
-      switch (effect.type) {
-        case "heard":
-          return [];
-        case "transmit":
-          return this.#transmit(entry, effect, now);
-        case "moved":
-          return [...this.#proveForNoise(entry, now), ...this.#tellPaths(entry, now)];
-        case "up":
-          return [{ ...effect, hashname }, ...this.#proveForNoise(entry, now), ...this.#onUp(entry, now)];
-        case "down":
-        case "renewed":
-          return [{ ...effect, hashname }];
-        case "opened":
-          if (OURS.includes(effect.kind)) {
-            this.#asked.set(effect.ch, 0);
-            ours.push(effect);
-            return [];
-          }
-          this.#byChannel.set(effect.ch, entry);
-          return [{ ...effect, peer: hashname }];
-        case "closed":
-          if (this.#asked.delete(effect.ch)) return [];
-          this.#byChannel.delete(effect.ch);
-          return [effect];
-        default:
-          if (!this.#asked.has(effect.ch)) return [effect];
-          return effect.type === "packet" ? this.#onAnswer(entry, effect) : [];
+    const out: MeshOut[] = [];
+    let ours: Opening[] | undefined;
+    for (const effect of effects) {
+      if (effect.type === "opened" && OURS.includes(effect.kind)) {
+        this.#asked.set(effect.ch, 0);
+        ours ??= [];
+        ours.push(effect);
+      } else if (effect.type !== "heard") {
+        for (const one of this.#carryOut(entry, effect, now)) out.push(one);
       }
-    });
-    for (const opening of ours) out.push(...this.#serve(entry, opening, now));
+    }
+    for (const opening of ours ?? []) out.push(...this.#serve(entry, opening, now));
     return out;
+  }
+
+  #carryOut(entry: Entry, effect: Exclude<LinkOut, { type: "heard" }>, now: Time): MeshOut[] {
+    const { hashname } = entry;
+    switch (effect.type) {
+      case "transmit":
+        return this.#transmit(entry, effect, now);
+      case "moved":
+        return [...this.#proveForNoise(entry, now), ...this.#tellPaths(entry, now)];
+      case "up":
+        return [{ ...effect, hashname }, ...this.#proveForNoise(entry, now), ...this.#onUp(entry, now)];
+      case "down":
+      case "renewed":
+        return [{ ...effect, hashname }];
+      case "opened":
+        this.#byChannel.set(effect.ch, entry);
+        return [{ ...effect, peer: hashname }];
+      case "closed":
+        if (this.#asked.delete(effect.ch)) return [];
+        this.#byChannel.delete(effect.ch);
+        return [effect];
+      default:
+        if (!this.#asked.has(effect.ch)) return [effect];
+        return effect.type === "packet" ? this.#onAnswer(entry, effect) : [];
+    }
   }
 
   /** Puts an outer packet on its way: to an address, or to the router on the way to the peer. */
   #transmit({ hashname }: Entry, effect: Extract<LinkOut, { type: "transmit" }>, now: Time): MeshOut[] {
     const { path, packet, isRepeat } = effect;
-    if (!isRelayed(path)) return this.#send(path, packet, true, now);
+    if (!isRelayed(path)) return this.#send(path, packet, true, now, effect.free);
     const router = this.#links.get(path.hn);
     const place = router?.link.path;
     const isUp = router?.link.state === "up" && place !== undefined && !isRelayed(place);
@@ -435,10 +459,10 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return isUp ? [...out, ...this.#post(router, head, packet, now)] : out;
   }
 
-  /** Sends an outer packet to an address, or leaves it to the noise floor there. */
-  #send(path: Path, packet: Uint8Array, isOurs: boolean, now: Time): MeshOut[] {
+  /** Sends an outer packet to an address, or leaves it to the noise floor there. `free`: as in `ExchangeOut`. */
+  #send(path: Path, packet: Uint8Array, isOurs: boolean, now: Time, free = 0): MeshOut[] {
     if (this.#floors?.take(path, packet, isOurs, now)) return [];
-    return [{ type: "transmit", path, bytes: this.#framing.wrap(path, packet) }];
+    return [{ type: "transmit", path, bytes: this.#framing.wrap(path, packet, free) }];
   }
 
   /** There is noise only where the peer answered a handshake of ours; who was called by it has not sent one. */
@@ -545,7 +569,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
       return this.#drop("route");
     if (hashname === via || hashname === this.#options.identity.hashname) return this.#drop("route");
     if (attached.type === "handshake") {
-      const origin = isAwaited ? "relayed" : "relayed-unasked";
+      const origin = { by: via, isSought: isAwaited };
       return this.#onMessage(path, { packet: body, rounds: 0 }, attached.body, origin, hashname, now);
     }
     const { csid, keys } = attached;
@@ -556,7 +580,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     if (!pairs.has(csid) || [...sender.intermediates.keys()].some((other) => other > csid && pairs.has(other)))
       return this.#drop("downgrade");
     if (known !== undefined) return this.#pass(known, { type: "introduced", csid, key: sender.key, path }, now);
-    if (!this.#introductions.take(now)) return this.#drop("budget");
+    if (!this.#introductions.take(via, now)) return this.#drop("budget");
     return [{ type: "introduction", hashname, keys: new Map([[csid, sender.key]]), via }];
   }
 
@@ -601,9 +625,10 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
       }),
       exchange: undefined,
       ours: [],
-      theirs: [],
+      theirs: NO_REMOTES,
       routes: [],
       relays: [],
+      deadline: undefined,
       uri: undefined,
     };
     this.#links.set(hashname, entry);
@@ -615,13 +640,14 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     const { link, hashname } = entry;
     const { exchange, routes, relays } = link;
     if (exchange !== entry.exchange) {
+      this.#lastToken = undefined;
       for (const token of entry.ours) this.#byToken.delete(token);
       entry.exchange = exchange;
       entry.ours = exchange === undefined ? [] : [toHex(exchange.token), toHex(exchange.prefix)];
       for (const token of entry.ours) this.#byToken.set(token, entry);
     }
-    const theirs = exchange?.remotes ?? [];
-    if (theirs.length !== entry.theirs.length || theirs.some((remote, i) => remote !== entry.theirs[i])) {
+    const theirs = exchange?.remotes ?? NO_REMOTES;
+    if (theirs !== entry.theirs) {
       for (const { name } of entry.theirs) this.#bySender.delete(name);
       for (const { name, prefix } of theirs) this.#bySender.set(name, { entry, prefix });
       entry.theirs = theirs;
@@ -634,7 +660,9 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
       move(this.#byRouter, entry, entry.relays, relays);
       entry.relays = relays;
     }
-    this.#deadlines.set(hashname, link.deadline());
+    const at = link.deadline();
+    if (at !== entry.deadline) this.#deadlines.set(hashname, at);
+    entry.deadline = at;
     if (!link.isSpent) return;
     move(this.#byRouter, entry, relays, []);
     this.#links.delete(hashname);
@@ -649,6 +677,15 @@ function move(index: Map<string, Set<Entry>>, entry: Entry, from: readonly Path[
     if (there?.size === 0) index.delete(key);
   }
   for (const key of to.map(pathKey)) index.set(key, (index.get(key) ?? new Set()).add(entry));
+}
+
+function startsWith(bytes: Uint8Array, token: Uint8Array): boolean {
+  for (let i = 0; i < TOKEN_BYTES; i++) if (bytes[i] !== token[i]) return false;
+  return true;
+}
+
+function earliest(a: Time | undefined, b: Time | undefined): Time | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }
 
 function asHandshake(messages: readonly Opened[], sender: Opened, path: Path, isNew: boolean): MeshOut {
@@ -668,8 +705,11 @@ const EMPTY: Uint8Array = new Uint8Array(0);
 const ANSWERS = 4; // to one `path` request: one for each address of ours
 const ROUTERS = 64;
 const TRIALS_PER_SECOND = 10; // handshakes to addresses that peers told us; each peer's own share is 24 a minute
-const INTRODUCTIONS_PER_SECOND = 10;
+const INTRODUCTIONS_PER_SECOND = 10; // of all routers, and besides:
+const INTRODUCTIONS_OF_ONE = 1;
+const LENGTH_BYTES = 2; // of a HEAD: lob.md
 const TOKEN_BYTES = 16;
+const NO_REMOTES: readonly RemoteExchange[] = [];
 const LINKS = 65_536; // beyond these only peers that we want
 const NOTHING_DROPPED: Readonly<Record<DropReason, number>> = {
   "handshake-size": 0,

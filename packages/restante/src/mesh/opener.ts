@@ -1,12 +1,12 @@
 /**
- * Opens what claims to be a handshake, at a bounded price. Each opening costs two Diffie-Hellman operations, and
- * strangers can ask for as many as the wire carries: so there are budgets, and peers with a link are not subject to
- * them. protocol/exchange.md §8
+ * Opens what claims to be a handshake, at a bounded price. Each opening costs two Diffie-Hellman operations or an RSA
+ * decryption, and anybody can ask for as many as the wire carries: so there are budgets, one for those of each side, and
+ * one for each peer with a link. protocol/exchange.md §8
  */
 import { equal, type Time, toHex } from "../bytes/index.ts";
 import { type Crypto, type Hashname, type Identity, routingToken } from "../crypto/index.ts";
 import { HANDSHAKE_BYTES, type HandshakeMessage, openMessage, parseHandshake, parseKeyPacket } from "../e3x/index.ts";
-import { Budget } from "./budget.ts";
+import { Budget, Budgets, Shares } from "./budget.ts";
 
 /** A handshake message whose sender is proven. */
 export interface Opened {
@@ -25,27 +25,28 @@ export interface Opened {
 export interface Known {
   readonly hashname: Hashname;
   readonly key: Uint8Array;
-  /** With what all messages of that exchange begin, if the peer has a link. */
+  /** With what all messages of that exchange begin, if the peer has a link. Always the same array for an exchange. */
   readonly prefix?: Uint8Array;
 }
 
 /**
- * Where it came from: a path to which we sent a handshake, or any other; straight, or by a router. Each has a budget of
- * its own, so that what comes in masses from one side keeps nobody out on another.
+ * Where it came from: a path to which we sent a handshake, or any other; or by a router, from a peer that we seek there or
+ * any other. Each has a budget of its own, so that what comes in masses from one side keeps nobody out on another; and of
+ * those by routers each router has a share.
  */
-export type Origin = "expected" | "unasked" | "relayed" | "relayed-unasked";
+export type Origin = "expected" | "unasked" | { readonly by: Hashname; readonly isSought: boolean };
 
 export type Refusal = "handshake-size" | "budget" | "unopened" | "malformed" | "downgrade" | "forged";
 
 export class Opener {
   readonly #crypto: Crypto;
   readonly #identity: Identity;
-  readonly #budgets: Readonly<Record<Origin, Budget>> = {
-    expected: new Budget(OPENINGS_PER_SECOND),
-    unasked: new Budget(OPENINGS_PER_SECOND),
-    relayed: new Budget(OPENINGS_PER_SECOND),
-    "relayed-unasked": new Budget(OPENINGS_PER_SECOND),
-  };
+  readonly #expected: Budget = new Budget(OPENINGS_PER_SECOND);
+  readonly #unasked: Budget = new Budget(OPENINGS_PER_SECOND);
+  readonly #sought: Shares<Hashname> = byRouter();
+  readonly #brought: Shares<Hashname> = byRouter();
+  readonly #links: Budgets<Hashname> = new Budgets(() => new Budget(LINK_PER_SECOND, LINK_AT_ONCE), LINKS);
+  readonly #warm = new Map<Uint8Array, number>(); // prefixes whose secrets are remembered, with their CSIDs; used least recently first
 
   constructor(crypto: Crypto, identity: Identity) {
     this.#crypto = crypto;
@@ -64,18 +65,16 @@ export class Opener {
    */
   open(outer: Uint8Array, body: Uint8Array, known: Known | undefined, origin: Origin, now: Time): Opened | Refusal {
     if (outer.length >= HANDSHAKE_BYTES) return "handshake-size";
-    // In an exchange that we know both secrets are remembered: as cheap as a channel packet. The token alone does not
-    // tell, for it covers only 16 bytes of the prefix.
-    // But where an authenticator has 4 bytes, every try counts.
-    const isWeak = this.#crypto.sets.get(outer[2] ?? 0)?.isWeak === true;
-    const isCheap = !isWeak && known?.prefix !== undefined && startsWith(body, known.prefix);
-    if (!isCheap && !this.#budgets[origin].take(now)) return "budget";
+    // The token alone does not tell, for it covers only 16 bytes of the prefix.
+    const prefix = known?.prefix !== undefined && startsWith(body, known.prefix) ? known.prefix : undefined;
+    const linked = prefix === undefined ? undefined : known;
+    if (!this.#pays(outer[CSID_AT], prefix, linked?.hashname, origin, now)) return "budget";
     const opened = openMessage(this.#crypto, this.#identity, outer);
     if (opened === undefined) return "unopened";
     const handshake = parseHandshake(opened.inner);
     if (handshake === undefined || !TYPES.includes(handshake.message.type)) return "malformed";
     const { at, message } = handshake;
-    const { csid, token, ephemeral, prefix } = opened;
+    const { csid, token, ephemeral } = opened;
     const carriesKeys = message.type === "key" || (message.type === "uri" && message.body.length > 0);
     const sender = carriesKeys ? parseKeyPacket(this.#crypto, csid, message.body) : undefined;
     if (carriesKeys && sender === undefined) return "malformed";
@@ -83,16 +82,64 @@ export class Opener {
     for (const other of sender?.intermediates.keys() ?? [])
       if (other > csid && this.#identity.pairs.has(other)) return "downgrade";
     const who = sender ?? known;
-    if (who === undefined || who.hashname === this.#identity.hashname || !opened.verify(who.key)) return "forged";
+    if (who === undefined || who.hashname === this.#identity.hashname) return "forged";
+    // An exchange has one owner. To look whether it is another's costs as much as an opening, and was not paid for.
+    if (linked !== undefined && linked.hashname !== who.hashname) return "forged";
+    if (!opened.verify(who.key)) return "forged";
+    if (prefix !== undefined) this.#warmed(prefix, csid);
     const digest = toHex(this.#crypto.backend.sha256(outer));
-    return { hashname: who.hashname, csid, key: who.key, at, token, ephemeral, prefix, digest, message };
+    return { hashname: who.hashname, csid, key: who.key, at, token, ephemeral, prefix: opened.prefix, digest, message };
   }
+
+  /**
+   * Whether somebody pays for opening a message of this set. Nobody has to where the secrets of an exchange are remembered:
+   * that is as cheap as a channel packet. Else it is the peer with a link whose exchange it is, and then the side it came from.
+   */
+  #pays(
+    csid: number | undefined,
+    prefix: Uint8Array | undefined,
+    owner: Hashname | undefined,
+    origin: Origin,
+    now: Time,
+  ): boolean {
+    // Where an authenticator has 4 bytes, every try counts.
+    const isWeak = this.#crypto.sets.get(csid ?? 0)?.isWeak === true;
+    if (prefix !== undefined && !isWeak) {
+      // Under another set the same bytes are another exchange, which is not remembered.
+      if (this.#warm.get(prefix) === csid) return true;
+      if (owner !== undefined && this.#links.of(owner).take(now)) return true;
+    }
+    if (origin === "expected") return this.#expected.take(now);
+    if (origin === "unasked") return this.#unasked.take(now);
+    return (origin.isSought ? this.#sought : this.#brought).take(origin.by, now);
+  }
+
+  /** A message of this exchange was opened and verified: now its secrets are remembered, for a while. */
+  #warmed(prefix: Uint8Array, csid: number): void {
+    this.#warm.delete(prefix);
+    const [oldest] = this.#warm.size >= WARM ? this.#warm.keys() : [];
+    if (oldest !== undefined) this.#warm.delete(oldest);
+    this.#warm.set(prefix, csid);
+  }
+}
+
+function byRouter(): Shares<Hashname> {
+  const share = (): Budget => new Budget(ROUTER_PER_SECOND, ROUTER_AT_ONCE);
+  return new Shares({ common: new Budget(OPENINGS_PER_SECOND), share, limit: ROUTERS });
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   return equal(bytes.subarray(0, prefix.length), prefix);
 }
 
+const CSID_AT = 2; // behind the LOB length 00 01
 const OPENINGS_PER_SECOND = 50; // some 0.15 s of one core with the portable backend
+const ROUTER_PER_SECOND = 2; // of each router's own, for so many that are busy
+const ROUTER_AT_ONCE = 8;
+const ROUTERS = 32;
+const LINK_PER_SECOND = 1 / 8; // a keepalive comes every 30 s, and when it goes wrong five times in that
+const LINK_AT_ONCE = 4;
+const LINKS = 65_536; // as many as there may be
+const WARM = 512; // half of the secrets that a cipher set remembers: strangers, whom it remembers too, push out the others
 /** One slot each before approval. Seed 004, "Message Types" */
 const TYPES: readonly string[] = ["key", "uri", "jwt", "tx"];

@@ -199,8 +199,12 @@ describe("between a straight path and a router", () => {
     net.run(3 * MINUTE);
     expect(a.way(b)).toBe("peer");
     net.reaches = () => true;
+    net.sent.length = 0;
     net.run(5 * MINUTE);
     expect([a.way(b), b.way(a)]).toEqual(["b", "a"]);
+    // The first that went the new way, in each direction, was a handshake.
+    for (const [first] of [net.between(a, b), net.between(b, a)])
+      expect(isChannelPacket(given(first).bytes)).toBe(false);
     const since = net.now;
     a.say(b, "straight");
     b.say(a, "back");
@@ -523,7 +527,26 @@ describe("introductions", () => {
     expect(b.logged("introduction")).toHaveLength(1);
     for (let i = 0; i < 500; i++) open(r, b, connectHead(a.hashname), encodeHandshake(BigInt(i + 6), well));
     net.run(1_000);
-    expect(b.logged("introduction").length).toBeLessThanOrEqual(31); // 10 a second, 20 at once
+    expect(b.logged("introduction").length).toBeLessThanOrEqual(34); // 10 and 1 a second, twice that at once
+  });
+
+  test("in masses by one router leave room for those by another", () => {
+    const { net, a, r, b } = behind();
+    net.reaches = () => true;
+    const other = net.peer("other");
+    other.want(b);
+    b.do({ type: "routers", hashnames: [r.hashname, other.hashname] });
+    net.run(1_000);
+    const plain = (at: number) =>
+      encodeHandshake(BigInt(at), { type: "key", json: { csid: "01" }, body: keyPacket(portable, a.identity, 1) });
+    for (let i = 0; i < 500; i++) {
+      open(r, b, connectHead(a.hashname), plain(i + 1));
+      r.do({ type: "fail", ch: r.handle() - 1, err: "x" }); // or it would soon have no channels left
+      if (i % 100 === 99) open(other, b, connectHead(a.hashname), plain(i + 1));
+      net.run(10);
+    }
+    expect(b.mesh.dropped.budget).toBeGreaterThan(300);
+    expect(b.logged("introduction").filter(({ via }) => via === other.hashname)).toHaveLength(5);
   });
 });
 

@@ -10,6 +10,7 @@ import { Mesh, type MeshIn, type MeshOptions, type MeshOut } from "../mesh/index
 import { decloak, type JsonObject, parsePacket } from "../wire/index.ts";
 import { Chance } from "./chance.ts";
 import { cs01 } from "./cipher-set-01.ts";
+import { given } from "./given.ts";
 
 /** Something that was put on the wire. */
 export interface Sent {
@@ -279,8 +280,4 @@ export function open(from: MeshPeer, to: MeshPeer, head: JsonObject, body: Uint8
   from.do({ type: "open", ch: from.handle(), peer: to.hashname, reliable, head, body });
 }
 
-/** A value that must be there. */
-export function given<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("expected a value");
-  return value;
-}
+export { given };

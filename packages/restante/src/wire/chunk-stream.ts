@@ -12,7 +12,7 @@ import { Dechunker, encodeFrames, MAX_CHUNK } from "./chunks.ts";
 export type ChunkStreamIn =
   /** Carry this packet after those before it. The bytes are ours from now on. */
   | { readonly type: "send"; readonly packet: Uint8Array }
-  /** What was read, however it was cut. */
+  /** What was read, however it was cut. The bytes are ours from now on. */
   | { readonly type: "received"; readonly bytes: Uint8Array }
   | { readonly type: "tick" };
 

@@ -3,25 +3,38 @@
  * counts 0 ends the packet. Between packets it says nothing, and serves as acknowledgement and keepalive.
  * protocol/chunking.md
  */
-import { assert } from "../bytes/index.ts";
+import { assert, shortLived } from "../bytes/index.ts";
 
 /**
  * The chunks of one packet, with the one that ends it. `size`: bytes of a whole chunk with its count, 2 to 256; 0 or
- * absent: 256. A packet of no bytes gives a lone zero chunk, which is an acknowledgement. Throws (our bug) for any
- * other size.
+ * absent: 256. A packet of no bytes gives a lone zero chunk, which is an acknowledgement. `free`: so many bytes right
+ * before the packet in its buffer belong to it; when they are enough the chunks are made where it stands, and it is
+ * overwritten. Else the array is a `shortLived` one. Throws (our bug) for any other size.
  */
-export function encodeChunks(packet: Uint8Array, size: number = 0): Uint8Array {
+export function encodeChunks(packet: Uint8Array, size: number = 0, free: number = 0): Uint8Array {
   assert(size === 0 || (Number.isInteger(size) && size >= 2 && size <= MAX_CHUNK), "a chunk has 2 to 256 bytes");
   const room = (size || MAX_CHUNK) - 1;
-  const stream = new Uint8Array(packet.length + Math.ceil(packet.length / room) + 1); // its last byte is the zero chunk
-  let at = 0;
-  for (let from = 0; from < packet.length; from += room) {
-    const data = packet.subarray(from, from + room);
-    stream[at] = data.length;
-    stream.set(data, at + 1);
-    at += 1 + data.length;
+  const chunks = countChunks(packet, room + 1);
+  const [isInPlace, bytes] = [chunks <= free, chunks + packet.length];
+  const stream = isInPlace ? new Uint8Array(packet.buffer, packet.byteOffset - chunks, bytes) : shortLived(bytes);
+  // All of it at the end, and from there each chunk to its place, which lies before: views of the pieces cost more.
+  let from = chunks;
+  if (!isInPlace) stream.set(packet, from);
+  for (let at = 0, left = packet.length; left > 0; ) {
+    const length = Math.min(left, room);
+    stream[at] = length;
+    stream.copyWithin(at + 1, from, from + length);
+    at += 1 + length;
+    from += length;
+    left -= length;
   }
+  stream[bytes - 1] = 0; // the zero chunk, where the last byte of the packet was
   return stream;
+}
+
+/** How many chunks of so many bytes `encodeChunks` gives for a packet, with the one that ends it. */
+export function countChunks(packet: Uint8Array, size: number = MAX_CHUNK): number {
+  return Math.ceil(packet.length / (size - 1)) + 1;
 }
 
 /**
@@ -84,29 +97,38 @@ export class Dechunker {
   }
 
   /**
-   * The packets that end in these bytes, in order, each a copy of 1 to `maxPacket` bytes. Longer ones are dropped
-   * whole; lone zero chunks give nothing. Never throws.
+   * The packets that end in these bytes, in order, each of 1 to `maxPacket` bytes. Longer ones are dropped whole; lone zero
+   * chunks give nothing. Never throws. The bytes are ours from now on: most packets are put together where they stand.
    */
   push(bytes: Uint8Array): Uint8Array[] {
     const packets: Uint8Array[] = [];
     let at = 0;
+    let [from, to] = [0, 0]; // a packet that began in these bytes, without its counts
     while (at < bytes.length) {
       if (this.#left > 0) {
-        const data = bytes.subarray(at, at + this.#left);
-        this.#append(data);
-        this.#left -= data.length;
-        at += data.length;
+        const length = Math.min(this.#left, bytes.length - at);
+        if (this.#length > 0 || this.#isOverlong) this.#append(bytes.subarray(at, at + length));
+        else {
+          if (from === to) from = to = at;
+          else bytes.copyWithin(to, at, at + length);
+          to += length;
+        }
+        this.#left -= length;
+        at += length;
         if (this.#left === 0) this.#chunks++;
         continue;
       }
-      const isBetween = this.idle;
+      const isBetween = this.idle && from === to;
       this.#left = bytes[at++] ?? 0;
       if (this.#left > 0) continue;
       if (isBetween) this.#acks++;
       else this.#chunks++;
       if (this.#length > 0) packets.push(this.#buffer.slice(0, this.#length));
+      else if (to > from && to - from <= this.#maxPacket) packets.push(bytes.subarray(from, to));
+      from = to = 0;
       this.#clear();
     }
+    if (to > from) this.#append(bytes.subarray(from, to));
     return packets;
   }
 

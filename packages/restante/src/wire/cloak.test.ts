@@ -51,12 +51,31 @@ test("[E14] no nonce starts with a zero byte, so a draw that does is repeated", 
   expect(() => cloak(cipher, bytes("0000"), (length) => new Uint8Array(length), 1)).toThrow("broken invariant");
 });
 
-test("the number of rounds is drawn from 1 to 4 unless given", () => {
-  const seen = new Set<number>();
-  for (let seed = 0; seed < 100; seed++) {
-    seen.add(decloak(cipher, cloak(cipher, bytes("000001"), seeded(seed)))?.rounds ?? expect.unreachable());
+test("unless given, one packet in two has one round, one in four two, one in eight three, and as many four", () => {
+  const counts = [0, 0, 0, 0, 0];
+  for (let first = 0; first < 256; first++) {
+    const draws = [Uint8Array.of(first), ...Array.from({ length: 4 }, () => bytes("0102030405060708"))];
+    const cloaked = cloak(cipher, bytes("000001"), (length) =>
+      (draws.shift() ?? expect.unreachable()).slice(0, length),
+    );
+    const { rounds } = decloak(cipher, cloaked) ?? expect.unreachable();
+    counts[rounds] = (counts[rounds] ?? 0) + 1;
   }
-  expect([...seen].sort()).toEqual([1, 2, 3, 4]);
+  expect(counts).toEqual([0, 128, 64, 32, 32]);
+});
+
+test("a packet is cloaked where it stands when the nonces have room there, to the same bytes", () => {
+  fc.assert(
+    fc.property(anyPacket, fc.integer(), fc.nat(6), fc.nat(60), (packet, seed, rounds, free) => {
+      const buffer = concat(new Uint8Array(70).fill(7), packet, new Uint8Array(9).fill(9));
+      const before = buffer.slice();
+      const cloaked = cloak(cipher, buffer.subarray(70, 70 + packet.length), seeded(seed), rounds, { free });
+      expect(toHex(cloaked)).toBe(toHex(cloak(cipher, packet, seeded(seed), rounds)));
+      expect(cloaked.buffer === buffer.buffer).toBe(8 * rounds <= free);
+      expect(buffer.subarray(0, 70 - free)).toEqual(before.subarray(0, 70 - free));
+      expect(buffer.subarray(70 + packet.length)).toEqual(before.subarray(70 + packet.length));
+    }),
+  );
 });
 
 test("no bytes make decloak throw, and what it gives can start a packet", () => {

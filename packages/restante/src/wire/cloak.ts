@@ -2,64 +2,86 @@
  * Cloaking: packets that look like noise. The key is public, so this hides nothing from who looks for it; it keeps
  * filters from knowing packets by their first bytes and, by the number of rounds, by their size. protocol/cloaking.md
  */
-import { assert, type Random } from "../bytes/index.ts";
+import { assert, type Random, shortLived } from "../bytes/index.ts";
 
 /** ChaCha20 in its original form: key 32 bytes, nonce 8 bytes, counter from 0. Gives as many bytes as `data` has. */
 export type StreamCipher = (key: Uint8Array, nonce: Uint8Array, data: Uint8Array) => Uint8Array;
 
-/** The same into an array of ours, which may be `data`: of 1400 bytes four times the speed. */
-export type StreamCipherInto = (out: Uint8Array, key: Uint8Array, nonce: Uint8Array, data: Uint8Array) => void;
+/**
+ * All rounds of a packet at once, in its own array, from a library to which each call is dear. A nonce stands in the 8 bytes
+ * before what it encrypts; the two together are what the next round encrypts.
+ */
+export interface CloakLayers {
+  /** What stands in `bytes` from `at` on is encrypted `at` / 8 times; the nonces are there already. */
+  seal(bytes: Uint8Array, at: number, key: Uint8Array): void;
+  /** Where under the first of at most so many rounds a zero byte comes up; -1 when none does. `bytes` is overwritten. */
+  open(bytes: Uint8Array, rounds: number, key: Uint8Array): number;
+}
 
 /**
  * The packet under so many rounds, 8 bytes longer for each. `rounds`: 0 (the packet as it is) to 255, above 32 only for
- * a reader who is known to take them; absent: 1 to 4, drawn from `random`. The packet must start with a zero byte, as all
- * with heads under 256 bytes do: throws (our bug) otherwise, since it would be taken for a cloaked one.
+ * a reader who is known to take them; absent: 1 to 4, as a byte of `random` has it (cloaking.md §2). The packet must start
+ * with a zero byte, as all with heads under 256 bytes do: throws (our bug) otherwise, since it would be taken for a cloaked
+ * one. `free`: so many bytes right before the packet in its buffer belong to it; when they are enough for the nonces it is
+ * cloaked where it stands, and overwritten. Else the array is a `shortLived` one.
  */
 export function cloak(
   cipher: StreamCipher,
   packet: Uint8Array,
   random: Random,
   rounds?: number,
-  into: StreamCipherInto = (out, key, nonce, data) => out.set(cipher(key, nonce, data)),
+  { layers, free = 0 }: { readonly layers?: CloakLayers | undefined; readonly free?: number } = {},
 ): Uint8Array {
   assert(packet[0] === 0, "a packet to be cloaked starts with a zero byte");
-  const count = rounds ?? 1 + ((random(1)[0] ?? 0) % USUAL_ROUNDS);
+  const count = rounds ?? drawRounds(random);
   assert(Number.isInteger(count) && count >= 0 && count <= ALL_ROUNDS, "a packet is cloaked 0 to 255 times");
   if (count === 0) return packet;
-  const bytes = new Uint8Array(count * NONCE_BYTES + packet.length);
-  bytes.set(packet, count * NONCE_BYTES);
-  for (let at = count * NONCE_BYTES; at > 0; at -= NONCE_BYTES) {
-    const nonce = drawNonce(random);
-    const data = bytes.subarray(at);
-    into(data, KEY, nonce, data);
-    bytes.set(nonce, at - NONCE_BYTES);
+  const start = count * NONCE_BYTES;
+  const bytes = start <= free ? grown(packet, start) : shortLived(start + packet.length);
+  if (start > free) bytes.set(packet, start);
+  for (let at = start; at > 0; at -= NONCE_BYTES) bytes.set(drawNonce(random), at - NONCE_BYTES);
+  if (layers !== undefined) {
+    layers.seal(bytes, start, KEY);
+    return bytes;
   }
+  for (let at = start; at > 0; at -= NONCE_BYTES)
+    bytes.set(cipher(KEY, bytes.subarray(at - NONCE_BYTES, at), bytes.subarray(at)), at);
   return bytes;
 }
 
 /**
  * The packet under whatever rounds there are, 0 for a plain one, which is given back as it is. `undefined` for no bytes
  * at all, for more than `limit` rounds (32 unless given), and when the bytes end before a round gives a zero byte. Never
- * throws. With `into` the bytes are overwritten and the packet is a view of them.
+ * throws. With `layers` the bytes are overwritten and the packet is a view of them.
  */
 export function decloak(
   cipher: StreamCipher,
   bytes: Uint8Array,
   limit: number = MAX_ROUNDS,
-  into?: StreamCipherInto,
+  layers?: CloakLayers,
 ): { readonly packet: Uint8Array; readonly rounds: number } | undefined {
+  if (bytes[0] === 0) return { packet: bytes, rounds: 0 };
+  if (layers !== undefined) {
+    const at = layers.open(bytes, limit, KEY);
+    return at < 0 ? undefined : { packet: bytes.subarray(at), rounds: at / NONCE_BYTES };
+  }
   let packet = bytes;
-  for (let rounds = 0; rounds <= limit; rounds++) {
+  for (let rounds = 1; rounds <= limit && packet.length > NONCE_BYTES; rounds++) {
+    packet = cipher(KEY, packet.subarray(0, NONCE_BYTES), packet.subarray(NONCE_BYTES));
     if (packet[0] === 0) return { packet, rounds };
-    if (packet.length <= NONCE_BYTES) return undefined;
-    const [nonce, data] = [packet.subarray(0, NONCE_BYTES), packet.subarray(NONCE_BYTES)];
-    if (into === undefined) packet = cipher(KEY, nonce, data);
-    else {
-      into(data, KEY, nonce, data);
-      packet = data;
-    }
   }
   return undefined;
+}
+
+/** The same bytes, and so many of those before them. */
+function grown({ buffer, byteOffset, length }: Uint8Array, more: number): Uint8Array {
+  return new Uint8Array(buffer, byteOffset - more, length + more);
+}
+
+/** One, and another with even chance, and so on: several sizes for a packet, at less than twice the cost of one. */
+function drawRounds(random: Random): number {
+  const zeros = ~(random(1)[0] ?? 0) & 0xff;
+  return Math.min(1 + Math.clz32(zeros << 24), USUAL_ROUNDS); // 1, and the ones that the byte begins with
 }
 
 /** 8 random bytes, the first of them not zero: that is what tells a cloaked packet from a plain one. */
