@@ -4,15 +4,13 @@ import {
   type CipherSet,
   createCrypto,
   createIdentity,
-  cs1a,
-  cs2a,
-  cs3a,
   encodeChannelPacket,
   openMessage,
   parseChannelPacket,
   pooled,
   sealMessage,
 } from "restante/protocol";
+import { everySet } from "../cipher-sets.ts";
 import {
   type Ceilings,
   type Operation,
@@ -41,16 +39,14 @@ export async function cipherSets(backends: readonly (readonly [name: string, bac
     const suffix = i === 0 ? "" : `.${name}`;
     const own = (): Ceilings => primitiveCeilings(backend, MESSAGE, PACKET);
     const isNative = name === "native";
-    return [
-      ...benches(
-        cs3a(backend),
-        backend,
-        suffix,
-        lazily(() => (isNative && sodium) || own()),
-      ),
-      ...(backend.rsa === undefined ? [] : benches(cs2a(backend, backend.rsa), backend, suffix, rsa)),
-      ...benches(cs1a(backend), backend, suffix, isNative ? smallCurve : undefined),
-    ];
+    const ceilings: Readonly<Record<number, (() => Ceilings) | undefined>> = {
+      58: lazily(() => (isNative && sodium) || own()),
+      42: rsa,
+      26: isNative ? smallCurve : undefined,
+    };
+    return everySet(backend)
+      .toReversed()
+      .flatMap((set) => benches(set, backend, suffix, ceilings[set.csid]));
   });
 }
 

@@ -1,27 +1,15 @@
-/** `npm run bench [-- --json] [NAME]`: CPU time of what matters beside its ceiling in the same run. docs/benches.md */
+/** `npm run bench`: CPU time of what matters beside its ceiling in the same run. docs/benches.md */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { cpus, totalmem } from "node:os";
-import { parseArgs } from "node:util";
+import { Misuse, runTool } from "../command-line.ts";
+import { BENCH } from "../tools.ts";
 import { benches } from "./benches.ts";
 import type { Bench, Result } from "./harness.ts";
 
-async function main(args: string[]): Promise<number> {
-  let json: boolean;
-  let name: string;
-  try {
-    const { values, positionals } = parseArgs({ args, options: { json: { type: "boolean" } }, allowPositionals: true });
-    json = values.json === true;
-    name = positionals.join(" ");
-  } catch {
-    process.stderr.write("npm run bench [-- --json] [NAME]: there are no other options\n");
-    return USAGE;
-  }
+async function main(name: string, json: boolean): Promise<number> {
   const chosen = (await benches()).filter(({ keys }) => keys.some((key) => key.includes(name)));
-  if (chosen.length === 0) {
-    process.stderr.write(`bench: nothing is called "${name}"\n`);
-    return USAGE;
-  }
+  if (chosen.length === 0) throw new Misuse(`nothing is called "${name}"`);
   const results: Record<string, Result> = {};
   for (const bench of chosen) {
     for (const [key, result] of Object.entries(await runAlone(bench))) {
@@ -57,8 +45,9 @@ function machine(): object {
 }
 
 function line(key: string, { value, unit, ceiling, ratio, gc }: Result): string {
-  const figure = unit === "ns" ? time(value) : `${value} ${unit}`;
-  const best = ceiling === undefined ? "" : `${time(ceiling).padStart(11)} at best, ratio ${(ratio ?? 0).toFixed(2)}`;
+  const shown = (n: number): string => (unit === "ns" ? time(n) : `${n} ${unit}`);
+  const figure = shown(value);
+  const best = ceiling === undefined ? "" : `${shown(ceiling).padStart(11)} at best, ratio ${(ratio ?? 0).toFixed(2)}`;
   const pause = gc === undefined || gc.longest < LONG_PAUSE_MS ? "" : `  longest pause ${gc.longest} ms`;
   return `${key.padEnd(34)}${figure.padStart(16)}${best}${pause}`;
 }
@@ -68,6 +57,5 @@ function time(ns: number): string {
 }
 
 const LONG_PAUSE_MS = 5;
-const USAGE = 2;
 
-process.exitCode = await main(process.argv.slice(2));
+await runTool(BENCH, (asked) => main(asked.operands.join(" "), asked.has("json")));
