@@ -36,7 +36,7 @@ export class AssemblyRoom {
     if ((this.#perPeer.get(peer) ?? 0) + bytes > this.#limits.perPeer) return false;
     const own = recipient && (this.#perRecipient.get(recipient) ?? new Pool(this.#limits.perRecipient ?? Infinity));
     // The recipient's first: who fills a pool of his own takes nothing from that of the others.
-    if (own?.makeRoom(assembly, bytes, now) === false) return false;
+    if (own?.makeRoom(assembly, bytes, now) === false && !own.takeFromRichest(peer, bytes)) return false;
     if (!this.#all.makeRoom(assembly, bytes, now) && !this.#takeFromRichest((own?.bytes ?? 0) + bytes, bytes))
       return false;
     this.#perPeer.set(peer, (this.#perPeer.get(peer) ?? 0) + bytes);
@@ -79,6 +79,8 @@ class Pool {
   readonly #limit: number;
   /** When each last grew, the stalest first. */
   readonly #unfinished = new Map<Assembly, Time>();
+  /** Those of each peer, the stalest first. */
+  readonly #byPeer = new Map<Hashname, { bytes: number; readonly unfinished: Set<Assembly> }>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -92,6 +94,19 @@ class Pool {
     return this.bytes + bytes <= this.#limit;
   }
 
+  /** Makes room for a peer at the cost of the one that has most here, as long as that is more than it would then have itself. */
+  takeFromRichest(peer: Hashname, bytes: number): boolean {
+    const share = (this.#byPeer.get(peer)?.bytes ?? 0) + bytes;
+    while (this.bytes + bytes > this.#limit) {
+      let richest: { bytes: number; readonly unfinished: Set<Assembly> } | undefined;
+      for (const each of this.#byPeer.values()) if (each.bytes > (richest?.bytes ?? share)) richest = each;
+      const [stalest] = richest?.unfinished ?? [];
+      if (stalest === undefined) return false;
+      stalest.skip();
+    }
+    return true;
+  }
+
   stalest(): Assembly | undefined {
     const [stalest] = this.#unfinished.keys();
     return stalest;
@@ -101,11 +116,19 @@ class Pool {
     this.bytes += bytes;
     this.#unfinished.delete(assembly);
     this.#unfinished.set(assembly, now);
+    const own = this.#byPeer.get(assembly.peer) ?? { bytes: 0, unfinished: new Set() };
+    this.#byPeer.set(assembly.peer, own);
+    own.bytes += bytes;
+    own.unfinished.delete(assembly);
+    own.unfinished.add(assembly);
   }
 
   drop(assembly: Assembly, bytes: number): boolean {
     if (!this.#unfinished.delete(assembly)) return false;
     this.bytes -= bytes;
+    const own = this.#byPeer.get(assembly.peer);
+    if (own !== undefined) own.bytes -= bytes;
+    if (own?.unfinished.delete(assembly) && own.unfinished.size === 0) this.#byPeer.delete(assembly.peer);
     return true;
   }
 }

@@ -294,10 +294,20 @@ describe("outbox", () => {
     expect(desk.stored()).toHaveLength(3);
   });
 
-  test("[X20] a half message that nobody continues gives way after ten seconds", () => {
+  test("[X20] where there is no room, a half message of the peer that has most gives way at once", () => {
     const desk = new Desk();
     const peers = Array.from({ length: 18 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
     for (const peer of peers) for (let i = 0; i < 8; i++) desk.outbox(peer, {}, bytesOf(65_536));
+    const { ch } = desk.outbox(alice, {}, bytesOf(59_999));
+    desk.packet(ch, { done: true }, bytesOf(1));
+    expect(desk.stored()).toHaveLength(1);
+  });
+
+  test("[X20] a half message that nobody continues gives way after ten seconds", () => {
+    const desk = new Desk();
+    // None has more than she wants.
+    const peers = Array.from({ length: 40 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(50 + n)));
+    for (const peer of peers) desk.outbox(peer, {}, bytesOf(59_999));
     // What comes whole in one packet needs no room.
     desk.outbox(alice, { done: true }, bytesOf(1000));
     expect(desk.stored()).toHaveLength(1);

@@ -18,15 +18,20 @@ export interface RateLimits {
   readonly recipient: Rate;
   readonly strangeSender: Rate;
   readonly strangersOfRecipient: Rate;
+  /** For one member or contact to one recipient: what it always has, however much the others send there. */
+  readonly pair?: Rate;
 }
 
 /** What has come lately from whom and for whom. */
 export class Rates {
   readonly #known: readonly [senders: Buckets, recipients: Buckets];
+  /** So that nobody is kept out by those who use up what there is for the recipient. */
+  readonly #pairs: Buckets;
   readonly #strange: readonly [senders: Buckets, recipients: Buckets];
 
   constructor(limits: RateLimits = RATE_LIMITS) {
     this.#known = [new Buckets(limits.sender), new Buckets(limits.recipient)];
+    this.#pairs = new Buckets(limits.pair ?? NO_RATE);
     this.#strange = [new Buckets(limits.strangeSender), new Buckets(limits.strangersOfRecipient)];
   }
 
@@ -34,9 +39,12 @@ export class Rates {
   put(kind: BoxClass, sender: Hashname, recipient: Hashname, bytes: number, now: Time): boolean {
     const [senders, recipients] = kind === "stranger" ? this.#strange : this.#known;
     const size = Math.max(bytes, MIN_COUNTED);
-    if (!senders.has(sender, size, now) || !recipients.has(recipient, size, now)) return false;
+    if (!senders.has(sender, size, now)) return false;
+    const pair = `${sender} ${recipient}`;
+    if (kind !== "stranger" && this.#pairs.has(pair, size, now)) this.#pairs.take(pair, size, now);
+    else if (recipients.has(recipient, size, now)) recipients.take(recipient, size, now);
+    else return false;
     senders.take(sender, size, now);
-    recipients.take(recipient, size, now);
     return true;
   }
 
@@ -62,12 +70,12 @@ class Buckets {
     this.#rest = { left: rate.most, at: Number.NEGATIVE_INFINITY };
   }
 
-  has(name: Hashname, bytes: number, now: Time): boolean {
+  has(name: string, bytes: number, now: Time): boolean {
     return this.#fill(this.#of(name, now), now) >= bytes;
   }
 
   /** After `has`. */
-  take(name: Hashname, bytes: number, now: Time): void {
+  take(name: string, bytes: number, now: Time): void {
     const bucket = this.#of(name, now);
     bucket.left -= bytes;
     if (bucket === this.#rest) return;
@@ -75,7 +83,7 @@ class Buckets {
     this.#byName.set(name, bucket);
   }
 
-  #of(name: Hashname, now: Time): Bucket {
+  #of(name: string, now: Time): Bucket {
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
     if (this.#byName.size >= MAX_NAMES) {
@@ -108,6 +116,8 @@ const RATE_LIMITS: RateLimits = {
   recipient: { most: 128 * MB, perSecond: 4 * MB },
   strangeSender: { most: 64 * KB, perSecond: 64 },
   strangersOfRecipient: { most: 512 * KB, perSecond: KB },
+  pair: { most: 256 * KB, perSecond: KB },
 };
+const NO_RATE: Rate = { most: 0, perSecond: 0 };
 const MIN_COUNTED = 128; // box.md §7: or messages of one byte would be free
 const MAX_NAMES = 16_384;

@@ -88,13 +88,16 @@ export class Acquaintance {
     const { book, door, links } = this.#options;
     const contact = book.get(id);
     if (contact === undefined) return [refuse(req, "not-found", "there is no such contact")];
-    // Of its card, too: each of these may have got a token, under any version of it.
-    const hashnames = new Set([...contact.peers, ...contact.card.peers.map(({ hashname }) => hashname)]);
     return [
       book.remove(contact),
-      ...[...hashnames].flatMap((hashname) => door.void(hashname, now)),
+      // Nobody else of its card got a token: our card goes to those alone that have spoken. And a card may name whom it likes.
+      ...contact.peers.flatMap((hashname) => door.void(hashname, now)),
       { child: "mail", input: { type: "forget", contact: id } },
       ...contact.peers.flatMap((hashname) => links.letGo(hashname, "contact")),
+      // Not wanted is not gone: as long as the other end keeps it alive, a link says that we are here, and where.
+      ...contact.peers.flatMap((hashname): Step[] =>
+        links.isOurs(hashname) ? [] : [{ child: "mesh", input: { type: "reject", hashname } }],
+      ),
       REVOKED,
       { type: "reply", req, value: {} },
     ];
@@ -114,7 +117,7 @@ export class Acquaintance {
   introduced({ request, sender, card, secret }: Extract<MailOut, { type: "introduce" }>, now: Time): Step[] {
     const { crypto, book, door } = this.#options;
     const parsed = parseCard(crypto.backend, card);
-    const isInvited = secret !== undefined && door.hasInvite(secret);
+    const isInvited = secret !== undefined && door.isGuest(secret, sender.hashname);
     if (parsed === undefined || !(isInvited || book.of(sender.hashname) !== undefined)) return [];
     const change = book.meet(parsed, sender.hashname);
     if (change === undefined) return [];

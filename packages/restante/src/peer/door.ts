@@ -60,7 +60,7 @@ export class Door {
   readonly #key: Uint8Array;
   readonly #joined = new Map<Hashname, JoinedCache>();
   /** By the hex of their secret, oldest first. */
-  readonly #invites = new Map<string, { once: boolean }>();
+  readonly #invites = new Map<string, SavedInvite>();
   /** What our recipients have revoked here. */
   readonly #revocations = new Revocations();
   /** What we have revoked ourselves: how often, by the hashname of a sender or the hex of an invite, oldest first. */
@@ -78,7 +78,7 @@ export class Door {
       else if (key.startsWith(CACHE)) this.#remember(ofJson<SavedCache>(value));
     }
     invites.sort(([, a], [, b]) => a.at - b.at);
-    for (const [id, { once }] of invites) this.#invites.set(id, { once });
+    for (const [id, invite] of invites) this.#invites.set(id, invite);
     revoked.sort(([, a], [, b]) => a.at - b.at);
     for (const [holder, record] of revoked) this.#revoked.set(holder, record);
   }
@@ -271,7 +271,7 @@ export class Door {
 
   /** When there will be more to tell than now. */
   nextRevocation(now: Time): Time | undefined {
-    const times = [...this.#revoked.values()].flatMap(({ at }) => (at > now ? [at] : []));
+    const times = [...this.#revoked.values()].flatMap(({ at }) => (isDue(at, now) ? [] : [at]));
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
@@ -281,7 +281,7 @@ export class Door {
     const uri = this.address(cache)?.uri;
     if (joined === undefined || uri === undefined) return undefined;
     const { backend } = this.#options.crypto;
-    const due = [...this.#revoked].filter(([, { at }]) => at <= now);
+    const due = [...this.#revoked].filter(([, { at }]) => isDue(at, now));
     const serials = due.flatMap(([holder, { times }]) =>
       Array.from({ length: times }, (_, generation) => tokenSerial(backend, joined.key, holder, generation)),
     );
@@ -293,14 +293,20 @@ export class Door {
   invite(secret: Uint8Array, once: boolean, now: Time): Save[] {
     const oldest = this.#invites.size < MAX_INVITES ? undefined : this.#invites.keys().next().value;
     const id = toHex(secret);
-    this.#invites.set(id, { once });
     const saved: SavedInvite = { once, at: now };
+    this.#invites.set(id, saved);
     const save: Save = { type: "save", key: INVITE + id, value: asJson(saved) };
     return oldest === undefined ? [save] : [...this.close(oldest, now), save];
   }
 
   hasInvite(secret: Uint8Array): boolean {
     return this.#invites.has(toHex(secret));
+  }
+
+  /** Whether who shows it comes in unasked: whoever was removed since it was made does not. */
+  isGuest(secret: Uint8Array, hashname: Hashname): boolean {
+    const invite = this.#invites.get(toHex(secret));
+    return invite !== undefined && invite.at >= (this.#revoked.get(hashname)?.at ?? Number.NEGATIVE_INFINITY);
   }
 
   /** Somebody came in by this invite. */
@@ -314,6 +320,11 @@ export class Door {
     if (!this.#invites.delete(id)) return [];
     return [{ type: "save", key: INVITE + id, value: undefined }, ...this.void(id, at)];
   }
+}
+
+/** A revocation is put off by `SPENT_MS` at most: what lies further ahead was written by a clock that went wrong. */
+function isDue(at: Time, now: Time): boolean {
+  return at <= now || at > now + SPENT_MS;
 }
 
 /** Of a token in our name. */

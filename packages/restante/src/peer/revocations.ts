@@ -29,6 +29,8 @@ export class Revocations {
   add(recipient: Hashname, serials: readonly number[]): void {
     const fresh = serials.filter((serial) => !this.has(recipient, serial));
     const known = this.#byRecipient.get(recipient);
+    // Told once more, they are the last again: what the recipient has forgotten goes first, not what it still tells.
+    for (const serial of serials) if (known?.serials.delete(serial)) known.serials.add(serial);
     if (fresh.length === 0) return;
     const revoked = known ?? { serials: new Set(), revision: 0 };
     this.#cost += (known === undefined ? RECORD_COST : 0) + fresh.length;
@@ -44,7 +46,7 @@ export class Revocations {
     while (this.#cost > MAX_COST) this.#forgetLargest();
   }
 
-  /** Whoever has revoked most: one who fills this memory on purpose pushes himself out, under however many names. */
+  /** Whoever has revoked most: one who fills this memory on purpose pushes himself out first. Under many names, each a recipient, he can push out others. */
   #forgetLargest(): void {
     let largest: Hashname | undefined;
     let size = 0;
