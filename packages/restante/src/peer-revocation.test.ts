@@ -1,8 +1,9 @@
 /** What a recipient takes back, it takes back at its caches too. */
 import { expect, test } from "vitest";
-import { fromBase32, fromUtf8 } from "./bytes/index.ts";
-import { admissionUri, mintToken, parseJoinLink } from "./card/index.ts";
+import { fromBase32, fromUtf8, toBase32, utf8 } from "./bytes/index.ts";
+import { admissionUri, encodeCard, mintToken, parseCard, parseJoinLink } from "./card/index.ts";
 import { portable } from "./crypto/index.ts";
+import { Book } from "./peer/index.ts";
 import { away, Bench, befriend, CACHE, HOUR, invite, MINUTE, putsFor, Side, urisOf, Wild } from "./testing/roots.ts";
 
 /** Alice and bob are contacts, carol is bob's cache; all are there. */
@@ -97,6 +98,86 @@ test("removed and invited again, two can write to each other as before", () => {
   bob.restart();
   bench.run(MINUTE);
   expect(bob.texts()).toContain("again");
+});
+
+test("removing a contact whose card names somebody else's peer leaves that somebody's mail alone", () => {
+  const { bench, alice, bob, carol } = three();
+  const mallory = new Side(bench, "mallory");
+  befriend(bench, mallory, bob);
+  const id = bob.contact(mallory) ?? "";
+  const [key, value] = [...bob.disk].find(([each]) => each === `peer/contact/${id}`) ?? [];
+  const record = JSON.parse(fromUtf8(value ?? new Uint8Array(0)) ?? "{}");
+  const card = parseCard(portable, fromBase32(record.card) ?? new Uint8Array(0));
+  if (key === undefined || card === undefined) throw new Error("bob has no card of mallory's");
+  // As mallory may well have written it.
+  const { hashname, keys } = alice.identity;
+  const peers = [...card.peers, { hashname, keys, paths: [], since: 0, caches: [] }];
+  peers.sort((a, b) => (a.hashname < b.hashname ? -1 : 1));
+  bob.disk.set(key, utf8(JSON.stringify({ ...record, card: toBase32(encodeCard({ ...card, peers })) })));
+  bob.restart();
+  bench.run(MINUTE);
+  expect(new Book(portable, bob.disk).get(id)?.card.peers).toHaveLength(2);
+  expect(bob.call({ type: "remove", contact: id }, HOUR)).toEqual({ value: {} });
+  bench.machines.delete("bob");
+  alice.restart();
+  bench.run(MINUTE);
+  const before = putsFor(carol, bob).length;
+  alice.call({ type: "send", contact: alice.contact(bob) ?? "", mail: { kind: "text", text: "still here" } }, HOUR);
+  expect(putsFor(carol, bob).length).toBeGreaterThan(before);
+  bench.machines.set("bob", bob);
+  bob.restart();
+  bench.run(MINUTE);
+  expect(bob.texts()).toEqual(["still here"]);
+});
+
+test("a removed contact's link is let go, and nothing more is sent there, whatever comes from it", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  befriend(bench, bob, alice);
+  const isLinked = (): boolean => bob.root.status().links.some(({ hashname }) => hashname === alice.hashname);
+  expect(isLinked()).toBe(true);
+  const before = bench.count("bob", "alice");
+  bob.call({ type: "remove", contact: bob.contact(alice) ?? "" });
+  expect(isLinked()).toBe(false);
+  const heard = bench.count("alice", "bob");
+  alice.call({ type: "send", contact: alice.contact(bob) ?? "", mail: { kind: "text", text: "hello?" } }, 24 * HOUR);
+  expect(bench.count("alice", "bob")).toBeGreaterThan(heard);
+  expect([isLinked(), bench.count("bob", "alice") - before, bob.texts()]).toEqual([false, 0, []]);
+});
+
+test("the link to a removed contact that is a cache of ours as well stays", () => {
+  const bench = new Bench();
+  const bob = new Side(bench, "bob");
+  const carol = new Side(bench, "carol", { cache: CACHE });
+  bob.call({ type: "join", link: carol.root.joinLink() }, MINUTE);
+  befriend(bench, carol, bob);
+  const before = bob.events("link").length;
+  expect(bob.call({ type: "remove", contact: bob.contact(carol) ?? "" }, HOUR)).toEqual({ value: {} });
+  expect(bob.root.status().links).toEqual([{ hashname: carol.hashname, state: "up" }]);
+  expect(bob.events("link")).toHaveLength(before);
+});
+
+test("by an invite older than the removal a removed contact is a stranger with a request, by a newer one a contact", () => {
+  const bench = new Bench();
+  const [alice, bob, eve] = [new Side(bench, "alice"), new Side(bench, "bob"), new Side(bench, "eve")];
+  const open = bob.invite(false);
+  const add = (side: Side, link: string): unknown => {
+    const contact = side.contact(bob);
+    if (contact !== undefined) side.call({ type: "remove", contact }, MINUTE);
+    return side.call({ type: "add", link }, HOUR);
+  };
+  const asked = (): string[] => bob.events("request").map(({ hashname }) => hashname);
+  add(alice, open);
+  expect([bob.contact(alice) !== undefined, asked()]).toEqual([true, []]);
+  bob.call({ type: "remove", contact: bob.contact(alice) ?? "" }, HOUR);
+  bob.restart();
+  add(alice, open);
+  expect([bob.contact(alice), asked()]).toEqual([undefined, [alice.hashname]]);
+  // For everybody else it is as open as it was.
+  add(eve, open);
+  expect([bob.contact(eve) !== undefined, asked()]).toEqual([true, [alice.hashname]]);
+  add(alice, bob.invite(false));
+  expect([bob.contact(alice) !== undefined, asked()]).toEqual([true, [alice.hashname]]);
 });
 
 test("a cache that was left is used by nobody any more, and contacts use the other one", () => {

@@ -149,6 +149,25 @@ describe("half messages", () => {
     }
   });
 
+  test("of several contacts that grow for ever do not keep out a friend's message of two packets", () => {
+    const desk = new Desk();
+    // Another friend has little, and the least lately added. Five contacts fill the rest of what there is for bob, to 552 bytes.
+    const small = desk.outbox(mallory, {}, bytesOf(1000)).ch;
+    const channels: number[] = [];
+    for (let from = 0; from < 5; from++)
+      for (let i = 0; i < 8; i++) channels.push(desk.outbox(person(1000 + from), {}, bytesOf(52_390)).ch);
+    const { ch } = desk.outbox(alice);
+    for (let turn = 0; turn < 10; turn++) {
+      desk.now += 9000; // none of them ever is stale
+      for (const each of [small, ...channels]) desk.packet(each, {}, bytesOf(1));
+      desk.packet(ch, {}, bytesOf(1200, turn));
+      desk.packet(ch, { done: true }, bytesOf(848, turn));
+      expect(desk.stored()).toMatchObject([{ type: "put", bytes: { length: 2048 } }]);
+    }
+    desk.packet(small, { done: true });
+    expect(desk.stored()).toMatchObject([{ type: "put", bytes: { length: 1010 } }]);
+  });
+
   test("a byte at a time cost a cache no more than they are long, whoever sends them", () => {
     const desk = new Desk();
     const { ch } = desk.outbox(alice);

@@ -36,6 +36,44 @@ test("a recipient gets so much at once from all, and strangers take nothing of t
   expect(rates.put("contact", peer(6), carol, 101, NOW)).toBe(true);
 });
 
+test("contacts that use up what a recipient gets leave another contact its share, and no more than that", () => {
+  const rates = new Rates();
+  const flood = [1, 2, 3, 4, 5].map(peer);
+  /** How many bytes of these senders are let in, in messages of one size, until all are refused. */
+  const fill = (senders: readonly ReturnType<typeof peer>[], size: number, now: number): number => {
+    let bytes = 0;
+    for (const sender of senders) while (rates.put("contact", sender, bob, size, now)) bytes += size;
+    return bytes;
+  };
+  // What there is for bob, and the shares of the five; whatever is left takes no message of any length.
+  expect(fill(flood, 65_536, NOW)).toBe((128 + 5 / 4) * 1024 * 1024);
+  expect(fill(flood, 128, NOW)).toBe(0);
+  expect(fill([peer(6)], 2048, NOW)).toBe(256 * 1024);
+  expect(fill([peer(7)], 2048, NOW)).toBe(256 * 1024);
+  // They never stop. A text each two seconds gets through.
+  let texts = 0;
+  for (let now = NOW + 2000; now <= NOW + 60_000; now += 2000) {
+    expect(fill(flood, 65_536, now) + fill(flood, 128, now)).toBeGreaterThan(0);
+    if (rates.put("contact", peer(6), bob, 2048, now)) texts++;
+  }
+  expect(texts).toBe(30);
+});
+
+test("a contact's share is for one recipient, within what the sender may put, and a stranger has none", () => {
+  const rates = new Rates({ ...limits, recipient: { most: 0, perSecond: 0 }, pair: { most: 600, perSecond: 6 } });
+  expect([600, 128].map((size) => rates.put("contact", peer(1), bob, size, NOW))).toEqual([true, false]);
+  expect([401, 400].map((size) => rates.put("contact", peer(1), carol, size, NOW))).toEqual([false, true]);
+  expect(rates.put("contact", peer(2), bob, 600, NOW)).toBe(true);
+  expect(rates.put("contact", peer(2), bob, 240, NOW + 39_900)).toBe(false);
+  expect(rates.put("contact", peer(2), bob, 240, NOW + 40_100)).toBe(true);
+  const strange = new Rates({
+    ...limits,
+    strangersOfRecipient: { most: 0, perSecond: 0 },
+    pair: { most: 600, perSecond: 6 },
+  });
+  expect(strange.put("stranger", peer(3), bob, 200, NOW)).toBe(false);
+});
+
 test("what is refused counts nowhere, a byte counts as 128, and so does a removal", () => {
   const rates = new Rates(limits);
   expect(rates.put("contact", peer(1), bob, 1001, NOW)).toBe(false);

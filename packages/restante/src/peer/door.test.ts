@@ -328,6 +328,22 @@ test("an invite for one stays good for mail 30 days after its use, and is void t
   expect(door.nextRevocation(NOW + 2_592_000_000)).toBeUndefined();
 });
 
+test("what was revoked by a clock that was far ahead is told once it is right again, after a restart too", () => {
+  for (const ahead of [2_592_000_001, 31_536_000_000]) {
+    const { cache, door, joined, forBob } = offers();
+    const saves = door.void(bob.hashname, NOW + ahead);
+    const again = doorOf(alice, { saved: disk(...saves, ...joined) });
+    expect([door, again].map((each) => each.nextRevocation(NOW))).toEqual([undefined, undefined]);
+    expect(granted(cache, { forBob })[0]).toBe("contact");
+    tell(door, cache);
+    expect(granted(cache, { forBob })[0]).toBeUndefined();
+    const other = offers();
+    expect(granted(other.cache, { forBob })[0]).toBe("contact");
+    tell(again, other.cache);
+    expect(granted(other.cache, { forBob })[0]).toBeUndefined();
+  }
+});
+
 test("nobody revokes for somebody else, or as a mere contact, or `join`", () => {
   const { cache, door, forBob, member } = offers();
   expect(cache.isRecipient(forBob, bob.hashname, NOW)).toBe(false);

@@ -32,7 +32,27 @@ test("of one recipient 2000 serials are known, the oldest go", () => {
   expect(range(0, 2200).filter((serial) => !revocations.has(name(1), serial))).toEqual(range(0, 200));
 });
 
-test("who fills the memory under many names pushes out himself, and not a recipient with little to say", () => {
+test("serials told again are the last to be forgotten", () => {
+  const revocations = new Revocations();
+  for (let i = 0; i < 10; i++) revocations.add(name(1), range(200 * i, 200));
+  revocations.add(name(1), range(0, 200));
+  revocations.add(name(1), range(2000, 200));
+  expect(range(0, 2200).filter((serial) => !revocations.has(name(1), serial))).toEqual(range(200, 200));
+});
+
+test("a recipient that forgets its oldest for each new one has all void that it tells, in whatever order it tells them", () => {
+  const revocations = new Revocations();
+  const serial = (i: number): number => (i * 7919) % 10_007; // all different: 10,007 is a prime
+  for (let oldest = 0; oldest < 20; oldest++) {
+    const told = range(oldest, 2000).map(serial);
+    const sorted = [...told].sort((a, b) => a - b);
+    for (let i = 0; i < 10; i++) revocations.add(name(1), sorted.slice(200 * i, 200 * (i + 1)));
+    expect(told.filter((each) => !revocations.has(name(1), each))).toEqual([]);
+    expect(range(0, oldest).some((i) => revocations.has(name(1), serial(i)))).toBe(false);
+  }
+});
+
+test("who fills the memory with many serials pushes out himself, under several names too, and not a recipient with little to say", () => {
   const revocations = new Revocations();
   revocations.add(name(0), range(0, 50));
   for (let n = 1; n < 800; n++) revocations.add(name(n), range(0, 2000));
