@@ -2,6 +2,7 @@
 import { loadNative, loadWasm } from "@restante/node";
 import { type Backend, portable } from "restante/protocol";
 import { boxes } from "./boxes.ts";
+import { cache } from "./cache.ts";
 import { cipherSets } from "./cipher-sets.ts";
 import type { Bench } from "./harness.ts";
 import { mail } from "./mail.ts";
@@ -22,6 +23,7 @@ export async function benches(): Promise<Bench[]> {
     ...(await stack(native ?? wasm ?? portable)),
     ...sockets(),
     ...boxes(),
+    cache(),
     ...mail(backends),
   ];
 }
