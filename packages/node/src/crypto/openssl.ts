@@ -126,8 +126,9 @@ export const openssl: Pick<Backend, Served> & { readonly rsa: Rsa } = {
 
   aes128ctr: (key, iv, data) => plain(createCipheriv("aes-128-ctr", secretKey(key), iv).update(data)),
   aes256gcmSeal(key, iv, data, aad) {
-    const cipher = createCipheriv("aes-256-gcm", secretKey(key), iv).setAAD(aad);
-    const sealed = new Uint8Array(data.length + TAG_BYTES);
+    const cipher = createCipheriv("aes-256-gcm", secretKey(key), iv);
+    if (aad.length > 0) cipher.setAAD(aad);
+    const sealed = plain(Buffer.allocUnsafe(data.length + TAG_BYTES)); // from Node's pool, and written to its end
     sealed.set(cipher.update(data));
     cipher.final();
     sealed.set(cipher.getAuthTag(), data.length);
@@ -137,7 +138,8 @@ export const openssl: Pick<Backend, Served> & { readonly rsa: Rsa } = {
     const end = sealed.length - TAG_BYTES;
     if (end < 0) return undefined;
     const decipher = createDecipheriv("aes-256-gcm", secretKey(key), iv, { authTagLength: TAG_BYTES });
-    decipher.setAAD(aad).setAuthTag(sealed.subarray(end));
+    decipher.setAuthTag(sealed.subarray(end));
+    if (aad.length > 0) decipher.setAAD(aad);
     const opened = decipher.update(sealed.subarray(0, end));
     try {
       decipher.final();

@@ -1,5 +1,5 @@
 /** Cipher set 2a: RSA-2048, P-256, AES-256-GCM. Only for backends with RSA. protocol/cs2a.md */
-import { assert, concat, equal, type Random } from "../bytes/index.ts";
+import { assert, concat, equal, type Random, shortLived } from "../bytes/index.ts";
 import type { Backend, Rsa } from "./backend.ts";
 import type { ChannelCipher, CipherSet, Ephemeral, OpenedMessage } from "./cipher-set.ts";
 import type { KeyPair } from "./keys.ts";
@@ -135,7 +135,11 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
         seal(token, inner, random) {
           assert(token.length === TOKEN_BYTES, "a routing token has 16 bytes");
           iv = iv === undefined ? random(IV_BYTES) : following(iv);
-          return concat(token, iv, backend.aes256gcmSeal(sendKey, iv, inner, NO_AAD));
+          const sealed = shortLived(TOKEN_BYTES + IV_BYTES + inner.length + TAG_BYTES);
+          sealed.set(token);
+          sealed.set(iv, TOKEN_BYTES);
+          sealed.set(backend.aes256gcmSeal(sendKey, iv, inner, NO_AAD), TOKEN_BYTES + IV_BYTES);
+          return sealed;
         },
         open(body) {
           if (body.length < TOKEN_BYTES + IV_BYTES + TAG_BYTES) return undefined;
