@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { benches } from "./benches.ts";
+import { cache } from "./cache.ts";
 import { timed } from "./harness.ts";
 
 test("each key is measured once, and those that results are compared by are there", async () => {
@@ -37,3 +38,15 @@ test("a result has its work in nanoseconds per unit, and how near its ceiling it
   expect(result?.gc?.pauses).toBeGreaterThanOrEqual(0);
   expect(Math.min(calls, ceilings)).toBeGreaterThan(100);
 });
+
+test.runIf(process.platform === "linux")(
+  "a cache in a process of its own takes, keeps and gives out what it is measured by",
+  async () => {
+    const bench = cache({ recipients: 8, messages: 2, links: 4, live: 5, warm: 1 });
+    const results = await bench.run();
+    expect(Object.keys(results)).toEqual(bench.keys);
+    for (const { value } of Object.values(results)) expect(value).toEqual(expect.any(Number));
+    expect(results["cache.live.p50_ms"]?.value).toBeGreaterThan(0);
+  },
+  60_000,
+);

@@ -1,0 +1,141 @@
+/** One who uses a cache, over TCP: the roles of a sender and of a recipient on a link of its own, and nothing of mail. */
+import { tcpTransport } from "@restante/node";
+import type { TransportPath } from "restante";
+import { type Backend, box, createCrypto, createIdentity, type Hashname, type Identity, mesh } from "restante/protocol";
+
+/** The cache that a client uses. */
+export interface CacheAddress {
+  readonly hashname: Hashname;
+  readonly keys: Identity["keys"];
+  readonly path: TransportPath;
+}
+
+type ChannelEvent = Exclude<box.ChannelEvent, { type: "opened" }>;
+
+export class Client {
+  readonly identity: Identity;
+  /** Called with each message that comes, however often it comes. */
+  onMessage: (bytes: Uint8Array) => void = () => {};
+  readonly #mesh: mesh.Mesh;
+  readonly #outbox: box.Outbox;
+  readonly #inbox: box.Inbox;
+  readonly #sending = new Set<number>(); // channels of the outbox; all others are of the inbox
+  readonly #waiting = new Map<number, { resolve(): void; reject(error: Error): void }>();
+  readonly #transport = tcpTransport({ port: 0, host: "127.0.0.1", ipv6: false });
+  #up: () => void = () => {};
+  #deposits = 0;
+  #timer: { at: number; id: NodeJS.Timeout } | undefined;
+  #cache: CacheAddress | undefined;
+
+  constructor(backend: Backend, random: (length: number) => Uint8Array) {
+    const crypto = createCrypto(backend);
+    this.identity = createIdentity(crypto, random);
+    let handle = 0;
+    const handles = (): number => ++handle;
+    this.#mesh = new mesh.Mesh({ crypto, identity: this.identity, random, handles });
+    this.#outbox = new box.Outbox({ handles });
+    this.#inbox = new box.Inbox({ backend, self: this.identity.hashname, handles });
+  }
+
+  /** Links to the cache, which is shown this admission URI. */
+  async link(cache: CacheAddress, uri: string): Promise<void> {
+    this.#cache = cache;
+    await this.#transport.start({
+      received: (path, bytes) => this.#give({ type: "received", path, bytes }),
+      path: (path, open) => this.#give({ type: "path", path, open }),
+      writable: (path, credit) => this.#give({ type: "writable", path, credit }),
+    });
+    const up = new Promise<void>((resolve) => {
+      this.#up = resolve;
+    });
+    const { hashname, keys, path } = cache;
+    this.#give({ type: "want", peer: { hashname, keys, paths: [path] }, uri });
+    await up;
+  }
+
+  /** Resolves when the cache has acknowledged all of it. `x`: seconds to keep it. */
+  deposit(to: Hashname, uri: string, bytes: Uint8Array, x: number = DAY_S): Promise<void> {
+    const id = ++this.#deposits;
+    const via = this.#cache?.hashname;
+    if (via === undefined) throw new Error("not linked");
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#serve(this.#outbox.handle({ type: "deposit", id, via, to, uri, bytes, x }, Date.now()));
+    });
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer?.id);
+    this.#timer = undefined;
+    await this.#transport.stop();
+  }
+
+  #give(input: mesh.MeshIn): void {
+    const now = Date.now();
+    for (const out of this.#mesh.handle(input, now)) {
+      if (out.type === "transmit") this.#transport.send(out.path, out.bytes);
+      else if (out.type === "handshake") this.#give({ type: "approve", hashname: out.hashname });
+      else if (out.type === "up" || out.type === "down") {
+        const event = { type: out.type, peer: out.hashname };
+        this.#serve(this.#outbox.handle(event, now));
+        this.#serve(this.#inbox.handle(event, now));
+        if (out.type === "up") this.#up();
+      } else if (out.type === "opened") this.#serve(this.#inbox.handle(out, now));
+      else if ("ch" in out) this.#channel(out, now);
+    }
+    this.#wake();
+  }
+
+  #channel(event: ChannelEvent, now: number): void {
+    const isOurs = this.#sending.has(event.ch);
+    if (event.type === "closed") this.#sending.delete(event.ch);
+    this.#serve((isOurs ? this.#outbox : this.#inbox).handle(event, now));
+  }
+
+  #serve(outs: readonly (box.OutboxOut | box.InboxOut)[]): void {
+    for (const out of outs) {
+      switch (out.type) {
+        case "reach":
+        case "release":
+          break; // the link is there
+        case "deposited":
+        case "failed":
+          this.#settle(out);
+          break;
+        case "message":
+          this.onMessage(out.bytes);
+          this.#serve(this.#inbox.handle({ type: "done", via: out.via, box: out.box, id: out.id }, Date.now()));
+          break;
+        default:
+          if (out.type === "open" && out.head["type"] === "outbox") this.#sending.add(out.ch);
+          this.#give(out);
+      }
+    }
+  }
+
+  #settle(out: Extract<box.OutboxOut, { type: "deposited" | "failed" }>): void {
+    const waiting = this.#waiting.get(out.id);
+    this.#waiting.delete(out.id);
+    if (out.type === "deposited") waiting?.resolve();
+    else waiting?.reject(new Error(`a deposit failed: ${out.why}`));
+  }
+
+  #wake(): void {
+    const due = [this.#mesh, this.#outbox, this.#inbox].map(
+      (machine) => machine.deadline() ?? Number.POSITIVE_INFINITY,
+    );
+    const at = Math.min(...due);
+    if (at === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timer.at <= at)) return;
+    clearTimeout(this.#timer?.id);
+    const tick = (): void => {
+      this.#timer = undefined;
+      const now = Date.now();
+      this.#serve(this.#outbox.handle({ type: "tick" }, now));
+      this.#serve(this.#inbox.handle({ type: "tick" }, now));
+      this.#give({ type: "tick" });
+    };
+    this.#timer = { at, id: setTimeout(tick, Math.max(0, at - Date.now())) };
+  }
+}
+
+const DAY_S = 24 * 60 * 60;
