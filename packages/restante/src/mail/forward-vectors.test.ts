@@ -6,8 +6,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { assert, fromHex, toHex, utf8 } from "../bytes/index.ts";
-import { createCrypto, cs3a, hashnameOf, type Identity, type KeyPair, portable } from "../crypto/index.ts";
+import { toHex, utf8 } from "../bytes/index.ts";
+import { createCrypto, type Identity, type KeyPair, portable } from "../crypto/index.ts";
+import { counting, hexBytes, identity3a, readable } from "../testing/published.ts";
 import { encodePacket, type JsonObject, parsePacket } from "../wire/index.ts";
 import { type AddressedAck, encodeAck, parseAck } from "./acknowledgement.ts";
 import { encodeForwardHeader, forwardPair } from "./forward.ts";
@@ -39,22 +40,8 @@ interface Message {
   sealed: string;
 }
 
-/** 32 bytes that count up from `first`. */
-const counting = (first: number) => Uint8Array.from({ length: 32 }, (_, i) => first + i);
-
-function identity(secret: Uint8Array): Identity {
-  const pair = cs3a(portable).keyPair(secret);
-  assert(pair !== undefined, "32 bytes are a secret");
-  const keys = new Map([[CSID, pair.key]]);
-  return { hashname: hashnameOf(portable, keys), keys, pairs: new Map([[CSID, pair]]) };
-}
-
-const bytes = (hex: string) => fromHex(hex) ?? expect.fail("not hex");
-const readable = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (_, each) => (each instanceof Uint8Array ? toHex(each) : each)));
-
 function make(): Vectors {
-  const [alice, bob] = [identity(counting(0x01)), identity(counting(0x41))];
+  const [alice, bob] = [identity3a(counting(0x01)), identity3a(counting(0x41))];
   const forward = forwardPair(portable, () => counting(0x71));
   const older = "0bad0bad0bad0bad";
   const part: Part = {
@@ -140,12 +127,12 @@ test("the code writes the vectors as they are published", () => {
 
 test("the published acknowledgement tells the key, and the published mail opens with it", () => {
   const { alice, bob, forward, acknowledgement, mail } = published();
-  const [from, to] = [identity(bytes(alice)), identity(bytes(bob))];
-  const ack = openFromContact(crypto, from, bytes(acknowledgement.sealed), to.keys) ?? expect.fail("does not open");
+  const [from, to] = [identity3a(hexBytes(alice)), identity3a(hexBytes(bob))];
+  const ack = openFromContact(crypto, from, hexBytes(acknowledgement.sealed), to.keys) ?? expect.fail("does not open");
   expect(toHex(ack)).toBe(acknowledgement.inner);
   expect(readable(parseAck(ack))).toEqual(acknowledgement.content);
   expect(parseAck(ack)?.keys?.keys[0]).toBe(forward.key);
-  const inner = openFromContact(crypto, to, bytes(mail.sealed), from.keys) ?? expect.fail("does not open");
+  const inner = openFromContact(crypto, to, hexBytes(mail.sealed), from.keys) ?? expect.fail("does not open");
   expect(toHex(inner)).toBe(mail.inner);
   expect(readable(opened(inner, forward))).toEqual(mail.content);
 });
@@ -153,13 +140,17 @@ test("the published acknowledgement tells the key, and the published mail opens 
 test("what must be refused is refused", () => {
   const { forward, reject } = published();
   for (const { why, by, inner } of reject) {
-    if (by === "parse") expect(parsePart(bytes(inner)), why).toBeUndefined();
-    else expect([parsePart(bytes(inner)) !== undefined, opened(bytes(inner), forward)], why).toEqual([true, undefined]);
+    if (by === "parse") expect(parsePart(hexBytes(inner)), why).toBeUndefined();
+    else
+      expect([parsePart(hexBytes(inner)) !== undefined, opened(hexBytes(inner), forward)], why).toEqual([
+        true,
+        undefined,
+      ]);
   }
 });
 
 function opened(inner: Uint8Array, { key, secret }: Vectors["forward"]): Part | undefined {
   const part = parsePart(inner);
-  const pair: KeyPair = { key: bytes(key), secret: bytes(secret) };
+  const pair: KeyPair = { key: hexBytes(key), secret: hexBytes(secret) };
   return part !== undefined && "sealed" in part ? openPart(portable, pair, part) : expect.fail("not closed");
 }

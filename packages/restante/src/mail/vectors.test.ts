@@ -5,16 +5,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { assert, fromHex, toHex, utf8 } from "../bytes/index.ts";
-import {
-  createCrypto,
-  cs3a,
-  type Hashname,
-  hashnameBytes,
-  hashnameOf,
-  type Identity,
-  portable,
-} from "../crypto/index.ts";
+import { toHex, utf8 } from "../bytes/index.ts";
+import { createCrypto, type Hashname, hashnameBytes, type Identity, portable } from "../crypto/index.ts";
+import { counting, hexBytes, identity3a, readable } from "../testing/published.ts";
 import { encodePacket, type JsonObject, parsePacket } from "../wire/index.ts";
 import { AckView, type AddressedAck, encodeAck, parseAck } from "./acknowledgement.ts";
 import { encodePart, messageKind, type Part, parsePart } from "./inner.ts";
@@ -52,19 +45,6 @@ interface Message {
   sealed: string;
 }
 
-/** 32 bytes that count up from `first`. */
-const counting = (first: number) => Uint8Array.from({ length: 32 }, (_, i) => first + i);
-
-function identity(secret: Uint8Array): Identity {
-  const pair = cs3a(portable).keyPair(secret);
-  assert(pair !== undefined, "32 bytes are a secret");
-  const keys = new Map([[CSID, pair.key]]);
-  return { hashname: hashnameOf(portable, keys), keys, pairs: new Map([[CSID, pair]]) };
-}
-
-const bytes = (hex: string) => fromHex(hex) ?? expect.fail("not hex");
-const readable = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (_, each) => (each instanceof Uint8Array ? toHex(each) : each)));
 const peer = ({ hashname, keys, pairs }: Identity): Peer => ({
   secret: toHex(pairs.get(CSID)?.secret ?? expect.fail()),
   key: toHex(keys.get(CSID) ?? expect.fail()),
@@ -75,7 +55,7 @@ const boxId = (sender: Hashname, recipient: Hashname) =>
 
 /** The conversation: Alice says hello, Bob acknowledges, Alice writes on. */
 function make(): Vectors {
-  const [alice, bob] = [identity(counting(0x01)), identity(counting(0x41))];
+  const [alice, bob] = [identity3a(counting(0x01)), identity3a(counting(0x41))];
   const epoch = "a11ce00000000001";
   const first: Part = {
     head: { from: alice.hashname, to: bob.hashname, epoch, seq: 1, part: 0, of: 1, floor: 1 },
@@ -176,24 +156,24 @@ test("the code writes the vectors as they are published", () => {
 
 test("the published messages open, prove their sender, and say what the vectors say", () => {
   const vectors = published();
-  const peers = { alice: identity(bytes(vectors.alice.secret)), bob: identity(bytes(vectors.bob.secret)) };
+  const peers = { alice: identity3a(hexBytes(vectors.alice.secret)), bob: identity3a(hexBytes(vectors.bob.secret)) };
   expect(peer(peers.alice)).toEqual(vectors.alice);
   for (const { from, inner, sealed, content } of vectors.messages) {
     const [sender, recipient] = from === "alice" ? [peers.alice, peers.bob] : [peers.bob, peers.alice];
-    const opened = openFromContact(crypto, recipient, bytes(sealed), sender.keys) ?? expect.fail("does not open");
+    const opened = openFromContact(crypto, recipient, hexBytes(sealed), sender.keys) ?? expect.fail("does not open");
     expect(toHex(opened)).toBe(inner);
     const parsed = messageKind(opened) === "ack" ? parseAck(opened) : parsePart(opened);
     expect(readable(parsed)).toEqual(content);
   }
   const [hello] = vectors.messages;
-  const found = openFromStranger(crypto, peers.bob, bytes(hello?.sealed ?? ""), vectors.boxes.aliceToBob, (sender) =>
+  const found = openFromStranger(crypto, peers.bob, hexBytes(hello?.sealed ?? ""), vectors.boxes.aliceToBob, (sender) =>
     boxId(sender, peers.bob.hashname),
   );
   expect(found?.sender.hashname).toBe(vectors.alice.hashname);
 });
 
 test("the published acknowledgement tells that the hello arrived", () => {
-  const ack = parseAck(bytes(published().messages[1]?.inner ?? "")) ?? expect.fail("unreadable");
+  const ack = parseAck(hexBytes(published().messages[1]?.inner ?? "")) ?? expect.fail("unreadable");
   const view = new AckView();
   view.merge(ack);
   expect([1, 2, 3, 4].map((seq) => view.isWhole("a11ce00000000001", seq))).toEqual([true, false, false, false]);
@@ -203,8 +183,8 @@ test("the published acknowledgement tells that the hello arrived", () => {
 test("what must be refused is refused", () => {
   const vectors = published();
   for (const { why, inner } of vectors.reject) {
-    expect(parsePart(bytes(inner)), why).toBeUndefined();
-    expect(parseAck(bytes(inner)), why).toBeUndefined();
-    expect(parsePacket(bytes(inner))?.json, why).toBeDefined();
+    expect(parsePart(hexBytes(inner)), why).toBeUndefined();
+    expect(parseAck(hexBytes(inner)), why).toBeUndefined();
+    expect(parsePacket(hexBytes(inner))?.json, why).toBeDefined();
   }
 });

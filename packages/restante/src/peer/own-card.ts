@@ -2,21 +2,16 @@
  * Our own card: where we can be reached, as each reader gets it. It has a new version when that has changed, and every
  * contact gets that as mail. protocol/card.md
  */
-import { assert, fromHex, type Random, toHex } from "../bytes/index.ts";
-import { type Card, encodeCard, type Path } from "../card/index.ts";
-import type { Crypto, Hashname, Identity } from "../crypto/index.ts";
+import { assert, fromHex, toHex } from "../bytes/index.ts";
+import { type Card, encodeCard } from "../card/index.ts";
+import type { Hashname } from "../crypto/index.ts";
 import type { Book } from "./book.ts";
+import type { RootOptions } from "./contract.ts";
 import { asJson, type Door, ofJson } from "./door.ts";
 import { OURS, type Step } from "./step.ts";
 
-export interface OwnCardOptions {
-  readonly crypto: Crypto;
-  readonly identity: Identity;
-  readonly random: Random;
-  readonly saved: ReadonlyMap<string, Uint8Array>;
-  /** Our own addresses. */
-  readonly paths: readonly Path[];
-  readonly name?: string;
+export interface OwnCardOptions
+  extends Pick<RootOptions, "crypto" | "identity" | "random" | "saved" | "paths" | "name"> {
   readonly book: Book;
   readonly door: Door;
 }
