@@ -2,7 +2,7 @@
  * How fast messages may come to the store: so much per second for each sender and for each recipient, strangers apart. It
  * decides whether the store is asked, and nothing that a sender could see (C45). protocol/box.md §7
  */
-import type { Time } from "../bytes/index.ts";
+import { Budget, type Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { BoxClass } from "./operations.ts";
 
@@ -61,51 +61,42 @@ export class Rates {
 class Buckets {
   readonly #rate: Rate;
   /** Least recently used first. */
-  readonly #byName = new Map<string, Bucket>();
+  readonly #byName = new Map<string, Budget>();
   /** For all that find no place: nobody gets a full bucket because another was forgotten. */
-  readonly #rest: Bucket;
+  readonly #rest: Budget;
 
   constructor(rate: Rate) {
     this.#rate = rate;
-    this.#rest = { left: rate.most, at: Number.NEGATIVE_INFINITY };
+    this.#rest = this.#full();
   }
 
   has(name: string, bytes: number, now: Time): boolean {
-    return this.#fill(this.#of(name, now), now) >= bytes;
+    return this.#of(name, now).left(now) >= bytes;
   }
 
   /** After `has`. */
   take(name: string, bytes: number, now: Time): void {
     const bucket = this.#of(name, now);
-    bucket.left -= bytes;
+    bucket.take(now, bytes);
     if (bucket === this.#rest) return;
     this.#byName.delete(name);
     this.#byName.set(name, bucket);
   }
 
-  #of(name: string, now: Time): Bucket {
+  #of(name: string, now: Time): Budget {
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
     if (this.#byName.size >= MAX_NAMES) {
       const [oldest] = this.#byName;
-      if (oldest === undefined || this.#fill(oldest[1], now) < this.#rate.most) return this.#rest;
+      if (oldest === undefined || !oldest[1].isFull(now)) return this.#rest;
       this.#byName.delete(oldest[0]);
     }
-    return { left: this.#rate.most, at: now };
+    return this.#full();
   }
 
-  #fill(bucket: Bucket, now: Time): number {
-    // A clock that was set back gathers nothing once, and goes on from there.
-    const gathered = (Math.max(0, now - bucket.at) / 1000) * this.#rate.perSecond;
-    bucket.left = Math.min(this.#rate.most, bucket.left + gathered);
-    bucket.at = now;
-    return bucket.left;
+  #full(): Budget {
+    return new Budget(this.#rate.perSecond, this.#rate.most);
   }
-}
-
-interface Bucket {
-  left: number;
-  at: Time;
 }
 
 const KB = 1024;

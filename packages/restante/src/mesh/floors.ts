@@ -2,11 +2,10 @@
  * The noise floors of a mesh: one for each address at which a peer with a link has proven to be. What is said there
  * waits for its place on the floor. protocol/cloaking.md §5, §6
  */
-import { assert, Deadlines, type Random, type Time } from "../bytes/index.ts";
+import { assert, Budget, Deadlines, type Random, Shares, type Time } from "../bytes/index.ts";
 import { isRelayed, isStream, type Path, pathKey } from "../card/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import { ALL_ROUNDS, MAX_ROUNDS, NoiseFloor, type NoiseFloorOut, type StreamCipher } from "../wire/index.ts";
-import { Budget, Shares } from "./budget.ts";
 
 /** What a noise floor looks like, and so what it costs: `bytes` each `everyMs`, for each link, day and night. */
 export interface Noise {

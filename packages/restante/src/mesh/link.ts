@@ -3,7 +3,7 @@
  * other end is gone, and owns the exchange while there is one. protocol/exchange.md §6-7; of paths that lead by a
  * router, which it uses while there is no better one: protocol/routing.md §5
  */
-import { equal, type Machine, type Random, type Time } from "../bytes/index.ts";
+import { Budget, equal, type Machine, type Random, type Time } from "../bytes/index.ts";
 import { isRelayed, isStream, type Path, pathKey } from "../card/index.ts";
 import { type Crypto, csidText, type Hashname, highestCommon, type Identity, type Keys } from "../crypto/index.ts";
 import {
@@ -19,7 +19,6 @@ import {
   type ReceivedHandshake,
 } from "../e3x/index.ts";
 import type { JsonObject } from "../wire/index.ts";
-import { Budget } from "./budget.ts";
 
 /** What channels can be asked for, see `Channels`. */
 export type ChannelOp = Extract<ChannelsIn, { type: "open" | "send" | "took" | "fail" }>;

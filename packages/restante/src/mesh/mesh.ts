@@ -3,7 +3,7 @@
  * that it belongs to, asks before anybody new is answered, and gives everything it sends a path and a frame.
  * protocol/exchange.md §5-8; by routers, and as one: protocol/routing.md
  */
-import { Deadlines, type Machine, type Random, type Time, toHex } from "../bytes/index.ts";
+import { Budget, Deadlines, type Machine, type Random, Shares, type Time, toHex } from "../bytes/index.ts";
 import { isRelayed, isStream, type Path, pathKey } from "../card/index.ts";
 import { type Crypto, type Hashname, type Identity, type Keys, parseHashname } from "../crypto/index.ts";
 import {
@@ -15,7 +15,6 @@ import {
   type RemoteExchange,
 } from "../e3x/index.ts";
 import { type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
-import { Budget, Shares } from "./budget.ts";
 import { Floors, type Noise } from "./floors.ts";
 import { Framing, type Unwrapped } from "./framing.ts";
 import { type ChannelOp, Link, type LinkIn, type LinkOptions, type LinkOut } from "./link.ts";

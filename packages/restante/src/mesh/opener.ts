@@ -3,10 +3,9 @@
  * decryption, and anybody can ask for as many as the wire carries: so there are budgets, one for those of each side, and
  * one for each peer with a link. protocol/exchange.md §8
  */
-import { equal, type Time, toHex } from "../bytes/index.ts";
+import { Budget, Budgets, equal, Shares, type Time, toHex } from "../bytes/index.ts";
 import { type Crypto, type Hashname, type Identity, routingToken } from "../crypto/index.ts";
 import { HANDSHAKE_BYTES, type HandshakeMessage, openMessage, parseHandshake, parseKeyPacket } from "../e3x/index.ts";
-import { Budget, Budgets, Shares } from "./budget.ts";
 
 /** A handshake message whose sender is proven. */
 export interface Opened {

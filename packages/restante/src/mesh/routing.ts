@@ -3,11 +3,10 @@
  * then their channel packets too, none of which it can read. Here: what the router decides and remembers.
  * protocol/routing.md
  */
-import { type Time, toHex } from "../bytes/index.ts";
+import { Budget, Budgets, type Time, toHex } from "../bytes/index.ts";
 import { type Backend, type Hashname, parseCsid, routingToken } from "../crypto/index.ts";
 import { packetRoom, parseHandshake } from "../e3x/index.ts";
 import { type JsonObject, parsePacket, text } from "../wire/index.ts";
-import { Budget, Budgets } from "./budget.ts";
 
 /** The policy of a router: an explicit choice of who runs it. */
 export interface Routing {

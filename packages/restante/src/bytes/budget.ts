@@ -1,5 +1,5 @@
 /** Budgets: what others may make us do, per second. A clock set back gathers nothing once. */
-import type { Time } from "../bytes/index.ts";
+import type { Time } from "./machine.ts";
 
 /** So much per second, and at once as much as gathers in two (or `most`). Full at the beginning. */
 export class Budget {
