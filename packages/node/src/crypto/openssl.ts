@@ -11,17 +11,22 @@ import {
   createPrivateKey,
   createPublicKey,
   createSecretKey,
+  type ECDH,
   generateKeyPairSync,
   getCurves,
   hash,
   hkdfSync,
   type KeyObject,
   privateDecrypt,
+  privateEncrypt,
   publicDecrypt,
   publicEncrypt,
-  sign,
 } from "node:crypto";
 import { type Backend, equal, isRsaKey, type KeyPair, portable, type Rsa } from "restante/protocol";
+
+type Curve = "prime256v1" | "secp160r1";
+
+type PublicKey = KeyObject & { padding?: number };
 
 type Served =
   | "sha256"
@@ -62,29 +67,29 @@ const rsa: Rsa = {
     }
   },
 
-  encrypt: (key, block) => plain(publicEncrypt({ key: publicKey(key), padding: constants.RSA_NO_PADDING }, block)),
+  encrypt: (key, block) => plain(publicEncrypt(publicKey(key, constants.RSA_NO_PADDING), block)),
 
   decrypt(pair, ciphertext) {
     const key = privateKey(pair);
     try {
-      return plain(privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha1" }, ciphertext));
+      return plain(privateDecrypt(key, ciphertext)); // OAEP with SHA-1, unless told otherwise
     } catch {
       return undefined;
     }
   },
 
-  sign: (pair, data) => plain(sign("sha256", data, privateKey(pair))),
+  sign: (pair, data) => plain(privateEncrypt(privateKey(pair), digestInfoOf(data))), // 2 us less than `sign`
   verify(key, data, signature) {
     if (signature.length !== BLOCK_BYTES) return false;
     // A tenth faster than `verify`. What is left without the padding has one length, so the padding has too: compared as a
     // whole, as RFC 8017 8.2.2 does it, there is nothing to parse that could be forged.
-    let signed: Uint8Array;
+    let signed: Buffer;
     try {
-      signed = publicDecrypt({ key: publicKey(key), padding: constants.RSA_PKCS1_PADDING }, signature);
+      signed = publicDecrypt(publicKey(key, constants.RSA_PKCS1_PADDING), signature);
     } catch {
       return false;
     }
-    return signed.length === digestInfo.length && equal(signed, digestInfoOf(data));
+    return signed.equals(digestInfoOf(data));
   },
 
   sha1(data) {
@@ -176,8 +181,8 @@ function digestInfoOf(data: Uint8Array): Uint8Array {
   return digestInfo;
 }
 
-function ecdhKey(curve: string, secret: Uint8Array, form: "compressed" | "uncompressed"): Uint8Array | undefined {
-  const own = createECDH(curve);
+function ecdhKey(curve: Curve, secret: Uint8Array, form: "compressed" | "uncompressed"): Uint8Array | undefined {
+  const own = ecdhOf(curve);
   try {
     own.setPrivateKey(secret);
   } catch {
@@ -186,14 +191,34 @@ function ecdhKey(curve: string, secret: Uint8Array, form: "compressed" | "uncomp
   return plain(own.getPublicKey(null, form));
 }
 
-function ecdh(curve: string, secret: Uint8Array, key: Uint8Array): Uint8Array | undefined {
-  const own = createECDH(curve);
+function ecdh(curve: Curve, secret: Uint8Array, key: Uint8Array): Uint8Array | undefined {
+  const own = ecdhOf(curve);
   try {
     own.setPrivateKey(secret);
     return plain(own.computeSecret(key));
   } catch {
     return undefined; // not on the curve
   }
+}
+
+/**
+ * The object for the next computation on this curve; to make one costs as much as the computation. A new secret overwrites
+ * the one before, and at the end of the turn a secret that is none: sooner than a collector would.
+ */
+function ecdhOf(curve: Curve): ECDH {
+  let own = curves.get(curve);
+  if (own === undefined) {
+    own = createECDH(curve);
+    curves.set(curve, own);
+  }
+  if (used.size === 0) setImmediate(forgetSecrets);
+  used.add(own);
+  return own;
+}
+
+function forgetSecrets(): void {
+  for (const own of used) own.setPrivateKey(NO_SECRET);
+  used.clear();
 }
 
 /** A key for AES, parsed once for as long as its array lives with the same bytes: that is half of the cost of a packet. */
@@ -224,7 +249,17 @@ function parsePrivate(secret: Uint8Array): KeyObject {
   }
 }
 
-function publicKey(key: Uint8Array): KeyObject {
+/**
+ * The key for an operation with this padding. It carries its own options: given a key within an object of options, Node 24
+ * makes another key for each call, which takes 9 us.
+ */
+function publicKey(key: Uint8Array, padding: number): PublicKey {
+  const parsed = parsePublic(key);
+  parsed.padding = padding;
+  return parsed;
+}
+
+function parsePublic(key: Uint8Array): PublicKey {
   if (lastKey?.bytes.equals(key)) return lastKey.parsed;
   const bytes = Buffer.from(key.buffer, key.byteOffset, key.length);
   const name = bytes.toString("latin1");
@@ -246,8 +281,8 @@ function plain(buffer: Buffer): Uint8Array {
 }
 
 const ownKeys = new WeakMap<KeyPair, KeyObject>();
-const peerKeys = new Map<string, KeyObject>();
-let lastKey: { readonly bytes: Buffer; readonly parsed: KeyObject } | undefined; // mostly it is the same peer again
+const peerKeys = new Map<string, PublicKey>();
+let lastKey: { readonly bytes: Buffer; readonly parsed: PublicKey } | undefined; // mostly it is the same peer again
 const secretKeys = new WeakMap<Uint8Array, { readonly bytes: Uint8Array; readonly parsed: KeyObject }>();
 
 // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER id-sha256, NULL }, OCTET STRING of 32 bytes }: RFC 8017 9.2
@@ -261,5 +296,8 @@ const DIGEST_BYTES = 32;
 const HASH_BLOCK = 64; // of SHA-256
 const HMAC_DATA = 2048; // longer data gains nothing
 const hmacDesk = new Uint8Array(HASH_BLOCK + HMAC_DATA);
+const curves = new Map<Curve, ECDH>();
+const used = new Set<ECDH>(); // in this turn
+const NO_SECRET = Uint8Array.of(1);
 const SHA1_BYTES = 20;
 const TAG_BYTES = 16;
