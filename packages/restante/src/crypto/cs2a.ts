@@ -8,9 +8,10 @@ import { SharedSecrets } from "./shared-secrets.ts";
 
 /** Cipher set 2a over a backend and its RSA. Remembers the KEYS that it decrypted (see `SharedSecrets`), nothing else. */
 export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
-  const opened = new SharedSecrets((ours, keys) => {
+  const opened = new SharedSecrets((ours, keys): Opened | undefined => {
     const half = rsa.decrypt(ours, keys);
-    return half?.length === HALF_BYTES ? half : undefined;
+    if (half?.length !== HALF_BYTES) return undefined;
+    return { aesKey: half.slice(P256_BYTES), told: { ephemeral: half, prefix: keys.slice() } };
   }, EXCHANGES);
 
   const p256Pair = (random: Random): KeyPair => {
@@ -42,12 +43,12 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
     random: Random,
   ): Uint8Array | undefined => {
     if (!isRsaKey(to)) return undefined;
-    const iv = random(IV_BYTES);
     const sealed = new Uint8Array(front + MESSAGE_BYTES + inner.length);
+    const iv = sealed.subarray(front + KEYS_BYTES, front + HEAD); // in place: libraries reach small arrays slowly
     const start = front + HEAD; // of the inner packet and its signature, and then of what they are encrypted to
     const end = start + inner.length;
     sealed.set(ephemeral.prefix, front);
-    sealed.set(iv, front + KEYS_BYTES);
+    iv.set(random(IV_BYTES));
     sealed.set(inner, start);
     sealed.set(rsa.sign(from, sealed.subarray(front, end)), end);
     const signed = sealed.subarray(start, end + SIGNATURE_BYTES);
@@ -55,23 +56,16 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
     return sealed;
   };
 
-  /** What is told of an exchange of theirs: the same arrays with each of its messages, since each costs as much as a hash. */
-  const told = new WeakMap<Uint8Array, Pick<OpenedMessage, "ephemeral" | "prefix">>();
-  const tellable = (half: Uint8Array, keys: Uint8Array): Pick<OpenedMessage, "ephemeral" | "prefix"> => {
-    const known = told.get(half) ?? { ephemeral: half.slice(), prefix: keys.slice() };
-    told.set(half, known);
-    return known;
+  const desk = new Uint8Array(DESK_BYTES);
+  /** What is signed: the head of a body, then the inner packet. Short ones in an array that the next call fills anew. */
+  const joined = (body: Uint8Array, inner: Uint8Array): Uint8Array => {
+    if (body.length > DESK_BYTES) return concat(body.subarray(0, HEAD), inner);
+    desk.set(body);
+    desk.set(inner, HEAD);
+    return desk.subarray(0, HEAD + inner.length);
   };
 
-  const desk = new Uint8Array(DESK_BYTES);
-  /** Both, one after the other. Short ones in an array that the next call fills anew. */
-  const joined = (head: Uint8Array, inner: Uint8Array): Uint8Array => {
-    const { length } = inner;
-    if (HEAD + length > DESK_BYTES) return concat(head, inner);
-    desk.set(head);
-    desk.set(inner, HEAD);
-    return desk.subarray(0, HEAD + length);
-  };
+  const padded = new Uint8Array(KEYS_BYTES);
 
   return {
     csid: CSID,
@@ -89,7 +83,9 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
       if (!isRsaKey(to)) return undefined;
       const pair = p256Pair(random);
       const half = concat(pair.key, random(AES_BYTES));
-      return { prefix: rsa.encrypt(to, oaepEncode(rsa, half, random(SEED_BYTES))), key: half, secret: pair.secret };
+      const prefix = rsa.encrypt(to, oaepEncode(rsa, half, random(SEED_BYTES), padded));
+      padded.fill(0);
+      return { prefix, key: half, secret: pair.secret };
     },
 
     seal: (from, to, ephemeral, inner, random) => seal(0, from, to, ephemeral, inner, random),
@@ -104,19 +100,20 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
     open(to, body): OpenedMessage | undefined {
       if (body.length < MESSAGE_BYTES) return undefined;
       const [keys, iv, sealed] = [body.subarray(0, KEYS_BYTES), body.subarray(KEYS_BYTES, HEAD), body.subarray(HEAD)];
-      const half = opened.get(to, keys);
-      if (half === undefined) return undefined;
-      const plain = backend.aes256gcmOpen(aesKey(half), iv, sealed, keys);
+      const exchange = opened.get(to, keys);
+      if (exchange === undefined) return undefined;
+      const plain = backend.aes256gcmOpen(exchange.aesKey, iv, sealed, keys);
       if (plain === undefined) return undefined;
       const end = plain.length - SIGNATURE_BYTES;
       const [inner, signature] = [plain.subarray(0, end), plain.subarray(end)];
       const verify = (from: Uint8Array): boolean => {
         if (!isRsaKey(from)) return false;
-        const isTheirs = rsa.verify(from, joined(body.subarray(0, HEAD), inner), signature);
+        const isTheirs = rsa.verify(from, joined(body, inner), signature);
         desk.fill(0);
         return isTheirs;
       };
-      return { inner, ...tellable(half, keys), verify };
+      const { ephemeral, prefix } = exchange.told;
+      return { inner, ephemeral, prefix, verify };
     },
 
     channel(local, remote): ChannelCipher | undefined {
@@ -149,6 +146,12 @@ export function cs2a(backend: Backend, rsa: Rsa): CipherSet {
       };
     },
   };
+}
+
+/** An exchange of theirs. What is told of it is the same with each of its messages: to copy it costs as much as a hash. */
+interface Opened {
+  readonly aesKey: Uint8Array;
+  readonly told: Pick<OpenedMessage, "ephemeral" | "prefix">;
 }
 
 /** Of what KEYS hold, the P-256 key for the channel keys. Behind it stands an AES key for the messages of the exchange. */
