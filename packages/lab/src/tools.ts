@@ -6,12 +6,18 @@ const JSON_OPTION = { text: "print JSON" };
 export const BENCH: Tool<"json"> = {
   name: "bench",
   purpose: "CPU time of what matters, each beside what the bare calls under it cost in the same run. docs/benches.md",
-  operands: "[NAME]",
+  operands: "[NAME | peers [PEER,...] | plot FILE]",
   options: { json: JSON_OPTION },
-  more: "NAME: a part of the keys to run, such as e3x, channel.3a or udp. Default: all of\nthem, which takes some minutes; let nothing else run meanwhile.",
+  more: `NAME: a part of the keys to run, such as e3x, channel.3a or cache. Default: all,
+which takes some minutes; let nothing else run meanwhile.
+peers: our cache and mosquitto,redis,nats,prosody or some of them, at the same
+work. Those that are not installed are left out.
+plot: a picture (SVG) of a recorded run of peers.`,
   examples: [
     ["e3x.3a", "messages of cipher set 3a: sealed and opened"],
     ["--json > bench.json", "all of them, with the machine that they ran on"],
+    ["peers mosquitto,redis --json > peers.json", "a cache beside two brokers"],
+    ["plot peers.json > peers.svg", "bars of what these cost"],
   ],
   exits: "0 measured, 1 a bench failed",
 };
@@ -95,6 +101,26 @@ export const FUZZ: Tool<FuzzOption> = {
   exits: "0 every promise was kept, 1 one was broken",
 };
 
+export type MutantsOption = "row" | "sample" | "seed" | "workers" | "json";
+export const MUTANTS: Tool<MutantsOption> = {
+  name: "mutants",
+  purpose:
+    "Breaks the source in one line at a time, in copies of the project: a test with the id of the broken requirement in its title must notice.",
+  options: {
+    row: { value: "ID", text: "only the edits that break this one", isRepeatable: true },
+    sample: { value: "N", text: "only so many of them, drawn by chance" },
+    seed: { value: "N", text: "below 2147483648; decides which are drawn (default: by the clock)" },
+    workers: { value: "N", text: "so many at once, each in a copy of its own (default: 2)" },
+    json: JSON_OPTION,
+  },
+  examples: [
+    ["", "all of them: some minutes"],
+    ["--sample 30 --seed 1", "thirty of them"],
+    ["--row C24 --row B3", "those of two requirements"],
+  ],
+  exits: "0 every edit was noticed, 1 one was not, or its trial says nothing",
+};
+
 export type PeerOption = "identity" | "create" | "udp" | "tcp" | "host" | "sets" | "compat";
 export const PEER: Tool<PeerOption> = {
   name: "peer",
@@ -155,7 +181,17 @@ export const VECTORS: Tool<"json"> = {
   exits: "0 all that is supported passed, 1 some failed",
 };
 
-export type WorldOption = "seed" | "seeds" | "peers" | "caches" | "days" | "loss" | "real" | "forget-save" | "json";
+export type WorldOption =
+  | "seed"
+  | "seeds"
+  | "peers"
+  | "caches"
+  | "days"
+  | "evil"
+  | "loss"
+  | "real"
+  | "forget-save"
+  | "json";
 export const WORLD: Tool<WorldOption> = {
   name: "world",
   purpose:
@@ -165,6 +201,7 @@ export const WORLD: Tool<WorldOption> = {
     seeds: { value: "FIRST-LAST", text: "many worlds, summed up" },
     peers: { value: "N", text: "2 to 50 (default: 4)" },
     caches: { value: "N", text: "1 to 10 (default: 2)" },
+    evil: { value: "N", text: "caches that drop, lie, replay, reorder, delay or answer late, 0 to 6 (default: 0)" },
     days: { value: "N", text: "1 to 365 (default: 5)" },
     loss: { value: "P", text: "the share of packets that is lost, 0 to 0.9 (default: 0.1)" },
     real: { text: "cipher set 3a in every world, not in each tenth" },

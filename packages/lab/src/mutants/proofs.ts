@@ -1,0 +1,113 @@
+/** Which tests prove a row, and what they say about a copy of the project. */
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { SuiteReport } from "../conformance/judge.ts";
+import { ROOT, type Tree } from "./tree.ts";
+
+/** Test files with tests of one row. */
+export interface Proofs {
+  /** Those of the library beside its sources: quick. */
+  readonly near: readonly string[];
+  /** Worlds, suites run elsewhere, real processes. */
+  readonly far: readonly string[];
+}
+
+/** What the tests of some rows said. */
+export interface Outcome {
+  /** How many of them ran, and the titles of those that failed. */
+  readonly ran: number;
+  readonly failed: readonly string[];
+  /** They did not come to an end. */
+  readonly isHung: boolean;
+  /** Why files did not load, and what vitest said where it wrote no report. */
+  readonly errors: readonly string[];
+}
+
+/** Finds the tests of rows by the ids in their titles. Reads every test file once. */
+export class Index {
+  readonly #texts = new Map<string, string>();
+  /** Test files by the suite that they run. */
+  readonly #users = new Map<string, string[]>();
+
+  constructor() {
+    for (const name of readdirSync(join(ROOT, PACKAGES), { recursive: true, encoding: "utf8" })) {
+      if (!/^[a-z]+\/src\/.*(?:\.test|-suite)\.ts$/.test(name)) continue;
+      const file = join(PACKAGES, name);
+      this.#texts.set(file, readFileSync(join(ROOT, file), "utf8"));
+    }
+    for (const [suite, text] of this.#texts) {
+      const called = /^export function (\w+Suite)\(/m.exec(text)?.[1];
+      if (called === undefined) continue;
+      const uses = [...this.#texts].filter(([file, other]) => isTest(file) && other.includes(`${called}(`));
+      this.#users.set(
+        suite,
+        uses.map(([file]) => file),
+      );
+    }
+  }
+
+  of(row: string): Proofs {
+    const title = new RegExp(titleOf([row]));
+    const files = new Set<string>();
+    for (const [file, text] of this.#texts) {
+      if (!title.test(text)) continue;
+      for (const test of isTest(file) ? [file] : (this.#users.get(file) ?? [])) files.add(test);
+    }
+    const all = [...files].sort();
+    return { near: all.filter((file) => NEAR.test(file)), far: all.filter((file) => !NEAR.test(file)) };
+  }
+}
+
+/** Runs those tests in these files of a copy that have one of the rows in their titles; stops at the first that fails. */
+export async function prove(tree: Tree, rows: readonly string[], files: readonly string[]): Promise<Outcome> {
+  if (files.length === 0) return { ...NOTHING, isHung: false, errors: [] };
+  const report = join(tree.root, "report.json");
+  rmSync(report, { force: true });
+  const vitest = join(tree.root, "node_modules/vitest/vitest.mjs");
+  const args = ["run", ...files, "-t", titleOf(rows), "--bail=1", "--reporter=json", `--outputFile.json=${report}`];
+  const { FORCE_COLOR: _, CI_STRICT: __, ...env } = process.env;
+  const child = spawn(process.execPath, [vitest, ...args], { cwd: tree.root, env, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (piece: string) => {
+      said = (said + piece).slice(-SAID);
+    });
+  let isHung = false;
+  const timer = setTimeout(() => {
+    isHung = true;
+    child.kill("SIGKILL");
+  }, LIMIT_MS);
+  await new Promise((resolve) => child.on("close", resolve));
+  clearTimeout(timer);
+  if (isHung) return { ...NOTHING, isHung, errors: [] };
+  if (!existsSync(report)) return { ...NOTHING, isHung, errors: [said.trim()] };
+  return read(JSON.parse(readFileSync(report, "utf8")) as SuiteReport, rows);
+}
+
+function read({ testResults }: SuiteReport, rows: readonly string[]): Outcome {
+  const title = new RegExp(titleOf(rows));
+  const tests = testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .filter((test) => title.test(test.title) && (test.status === "passed" || test.status === "failed"));
+  const errors = testResults.flatMap(({ name, status, message = "", assertionResults }) =>
+    status === "failed" && assertionResults.every((test) => test.status !== "failed") ? `${name}: ${message}` : [],
+  );
+  const failed = tests.flatMap((test) => (test.status === "failed" ? test.title : []));
+  return { ran: tests.length, failed, isHung: false, errors };
+}
+
+/** Matches titles that have one of the ids in brackets, as conformance/judge.ts reads them. */
+export function titleOf(rows: readonly string[]): string {
+  return `\\[(?:[A-Z]\\d+[ ,]+)*(?:${rows.join("|")})(?:[ ,]+[A-Z]\\d+)*\\]`;
+}
+
+function isTest(file: string): boolean {
+  return file.endsWith(".test.ts");
+}
+
+const NOTHING = { ran: 0, failed: [] };
+const PACKAGES = "packages";
+const NEAR = /^packages\/restante\/src\/(?!testing\/)/;
+const LIMIT_MS = 180_000;
+const SAID = 2000; // characters
