@@ -19,6 +19,17 @@ test("[E6] the authenticator is made as the page says, of the primitives alone",
   expect(set.seal(from, to.key, ephemeral, inner, () => nonce)).toEqual(concat(signed, auth));
 });
 
+test("[E6] an authenticator with any one bit changed is nobody's", () => {
+  const [from, to] = [pair("11"), pair("22")];
+  const body = set.seal(from, to.key, pair("33"), bytes("0000686921"), zeros) ?? zeros(0);
+  expect(set.open(to, body)?.verify(from.key)).toBe(true);
+  for (let bit = 0; bit < 128; bit++) {
+    const changed = body.slice();
+    changed[body.length - 1 - (bit >> 3)] = (body.at(-1 - (bit >> 3)) ?? 0) ^ (1 << (bit & 7));
+    expect(set.open(to, changed)?.verify(from.key)).toBe(false);
+  }
+});
+
 test("points of low order are refused as identity, ephemeral and channel keys", () => {
   const [alice, bob, ephemeral] = [pair("11"), pair("22"), pair("33")];
   const body = set.seal(alice, bob.key, ephemeral, bytes("0000"), zeros);

@@ -23,7 +23,11 @@ const inputs = fc.array(
       fc.record({ type: fc.constant("start" as const) }),
       fc.record({
         type: fc.constant("handshake" as const),
-        at: fc.oneof(fc.bigInt({ min: 1n, max: 60n }), fc.constantFrom(MAX_AT, MAX_AT - 1n)),
+        at: fc.oneof(
+          fc.bigInt({ min: 1n, max: 6n }),
+          fc.bigInt({ min: 1n, max: 60n }),
+          fc.constantFrom(MAX_AT, MAX_AT - 1n),
+        ),
         token: tokens,
         kind: kinds,
         digest: fc.constantFrom("a", "b"),
@@ -86,7 +90,7 @@ test("[B28] [X35] numbers only grow, ours have our last bit, and an answer has t
   );
 });
 
-test("[X34] nothing but an echo of ours replaces a session, and what is on trial has a process of ours to answer", () => {
+test("[B47] [X34] nothing but an echo of ours replaces a session, and what is on trial has a process of ours to answer", () => {
   fc.assert(
     fc.property(inputs, (script) => {
       run(script, (before, input, _, { state, out }) => {
@@ -101,6 +105,16 @@ test("[X34] nothing but an echo of ours replaces a session, and what is on trial
       });
     }),
   );
+});
+
+test("[B47] once ours is answered, its echo under another token may be a recording: a trial, and the session stays", () => {
+  const { state: asked } = step(NOTHING, { type: "start" }, START, nextAt);
+  const echo = { type: "handshake", at: asked?.own?.at ?? 0n, kind: "key", digest: "a" } as const;
+  const { state: up } = step(asked ?? NOTHING, { ...echo, token: "s" }, START, nextAt);
+  const { state, out } = step(up ?? NOTHING, { ...echo, token: "t", digest: "b" }, START + 5_000, nextAt);
+  expect([up?.session, state?.session, state?.candidate]).toEqual(["s", "s", "t"]);
+  expect(out).toEqual([{ type: "send", at: state?.own?.at, to: "process" }]);
+  expect(state?.own?.at).toBeGreaterThan(echo.at);
 });
 
 test("a token that was replaced is never current again, and nothing it sends is answered as new", () => {
