@@ -24,17 +24,27 @@ export class Client {
   readonly #transport = tcpTransport({ port: 0, host: "127.0.0.1", ipv6: false });
   #up: () => void = () => {};
   #deposits = 0;
+  readonly #taken = new Map<number, number>(); // packets of the inputs that are being handled, by channel
+  #isGiving = false;
+  #packets = 0;
+  #isClosed = false;
   #timer: { at: number; id: NodeJS.Timeout } | undefined;
   #cache: CacheAddress | undefined;
 
-  constructor(backend: Backend, random: (length: number) => Uint8Array) {
+  /** `identity`: one that was here before. */
+  constructor(backend: Backend, random: (length: number) => Uint8Array, identity?: Identity) {
     const crypto = createCrypto(backend);
-    this.identity = createIdentity(crypto, random);
+    this.identity = identity ?? createIdentity(crypto, random);
     let handle = 0;
     const handles = (): number => ++handle;
     this.#mesh = new mesh.Mesh({ crypto, identity: this.identity, random, handles });
     this.#outbox = new box.Outbox({ handles });
     this.#inbox = new box.Inbox({ backend, self: this.identity.hashname, handles });
+  }
+
+  /** How many packets have come. */
+  get packets(): number {
+    return this.#packets;
   }
 
   /** Links to the cache, which is shown this admission URI. */
@@ -65,16 +75,24 @@ export class Client {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#timer?.id);
     this.#timer = undefined;
     await this.#transport.stop();
   }
 
   #give(input: mesh.MeshIn): void {
+    if (this.#isClosed) return;
+    if (input.type === "received") this.#packets++;
     const now = Date.now();
-    for (const out of this.#mesh.handle(input, now)) {
-      if (out.type === "transmit") this.#transport.send(out.path, out.bytes);
-      else if (out.type === "handshake") this.#give({ type: "approve", hashname: out.hashname });
+    const isOuter = !this.#isGiving;
+    this.#isGiving = true;
+    const outs = this.#mesh.handle(input, now);
+    // What answers an event may send at once, and must not overtake the packets of this turn.
+    for (const out of outs) if (out.type === "transmit") this.#transport.send(out.path, out.bytes);
+    for (const out of outs) {
+      if (out.type === "transmit") continue;
+      if (out.type === "handshake") this.#give({ type: "approve", hashname: out.hashname });
       else if (out.type === "up" || out.type === "down") {
         const event = { type: out.type, peer: out.hashname };
         this.#serve(this.#outbox.handle(event, now));
@@ -83,6 +101,12 @@ export class Client {
       } else if (out.type === "opened") this.#serve(this.#inbox.handle(out, now));
       else if ("ch" in out) this.#channel(out, now);
     }
+    if (!isOuter) return;
+    this.#isGiving = false;
+    // As a peer does: one acknowledgement for all that came together.
+    const taken = [...this.#taken];
+    this.#taken.clear();
+    for (const [ch, count] of taken) this.#give({ type: "took", ch, count });
     this.#wake();
   }
 
@@ -98,6 +122,9 @@ export class Client {
         case "reach":
         case "release":
           break; // the link is there
+        case "find-stamp":
+        case "forget-stamp":
+          break; // the invite asks for none
         case "deposited":
         case "failed":
           this.#settle(out);
@@ -105,6 +132,9 @@ export class Client {
         case "message":
           this.onMessage(out.bytes);
           this.#serve(this.#inbox.handle({ type: "done", via: out.via, box: out.box, id: out.id }, Date.now()));
+          break;
+        case "took":
+          this.#taken.set(out.ch, (this.#taken.get(out.ch) ?? 0) + (out.count ?? 1));
           break;
         default:
           if (out.type === "open" && out.head["type"] === "outbox") this.#sending.add(out.ch);
@@ -121,6 +151,7 @@ export class Client {
   }
 
   #wake(): void {
+    if (this.#isClosed) return;
     const due = [this.#mesh, this.#outbox, this.#inbox].map(
       (machine) => machine.deadline() ?? Number.POSITIVE_INFINITY,
     );

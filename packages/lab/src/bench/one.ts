@@ -3,9 +3,11 @@
  * collector's, and a key alone would have other figures than among all.
  */
 import { benches } from "./benches.ts";
+import { findPeers, peerBench } from "./peers/peers.ts";
 
 process.once("message", async (key: string) => {
-  const bench = (await benches()).find(({ keys }) => keys.includes(key));
+  const peers = key.startsWith("peer.") ? findPeers().peers.map((peer) => peerBench(peer)) : undefined;
+  const bench = (peers ?? (await benches())).find(({ keys }) => keys.includes(key));
   process.send?.((await bench?.run()) ?? {});
   process.disconnect();
 });

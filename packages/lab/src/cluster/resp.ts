@@ -51,7 +51,7 @@ export class Resp {
 
   #took(piece: Buffer): void {
     this.#input = Buffer.concat([this.#input, piece]);
-    for (let answer = parse(this.#input, 0); answer !== undefined; answer = parse(this.#input, 0)) {
+    for (let answer = parseAnswer(this.#input, 0); answer !== undefined; answer = parseAnswer(this.#input, 0)) {
       this.#input = this.#input.subarray(answer.end);
       const asker = this.#waiting.shift();
       if (answer.isError) asker?.reject(new Error(answer.text));
@@ -67,7 +67,7 @@ interface Answer {
 }
 
 /** The answer that begins there; `undefined` while a part of it is missing. */
-function parse(input: Buffer, at: number): Answer | undefined {
+export function parseAnswer(input: Buffer, at: number): Answer | undefined {
   const line = input.indexOf("\r\n", at);
   if (line < 0) return undefined;
   const kind = String.fromCharCode(input[at] ?? 0);
@@ -84,7 +84,7 @@ function parse(input: Buffer, at: number): Answer | undefined {
   const parts: string[] = [];
   let end = start;
   for (let left = Number(rest); left > 0; left--) {
-    const part = parse(input, end);
+    const part = parseAnswer(input, end);
     if (part === undefined) return undefined;
     parts.push(part.text);
     end = part.end;

@@ -1,0 +1,358 @@
+/**
+ * The same work for everything that keeps messages for those who are away: our cache, and what one would use instead. It runs in
+ * a process of its own, whose CPU time and memory are measured; all who use it are in this one, over TCP. docs/benches.md
+ */
+import { readFileSync } from "node:fs";
+import { pooled } from "restante/protocol";
+import type { Result } from "../harness.ts";
+import type { ServerProcess } from "../server-process.ts";
+
+/** What can keep messages. */
+export interface Keeper {
+  /** Its compiler works while it runs: it has some work before it is measured. */
+  readonly settles: boolean;
+  /** Its memory says nothing of what it keeps. */
+  readonly isOnDisk?: boolean;
+  /** Starts it. Recipients are called by their numbers, from 0; it knows of so many when this resolves. */
+  start(recipients: number): Promise<RunningKeeper>;
+}
+
+export interface RunningKeeper {
+  readonly process: ServerProcess;
+  sender(): Promise<Sender>;
+  /** Connects as this recipient. Resolves when it has so many messages, and the keeper was told to remove them. */
+  collect(recipient: number, messages: number): Promise<Connection>;
+  /** Connects as this recipient, of whom nothing is there. `took`: called with each message that comes; it is removed. */
+  wait(recipient: number, took: () => void): Promise<Connection>;
+  stop(): Promise<void>;
+}
+
+export interface Sender extends Connection {
+  /** Resolves when the keeper has acknowledged it. `isPassing`: it need not be kept for longer than a second. */
+  deposit(recipient: number, bytes: Uint8Array, isPassing: boolean): Promise<void>;
+  /** How often the keeper has acknowledged something so far. */
+  acknowledgements(): number;
+}
+
+export interface Connection {
+  close(): Promise<void>;
+}
+
+/** How much is done. That of the recorded results is the default. */
+export interface Load {
+  readonly recipients: number;
+  /** Messages for each in a round of deposits. */
+  readonly messages: number;
+  /** Recipients that collect at once, and that lie idle; there are at least four times as many in all. */
+  readonly links: number;
+  readonly live: number;
+  /** Rounds of deposits before anything is measured, where that makes a difference. */
+  readonly warm: number;
+}
+
+export const LOAD: Load = { recipients: 1000, messages: 20, links: 200, live: 500, warm: 4 };
+
+/** What is measured. CPU times are the keeper's, in milliseconds per 1000. */
+export const FIGURES = [
+  "deposit.cpu_ms_per_1k",
+  "deposit_10x.cpu_ms_per_1k",
+  "deposit.growth_10x",
+  "deposit.sent_bytes",
+  "deposit.received_bytes",
+  "deposit.acks_per_message",
+  "drain.cpu_ms_per_1k",
+  "drain_1x.cpu_ms_per_1k",
+  "drain_one_by_one.cpu_ms_per_1k",
+  "drain_one_by_one_1x.cpu_ms_per_1k",
+  "link.cpu_ms_per_1k",
+  "live.cpu_ms_per_1k",
+  "live.p50_ms",
+  "live.p99_ms",
+  "bytes_per_message",
+  "idle_bytes_per_link",
+] as const;
+export type Figure = (typeof FIGURES)[number];
+export type Figures = Readonly<Partial<Record<Figure, Result>>>;
+
+/** These figures under keys of their own. */
+export function keyed(figures: Figures, keyOf: (figure: Figure) => string): Record<string, Result> {
+  const results: Record<string, Result> = {};
+  for (const figure of FIGURES) {
+    const result = figures[figure];
+    if (result !== undefined) results[keyOf(figure)] = result;
+  }
+  return results;
+}
+
+/** Does all of it, with a keeper that is started twice. Takes about as long as the keeper needs for 250 times `messages` per recipient. */
+export async function measure(keeper: Keeper, load: Load): Promise<Figures> {
+  const stored = await withKeeper(keeper, load, fillAndDrain);
+  const { idle, link, live } = await withKeeper(keeper, load, async (bed) => {
+    const idle = await bed.idle(); // before anything else: garbage would hide what they take
+    await bed.warm();
+    const live = await bed.live();
+    return { idle, live, link: await bed.link() };
+  });
+  const ms = (value: number): Result => ({ value: hundredths(value), unit: "ms" });
+  const bytes = (value: number): Result => ({ value: Math.round(value), unit: "B" });
+  return {
+    "deposit.cpu_ms_per_1k": ms(stored.first.cpu),
+    "deposit_10x.cpu_ms_per_1k": ms(stored.last.cpu),
+    "deposit.growth_10x": { value: hundredths(stored.last.cpu / stored.first.cpu), unit: "x" },
+    "deposit.sent_bytes": bytes(stored.first.sent),
+    "deposit.received_bytes": bytes(stored.first.received),
+    "deposit.acks_per_message": { value: hundredths(stored.first.acks), unit: "acks" },
+    "drain.cpu_ms_per_1k": ms(stored.drained),
+    "drain_1x.cpu_ms_per_1k": ms(stored.drained1x),
+    "drain_one_by_one.cpu_ms_per_1k": ms(stored.oneByOne),
+    "drain_one_by_one_1x.cpu_ms_per_1k": ms(stored.oneByOne1x),
+    "link.cpu_ms_per_1k": ms(link),
+    "live.cpu_ms_per_1k": ms(live.cpu),
+    "live.p50_ms": { value: thousandths(live.p50), unit: "ms" },
+    "live.p99_ms": { value: thousandths(live.p99), unit: "ms" },
+    ...(keeper.isOnDisk === true ? {} : { bytes_per_message: bytes(stored.memory) }),
+    idle_bytes_per_link: bytes(idle),
+  };
+}
+
+/** Ten rounds of deposits. Some recipients collect after the first, others after the last, some are not looked at. */
+async function fillAndDrain(bed: TestBed) {
+  await bed.warm();
+  const { links } = bed.load;
+  const rounds = [await bed.deposit()];
+  await bed.drain(links >> 1, AT_ONCE); // the compiler sees it once
+  const drained1x = await bed.drain(links, AT_ONCE);
+  const oneByOne1x = await bed.drain(links >> 2, 1);
+  while (rounds.length < TENFOLD / 2) rounds.push(await bed.deposit());
+  const half = bed.memory();
+  while (rounds.length < TENFOLD) rounds.push(await bed.deposit());
+  const memory = (bed.memory() - half) / (bed.perRound * (TENFOLD / 2));
+  const drained = await bed.drain(links, AT_ONCE);
+  const oneByOne = await bed.drain(links >> 2, 1);
+  return {
+    first: mean(rounds.slice(0, 2)),
+    last: mean(rounds.slice(-2)),
+    memory,
+    drained,
+    drained1x,
+    oneByOne,
+    oneByOne1x,
+  };
+}
+
+async function withKeeper<T>(keeper: Keeper, load: Load, act: (bed: TestBed) => Promise<T>): Promise<T> {
+  const running = await keeper.start(load.recipients);
+  const bed = new TestBed(running, load, keeper.settles);
+  try {
+    return await act(bed);
+  } finally {
+    await bed.close();
+    await running.stop();
+  }
+}
+
+interface Deposits {
+  /** Milliseconds per 1000. */
+  readonly cpu: number;
+  /** Bytes on the connections, and acknowledgements, per message. */
+  readonly sent: number;
+  readonly received: number;
+  readonly acks: number;
+}
+
+/** A keeper, and all who use it. */
+class TestBed {
+  readonly load: Load;
+  readonly #keeper: RunningKeeper;
+  readonly #settles: boolean;
+  readonly #open: Connection[] = [];
+  readonly #held: number[]; // messages that are there for each recipient
+  #collected = 0; // recipients before this one were here
+  #live: () => void = () => {};
+
+  constructor(keeper: RunningKeeper, load: Load, settles: boolean) {
+    this.load = load;
+    this.#keeper = keeper;
+    this.#settles = settles;
+    this.#held = new Array<number>(load.recipients).fill(0);
+  }
+
+  /** Messages in a round. */
+  get perRound(): number {
+    return this.load.recipients * this.load.messages;
+  }
+
+  memory(): number {
+    return this.#keeper.process.memory();
+  }
+
+  async warm(): Promise<void> {
+    if (!this.#settles) return;
+    for (let i = 0; i < this.load.warm; i++) await this.deposit(true);
+    await pause(PASSING_MS); // nothing is there again, and the compiler has settled
+  }
+
+  /** A round: so many to each recipient, by four new senders with 64 under way each; all that one has for a recipient in a row. */
+  async deposit(isPassing = false): Promise<Deposits> {
+    const senders = await Promise.all(Array.from({ length: SENDERS }, () => this.#keeper.sender()));
+    const [cpu, traffic, acks] = [this.#keeper.process.cpuMs(), ownTraffic(), acknowledgements(senders)];
+    await within(Promise.all(senders.map((sender, i) => this.#send(sender, i, isPassing))), "a round of deposits");
+    const after = ownTraffic();
+    const result = {
+      cpu: ((this.#keeper.process.cpuMs() - cpu) / this.perRound) * 1000,
+      sent: (after.written - traffic.written) / this.perRound,
+      received: (after.read - traffic.read) / this.perRound,
+      acks: (acknowledgements(senders) - acks) / this.perRound,
+    };
+    await Promise.all(senders.map((sender) => sender.close()));
+    if (!isPassing) for (const i of this.#held.keys()) this.#held[i] = (this.#held[i] ?? 0) + this.load.messages;
+    return result;
+  }
+
+  /** The next so many recipients collect all that is there for them, `atOnce` of them at a time. */
+  async drain(recipients: number, atOnce: number): Promise<number> {
+    const before = this.#keeper.process.cpuMs();
+    const from = this.#collected;
+    this.#collected += recipients;
+    let messages = 0;
+    await lanes(recipients, atOnce, async (i) => {
+      const held = this.#held[from + i];
+      if (held === undefined) throw new Error("too few recipients");
+      messages += held;
+      this.#open.push(await within(this.#keeper.collect(from + i, held), "collecting"));
+      this.#held[from + i] = 0;
+    });
+    await pause(SETTLE_MS); // the last removals
+    const used = this.#keeper.process.cpuMs() - before;
+    await this.close(); // mail for them waits again
+    return (used / messages) * 1000;
+  }
+
+  /** Recipients connect, and there is nothing for them. What each takes, in bytes. */
+  async idle(): Promise<number> {
+    const { links } = this.load;
+    const empty = this.memory();
+    await this.#wait(links);
+    const before = this.memory();
+    await this.#wait(links);
+    // The first ones cost ours compiled code. To others all are alike, and so small that the more are seen the better.
+    return this.#settles ? (this.memory() - before) / links : (this.memory() - empty) / (2 * links);
+  }
+
+  /** Some more of these. What each costs. */
+  async link(): Promise<number> {
+    const count = this.load.links >> 1; // our TCP has 512 connections at once
+    const before = this.#keeper.process.cpuMs();
+    await this.#wait(count);
+    return ((this.#keeper.process.cpuMs() - before) / count) * 1000;
+  }
+
+  /** From the deposit to a recipient of those that wait, and until it is acknowledged: one after the other. */
+  async live(): Promise<{ p50: number; p99: number; cpu: number }> {
+    const sender = await this.#keeper.sender();
+    this.#open.push(sender);
+    const times: number[] = [];
+    let before = 0;
+    for (let i = 0; i < this.load.live + WARM_LIVE; i++) {
+      if (i === WARM_LIVE) before = this.#keeper.process.cpuMs();
+      const bytes = random(MESSAGE);
+      const start = performance.now();
+      const came = new Promise<void>((resolve) => {
+        this.#live = () => {
+          if (i >= WARM_LIVE) times.push(performance.now() - start);
+          resolve();
+        };
+      });
+      await within(Promise.all([sender.deposit(0, bytes, false), came]), "a live message");
+    }
+    const cpu = ((this.#keeper.process.cpuMs() - before) / this.load.live) * 1000;
+    times.sort((a, b) => a - b);
+    const quantile = (share: number): number => times[Math.floor(times.length * share)] ?? Number.NaN;
+    return { p50: quantile(0.5), p99: quantile(0.99), cpu };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#open.splice(0).map((connection) => connection.close()));
+  }
+
+  async #wait(recipients: number): Promise<void> {
+    const from = this.#collected;
+    this.#collected += recipients;
+    await lanes(recipients, AT_ONCE, async (i) => {
+      const took = from + i === 0 ? () => this.#live() : () => {};
+      this.#open.push(await within(this.#keeper.wait(from + i, took), "connecting"));
+    });
+    await pause(SETTLE_MS);
+  }
+
+  async #send(sender: Sender, index: number, isPassing: boolean): Promise<void> {
+    const { recipients, messages } = this.load;
+    const own = Math.floor((recipients - index + SENDERS - 1) / SENDERS); // each fourth
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      for (let i = next++; i < own * messages; i = next++)
+        await sender.deposit(Math.floor(i / messages) * SENDERS + index, random(MESSAGE), isPassing);
+    };
+    await Promise.all(Array.from({ length: UNDER_WAY }, lane));
+  }
+}
+
+/** What this process has read and written, on its connections for the most part: nothing else happens meanwhile. */
+function ownTraffic(): { read: number; written: number } {
+  const io = readFileSync("/proc/self/io", "utf8");
+  return { read: Number(/rchar: (\d+)/.exec(io)?.[1]), written: Number(/wchar: (\d+)/.exec(io)?.[1]) };
+}
+
+function acknowledgements(senders: readonly Sender[]): number {
+  return senders.reduce((sum, sender) => sum + sender.acknowledgements(), 0);
+}
+
+function mean(rounds: readonly Deposits[]): Deposits {
+  const of = (key: keyof Deposits): number => rounds.reduce((sum, round) => sum + round[key], 0) / rounds.length;
+  return { cpu: of("cpu"), sent: of("sent"), received: of("received"), acks: of("acks") };
+}
+
+async function lanes(count: number, atOnce: number, act: (i: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < count) await act(next++);
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+}
+
+/** A keeper that loses a message must end the bench, not hang it. */
+async function within<T>(work: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${PATIENCE_MS / 1000} s`)), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function hundredths(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function thousandths(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
+/** Bytes of a message as it lies there. */
+export const MESSAGE = 256;
+const random = pooled((length) => crypto.getRandomValues(new Uint8Array(length)));
+const SENDERS = 4;
+const UNDER_WAY = 64; // of each sender
+const AT_ONCE = 16; // recipients that collect or connect
+const TENFOLD = 10; // rounds of deposits; the first two and the last two are measured
+const PASSING_MS = 2000;
+const WARM_LIVE = 100;
+const SETTLE_MS = 300;
+const PATIENCE_MS = 120_000;
