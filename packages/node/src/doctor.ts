@@ -4,9 +4,14 @@ import { dirname, join } from "node:path";
 import { homePaths } from "./home.ts";
 import { emptyCoreDumps } from "./memory-only.ts";
 
+/** The second row is about a Redis Cluster: `examineCluster`. */
+type Check =
+  | ("swap" | "core dumps" | "home" | "open files" | "clock" | "cryptography" | "diagnostics")
+  | ("cluster" | "settings" | "replicas" | "functions" | "memory");
+
 /** What one check found. "note": worth to know, nothing is wrong. Only what is "bad" has a remedy. */
 export interface Finding {
-  readonly check: "swap" | "core dumps" | "home" | "open files" | "clock" | "cryptography" | "diagnostics";
+  readonly check: Check;
   readonly state: "good" | "note" | "bad";
   /** In plain words. */
   readonly says: string;
@@ -139,7 +144,7 @@ function openFiles(proc: string): Finding {
     return {
       check,
       state: "bad",
-      says: `only ${limit} files and connections at once are allowed; TCP alone may want 512`,
+      says: `only ${limit} files and connections at once are allowed; TCP alone may want 512, or what --connections says`,
       remedy: `ulimit -n ${FILES} before it is started, or LimitNOFILE=${FILES} in its unit`,
     };
   return { check, state: "good", says: limit === "unlimited" ? "as many as there are" : `up to ${limit}` };

@@ -9,11 +9,13 @@ import { type Bound, DEFAULT_PORT, destination, type Family, type ListenOptions,
 export interface TcpOptions extends ListenOptions {
   /** How long a connection may take to come about. Default 10 s. */
   readonly connectTimeoutMs?: number;
+  /** How many there may be at once, 1 or more. Each takes a file handle, and memory of some 10 kB. Default 512. */
+  readonly connections?: number;
 }
 
 /**
  * A transport over TCP, types "tcp4" and "tcp6". Sending to a path without a connection makes one. Per connection at most
- * 256 KiB wait, what comes on top is dropped; at most 512 connections, the least recently used of the address that has
+ * 256 KiB wait, what comes on top is dropped; at most `connections` of them, the least recently used of the address that has
  * most goes first; one that is idle for ten minutes is closed.
  */
 export function tcpTransport(options: TcpOptions = {}): Transport {
@@ -23,7 +25,7 @@ export function tcpTransport(options: TcpOptions = {}): Transport {
     types: options.ipv6 === false ? ["tcp4"] : ["tcp4", "tcp6"],
 
     async start(events) {
-      const open = new Connections(events, options.connectTimeoutMs ?? CONNECT_MS);
+      const open = new Connections(events, options);
       const { port, bound } = await listen(options, {
         bind: (family, host, port) => bind(host, port, (socket) => open.accept(socket, family)),
         portOf: (server) => (server.address() as AddressInfo).port,
@@ -73,15 +75,17 @@ interface Connection {
 class Connections {
   readonly #events: TransportEvents;
   readonly #connectMs: number;
+  readonly #limit: number;
   readonly #all = new Map<string, Connection>(); // the least recently used first
   #newest: Connection | undefined; // the last of these
   readonly #batches: Uint8Array[] = []; // not in use
   readonly #byPath = new WeakMap<TransportPath, Connection>(); // senders keep their path objects
   #isStopped = false;
 
-  constructor(events: TransportEvents, connectMs: number) {
+  constructor(events: TransportEvents, { connectTimeoutMs = CONNECT_MS, connections = MAX_CONNECTIONS }: TcpOptions) {
     this.#events = events;
-    this.#connectMs = connectMs;
+    this.#connectMs = connectTimeoutMs;
+    this.#limit = connections;
   }
 
   accept(socket: Socket, family: Family): void {
@@ -185,7 +189,7 @@ class Connections {
       this.#drop(old);
       this.#tellClosed(old);
     }
-    const victim = this.#all.size >= MAX_CONNECTIONS ? this.#victim() : undefined;
+    const victim = this.#all.size >= this.#limit ? this.#victim() : undefined;
     if (victim !== undefined) this.#drop(victim);
     this.#all.set(key, connection);
     this.#newest = connection;

@@ -213,19 +213,22 @@ describe("tcp connections", () => {
     expect(strange).toBe(-1);
   });
 
-  test("at most 512 connections: the newest replaces the least recently used", async () => {
+  test.each([
+    ["at most 512 connections: the newest replaces the least recently used", 512, LOCAL],
+    ["of `connections` the newest replaces the least recently used", 8, { ...LOCAL, connections: 8 }],
+  ])("%s", async (_, limit, options) => {
     const there = events();
-    const b = await started(tcpTransport(LOCAL), there);
+    const b = await started(tcpTransport(options), there);
     const port = pathOf(b).port ?? 0;
     const sockets: Socket[] = [];
     onTestFinished(() => void sockets.map((socket) => socket.destroy()));
-    for (let i = 0; i < 512; i++) {
+    for (let i = 0; i < limit; i++) {
       const socket = connect(port, HOST);
       sockets.push(socket);
       socket.on("error", () => {});
       await once(socket, "connect");
     }
-    await there.told(512);
+    await there.told(limit);
     // The first speaks, so the second is the one that goes.
     sockets[0]?.write("x");
     await there.arrived(1);
@@ -235,7 +238,7 @@ describe("tcp connections", () => {
     sockets.push(last);
     lost?.resume();
     await gone;
-    await there.told(514);
+    await there.told(limit + 2);
     expect(there.paths.filter(([, open]) => !open)).toHaveLength(1);
     kept?.write("y");
     await there.arrived(2);
