@@ -166,11 +166,7 @@ export class ClusterLink {
 
   async #check(server: Redis): Promise<string[]> {
     if (this.#options.allowPersistence) return [];
-    return settingsProblems(addressOf(server), async (names) => {
-      const told = (await server.call("CONFIG", "GET", ...names)) as string[] | Record<string, string>;
-      if (!Array.isArray(told)) return new Map(Object.entries(told));
-      return new Map(told.flatMap((name, i) => (i % 2 === 0 ? [[name, told[i + 1] ?? ""] as const] : [])));
-    });
+    return settingsProblems(addressOf(server), (names) => settingsOf(server, names));
   }
 
   #load(): Promise<void> {
@@ -208,11 +204,26 @@ export function callFailure(error: unknown): CallFailure {
   return isReply(error, /^ERR (?!Error running script: (MOVED|ASK|CLUSTERDOWN))/) ? "call" : "later";
 }
 
-function isReply(error: unknown, text: RegExp): boolean {
+/** Whether a server answered with an error that says this. */
+export function isReply(error: unknown, text: RegExp): boolean {
   return error instanceof Error && error.name === "ReplyError" && text.test(error.message);
 }
 
-function parseServer(text: string): { host: string; port: number; username?: string; password?: string; tls: boolean } {
+/** For `settingsProblems`. */
+export async function settingsOf(server: Redis, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const told = (await server.call("CONFIG", "GET", ...names)) as string[] | Record<string, string>;
+  if (!Array.isArray(told)) return new Map(Object.entries(told));
+  return new Map(told.flatMap((name, i) => (i % 2 === 0 ? [[name, told[i + 1] ?? ""] as const] : [])));
+}
+
+/** Where a server is, from "redis://[user:password@]host:port" (or rediss). Throws "bad-cluster". */
+export function parseServer(text: string): {
+  host: string;
+  port: number;
+  username?: string;
+  password?: string;
+  tls: boolean;
+} {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !["redis:", "rediss:"].includes(url.protocol) || url.hostname === "")
     throw new RestanteError("bad-cluster", `"${withoutSecret(text)}" is no Redis server: write redis://host:port`);
@@ -225,7 +236,8 @@ function parseServer(text: string): { host: string; port: number; username?: str
   };
 }
 
-function withoutSecret(text: string): string {
+/** An address as it may be shown. */
+export function withoutSecret(text: string): string {
   return text.replace(/\/\/[^@/]*@/, "//");
 }
 

@@ -10,17 +10,23 @@ export type AskSettings = (names: readonly string[]) => Promise<ReadonlyMap<stri
  * Throws "no-config" when it does not tell its settings.
  */
 export async function settingsProblems(server: string, ask: AskSettings): Promise<string[]> {
-  const settings = await ask(WANTED.map(({ name }) => name)).catch((cause: unknown) => {
+  const faults = await settingsFaults(ask).catch((cause: unknown) => {
     throw new RestanteError(
       "no-config",
       `${server} does not tell its settings: allow this user CONFIG GET (ACL: +config|get), or vouch for them yourself`,
       { cause },
     );
   });
+  return faults.map(({ says, remedy }) => `${server} ${says}: set ${remedy}`);
+}
+
+/** The same in parts: what it does ("writes ... (name is ...)"), and what to set. Rejects as `ask` does. */
+export async function settingsFaults(ask: AskSettings): Promise<{ says: string; remedy: string }[]> {
+  const settings = await ask(WANTED.map(({ name }) => name));
   return WANTED.flatMap(({ name, isGood, why, remedy }) => {
     const value = settings.get(name);
     if (value === undefined || isGood(value, settings)) return [];
-    return [`${server} ${why} (${name} is "${value}"): set ${remedy}`];
+    return [{ says: `${why} (${name} is "${value}")`, remedy }];
   });
 }
 
