@@ -67,17 +67,20 @@ describe.skipIf(!hasRedis() && !isStrict)("a Redis Cluster", () => {
       const store = await open();
       await store.handle(put(1), NOW);
       await store.handle(put(2, { bytes: new Uint8Array(2000).fill(2) }), NOW);
+      const serial = "616263646566";
+      await store.handle({ type: "revoke", op: 3, recipient: ALICE, serials: [Number.parseInt(serial, 16)] }, NOW);
       const dump: string[] = [];
       for (const server of await cluster.primaries()) {
         for (const key of (await server.ask("keys", "*")).split("\n").filter((name) => name !== "")) {
           const kind = await server.ask("type", key);
-          const content = kind.startsWith("hash") ? ["hgetall", key] : ["zrange", key, "0", "-1", "withscores"];
+          const order = ["zrange", key, "0", "-1", "withscores"];
+          const content = kind.startsWith("hash") ? ["hgetall", key] : kind.startsWith("string") ? ["get", key] : order;
           dump.push(key, await server.ask(...content));
         }
       }
       const all = dump.join("\n");
       expect(all).toContain("\x02".repeat(2000)); // it did find what was put
-      for (const name of [ALICE, BOX, hex(1), hex(2)]) {
+      for (const name of [ALICE, BOX, hex(1), hex(2), serial]) {
         expect(all).not.toContain(name);
         expect(all).not.toContain(Buffer.from(name, "hex").toString("latin1") || "nothing");
       }

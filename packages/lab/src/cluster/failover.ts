@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { redisBoxStore } from "@restante/node";
 import { createPeer, MemoryNetwork, memoryStore, type Peer, type Store } from "restante";
-import type { Backend } from "restante/protocol";
+import { type Backend, createCrypto, createIdentity, type Identity } from "restante/protocol";
 import type { RedisCluster, RedisServer } from "./servers.ts";
 
 export interface FailoverOptions {
@@ -167,6 +167,8 @@ export interface Scene {
   alice(): Promise<Peer>;
   /** The two cache nodes of one store. */
   readonly caches: readonly Peer[];
+  /** One of them comes back, with its identity and nothing else. */
+  cache(which: 0 | 1): Promise<Peer>;
   /** Bob comes back. */
   bob(): Promise<Peer>;
   close(): Promise<void>;
@@ -186,12 +188,16 @@ export async function cachesOn(cluster: RedisCluster, backend: Backend): Promise
     for (const each of open.splice(0)) await each.close();
   };
   try {
-    const caches: Peer[] = [];
-    for (const name of ["carol", "dave"]) {
+    const identity = (): Identity =>
+      createIdentity(createCrypto(backend), (length) => new Uint8Array(randomBytes(length)));
+    const identities = [identity(), identity()] as const;
+    const cache = async (which: 0 | 1): Promise<Peer> => {
       const boxes = await redisBoxStore({ servers: cluster.addresses, clusterKey: secret });
       open.unshift(boxes);
-      caches.push(await peer(name, { mail: false, cache: { secret }, boxes }));
-    }
+      const options = { mail: false, cache: { secret }, boxes, identity: identities[which] };
+      return peer(which === 0 ? "carol" : "dave", options);
+    };
+    const caches = [await cache(0), await cache(1)];
     const [alices, bobs] = [memoryStore(), memoryStore()];
     const alice = await peer("alice", { store: alices });
     const bob = await peer("bob", { store: bobs });
@@ -204,7 +210,7 @@ export async function cachesOn(cluster: RedisCluster, backend: Backend): Promise
     // Both go: else she would first try the link that she still believes in.
     await Promise.all([bob.close(), alice.close()]);
     const back = (name: string, store: Store) => () => peer(name, { store });
-    return { alice: back("alice", alices), bob: back("bob", bobs), caches, close };
+    return { alice: back("alice", alices), bob: back("bob", bobs), caches, cache, close };
   } catch (error) {
     await close();
     throw error;

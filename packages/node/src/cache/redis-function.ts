@@ -1,15 +1,19 @@
 /**
  * The rules of a recipient's boxes as one Redis Function: protocol/box.md §7, carried out where the messages lie, so that
- * several cache nodes may share them. Everything that one recipient has is in two keys of one slot, and a call touches
- * nothing but those and the two keys in which the slot keeps its books:
+ * several cache nodes may share them. Everything that one recipient has is in three keys of one slot, and a call touches
+ * nothing but those and the keys in which the slot keeps its books:
  *
  * - `m` (hash): the messages by name; under "" the sums of the recipient; under "b" and its name what is known of a box;
  *   under "f" the numbers that boxes gave back.
  * - `z` (sorted set): all that has an order, each in its range of scores. From PLACES on each message at its place: number
  *   of the box, whose mail it is (known or stranger), large or small, serial; so the oldest of each kind is the first of a
  *   range and the newest the last. From 1 on, under "x" and its name, the time at which it ends. Between 0 and 1 the boxes
- *   by number. Below 0 the oldest message of each half box that may be pushed out, by serial.
- * - `c` (hash), `d` (sorted set) of the slot: how much there is in all, and which recipient is due for a purge when.
+ *   by number. Below 0 each half box that has something to push out, the fullest first, and of those that have the same the one
+ *   with the oldest.
+ * - `r` (string): what the recipient has revoked, 8 bytes each, told last, last. It is looked at when the state does not say that
+ *   there is none, so most calls need no command for it.
+ * - `c` (hash), `d` (sorted set) of the slot: how much there is in all, and which recipient is due for a purge when. `v` (sorted
+ *   set): which recipients have revoked something, by when they told it, and under "" what all that takes.
  *
  * The newest small message of a box is never in the way when something to push out is looked for: it is the last of its
  * range, and the oldest is the first. So each step costs O(log n), whatever a sender left there. A call purges, clears and
@@ -23,10 +27,12 @@ import { createHash } from "node:crypto";
 const LUA = `
 local SMALL, COUNTED, TWINS, STEP = 1024, 128, 63, 128
 local PLACES, BAND = 2 ^ 52, 2 ^ 38
+local SHELF = 2 ^ 42
 local NUMBERS = 8192
 local TICK_MS = 16
 local MANY = 2 ^ 40
 local SLACK_MS = 3600000
+local SERIALS, SHARE, RECORD, SLOT, SILENCE_MS = 2000, 200, 32, 8192, 2592000000
 
 local function num(n) return string.format('%.0f', n) end
 
@@ -35,7 +41,7 @@ local function num(n) return string.format('%.0f', n) end
 local function open_box(c, name, raw)
   local r = cmsgpack.unpack(raw)
   local box = { name = name, number = r[1], bytes = { r[2], r[3] }, larges = { r[4], r[5] }, smalls = { r[6], r[7] },
-    oldest = { r[8], r[9] }, kept = r[10], kept_size = r[11], kept_shelf = r[12], kept_serial = r[13], twins = r[14],
+    oldest = { r[8], r[9] }, ranked = { r[8], r[9] }, extra = 0, kept = r[10], kept_size = r[11], kept_shelf = r[12], kept_serial = r[13], twins = r[14],
     stale = {} }
   c.boxes[name] = box
   c.numbers[box.number] = box
@@ -71,7 +77,7 @@ local function new_box(c, name)
     number, s.numbers = s.numbers, s.numbers + 1
   end
   local box = { name = name, number = number, bytes = { 0, 0 }, larges = { 0, 0 }, smalls = { 0, 0 }, oldest = { 0, 0 },
-    kept = '', kept_size = 0, kept_shelf = 0, kept_serial = 0, twins = 0, stale = {}, dirty = true }
+    ranked = { 0, 0 }, extra = 0, kept = '', kept_size = 0, kept_shelf = 0, kept_serial = 0, twins = 0, stale = {}, dirty = true }
   c.boxes[name], c.numbers[number] = box, box
   s.boxes, c.new_boxes = s.boxes + 1, c.new_boxes + 1
   redis.call('ZADD', c.z, (number + 1) / NUMBERS, 'b' .. name)
@@ -118,21 +124,38 @@ local function oldest(c, box, shelf)
   return large, large_serial, 0
 end
 
-local function set_oldest(c, box, shelf, serial)
-  if box.oldest[shelf] == serial then return end
-  box.oldest[shelf], box.dirty = serial, true
-  local member = 'o' .. shelf .. box.name
-  if serial == 0 then redis.call('ZREM', c.z, member)
-  else redis.call('ZADD', c.z, num((shelf - 3) * 2 * BAND + serial), member) end
+-- Of half boxes with the same score the one with the lower member comes first: that with the older message.
+local function rank_of(box, shelf)
+  local serial = box.oldest[shelf]
+  local score = num((shelf - 3) * SHELF - box.bytes[shelf] - box.extra)
+  return score, 'o' .. shelf .. string.char(math.floor(serial / 2 ^ 32)) .. struct.pack('>I4', serial % 2 ^ 32) .. box.name
 end
 
+local function unrank(c, box, shelf, ...)
+  local serial = box.ranked[shelf]
+  if serial ~= 0 then
+    local kept = box.oldest[shelf]
+    box.oldest[shelf] = serial
+    local _, member = rank_of(box, shelf)
+    box.oldest[shelf], box.ranked[shelf] = kept, 0
+    redis.call('ZREM', c.z, member, ...)
+  elseif ... then redis.call('ZREM', c.z, ...) end
+end
+
+-- Puts a half box where it belongs among those of its shelf.
+local function rank(c, box, shelf)
+  local serial = box.oldest[shelf]
+  if box.ranked[shelf] ~= serial then unrank(c, box, shelf) end
+  if serial ~= 0 then redis.call('ZADD', c.z, rank_of(box, shelf)) end
+  box.ranked[shelf], box.dirty = serial, true
+end
+
+-- Leaves it to the caller to rank.
 local function expose(c, box)
   local shelf = box.kept_shelf
   c.s.kept[shelf] = c.s.kept[shelf] - box.kept_size
-  if not box.stale[shelf] then
-    local was = box.oldest[shelf]
-    set_oldest(c, box, shelf, (was == 0 or box.kept_serial < was) and box.kept_serial or was)
-  end
+  local was = box.oldest[shelf]
+  if was == 0 or box.kept_serial < was then box.oldest[shelf] = box.kept_serial end
   box.kept, box.dirty = '', true
 end
 
@@ -145,7 +168,7 @@ local function drop(c, box, shelf, small, name)
   local s = c.s
   local length = redis.call('HSTRLEN', c.m, name)
   redis.call('HDEL', c.m, name)
-  redis.call('ZREM', c.z, name, 'x' .. name)
+  unrank(c, box, shelf, name, 'x' .. name)
   local size = math.max(length, COUNTED)
   local counts = small == 1 and box.smalls or box.larges
   counts[shelf] = counts[shelf] - 1
@@ -176,7 +199,8 @@ local function settle(c, box)
   for shelf = 1, 2 do
     if box.stale[shelf] then
       local name, serial = oldest(c, box, shelf)
-      set_oldest(c, box, shelf, name and serial or 0)
+      box.oldest[shelf] = name and serial or 0
+      rank(c, box, shelf)
       box.stale[shelf] = nil
     end
   end
@@ -207,6 +231,65 @@ local function ends(c, expires)
   local s = c.s
   if s.due == 0 or expires < s.due then s.due = expires end
   if expires > s.last then s.last = expires end
+end
+
+-- What the recipient has revoked.
+
+local function void(c)
+  if not c.void then
+    c.void = c.s.revoked ~= 0 and redis.call('GET', c.r) or ''
+    c.s.revoked = c.void == '' and 0 or 1
+  end
+  return c.void
+end
+
+local function is_void(c, serial)
+  if serial == '' then return false end
+  local all, from = void(c), 1
+  while true do
+    local at = string.find(all, serial, from, true)
+    if not at then return false end
+    if at % 8 == 1 then return true end
+    from = at + 1
+  end
+end
+
+-- Nobody's word makes room at the cost of others, but for those who have said nothing for long: beyond a share that is enough
+-- for people only half of what there is for a slot is given away, and what does not fit is not remembered.
+local function revoke(c, told)
+  local known = void(c)
+  local is_told, old, again, fresh = {}, {}, {}, {}
+  for at = 1, #told, 8 do is_told[string.sub(told, at, at + 7)] = true end
+  for at = 1, #known, 8 do
+    local serial = string.sub(known, at, at + 7)
+    if is_told[serial] then again[#again + 1] = serial else old[#old + 1] = serial end
+    is_told[serial] = nil
+  end
+  for serial in pairs(is_told) do fresh[#fresh + 1] = serial end
+  local was, skip = #known / 8, math.max(0, #old + #again + #fresh - SERIALS)
+  local count = #old + #again + #fresh - skip
+  local others = -(tonumber(redis.call('ZSCORE', c.v, '') or 0)) - (was > 0 and RECORD + was or 0)
+  local function room()
+    return math.max(was, math.min(SERIALS, SLOT / 2 - others - RECORD), math.min(SHARE, SLOT - others - RECORD))
+  end
+  while room() < count do
+    local silent = redis.call('ZRANGEBYSCORE', c.v, 0, num(c.now - SILENCE_MS), 'LIMIT', 0, 2)
+    local tag = silent[1] == c.tag and silent[2] or silent[1]
+    if not tag then break end
+    local key = '{' .. tag .. '}r'
+    others = others - RECORD - redis.call('STRLEN', key) / 8
+    redis.call('UNLINK', key)
+    redis.call('ZREM', c.v, tag)
+  end
+  local left = math.max(0, #fresh - math.max(0, count - room()))
+  for i = left + 1, #fresh do fresh[i] = '' end
+  count = count - #fresh + left
+  if count == 0 then return 1 end
+  c.void = string.sub(table.concat(old) .. table.concat(again) .. table.concat(fresh), 8 * skip + 1)
+  c.s.revoked = 1
+  redis.call('SET', c.r, c.void)
+  redis.call('ZADD', c.v, c.now, c.tag, num(-(others + RECORD + count)), '')
+  return 1
 end
 
 -- The operations.
@@ -249,21 +332,29 @@ local function put(c, name, id, bytes, expires, shelf, may_keep)
   local is_first = not box
   box = box or new_box(c, name)
   c.target = box
-  if small == 1 and box.kept ~= '' then expose(c, box) end
+  if small == 1 and box.kept ~= '' then
+    expose(c, box)
+    if box.kept_shelf ~= shelf then rank(c, box, box.kept_shelf) end
+  end
   while box.bytes[shelf] + size > box_limit do push_out(c, box, shelf) end
   settle(c, box)
-  while s.bytes[shelf] + size > limit do
-    local from = (shelf - 3) * 2 * BAND
-    local next = redis.call('ZRANGEBYSCORE', c.z, num(from), num(from + BAND), 'LIMIT', 0, 1)
-    local other = box_of(c, string.sub(next[1], 3))
-    push_out(c, other, shelf)
-    settle(c, other)
+  if s.bytes[shelf] + size > limit then
+    -- The new message counts, and is not there to be pushed out.
+    box.extra = size
+    rank(c, box, shelf)
+    while s.bytes[shelf] + size > limit do
+      local to = (shelf - 3) * SHELF
+      local next = redis.call('ZRANGEBYSCORE', c.z, num(to - SHELF + 1), num(to), 'LIMIT', 0, 1)
+      local other = box_of(c, string.sub(next[1], 8))
+      push_out(c, other, shelf)
+      settle(c, other)
+    end
+    box.extra = 0
   end
 
   local at = serial(c)
   if c.is_last then c.fields = { place, bytes }
   else redis.call('HSET', c.m, place, bytes) end
-  redis.call('ZADD', c.z, num(band(box, shelf, small) + at), place, expires, 'x' .. place)
   ends(c, expires)
   local counts = small == 1 and box.smalls or box.larges
   counts[shelf] = counts[shelf] + 1
@@ -272,7 +363,12 @@ local function put(c, name, id, bytes, expires, shelf, may_keep)
   s.messages, s.data = s.messages + 1, s.data + #bytes
   if place ~= id then box.twins = 1 end
   if small == 1 then keep(c, box, place, shelf, at, size)
-  elseif box.oldest[shelf] == 0 then set_oldest(c, box, shelf, at) end
+  elseif box.oldest[shelf] == 0 then box.oldest[shelf] = at end
+  local score, first_serial = num(band(box, shelf, small) + at), box.oldest[shelf]
+  if box.ranked[shelf] ~= first_serial then unrank(c, box, shelf) end
+  if first_serial == 0 then redis.call('ZADD', c.z, score, place, expires, 'x' .. place)
+  else redis.call('ZADD', c.z, score, place, expires, 'x' .. place, rank_of(box, shelf)) end
+  box.ranked[shelf] = first_serial
   box.dirty, c.target = true, nil
   c.news[#c.news + 1] = (is_first and '1' or '0') .. name
   return is_first and 3 or 2
@@ -367,7 +463,7 @@ local function load(c, wanted)
   c.raw, c.first = found[1], c.peeks and found[#wanted + 1]
   local r = found[1] and cmsgpack.unpack(found[1]) or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
   c.s = { serial = r[1], messages = r[2], data = r[3], bytes = { r[4], r[5] }, kept = { r[6], r[7] }, boxes = r[8],
-    numbers = r[9], freed = r[10], due = r[11], last = r[12], til = r[13], told = r[14] }
+    numbers = r[9], freed = r[10], due = r[11], last = r[12], til = r[13], told = r[14], revoked = r[15] }
   for i = 1, c.peeks and #wanted - 1 or #wanted do
     local name = string.sub(wanted[i], 2)
     if c.boxes[name] == nil then
@@ -401,8 +497,9 @@ local function save(c)
       redis.call('ZADD', c.d, s.due, c.tag)
       s.told = s.due
     end
+    if not s.revoked then void(c) end
     local raw = cmsgpack.pack({ s.serial, s.messages, s.data, s.bytes[1], s.bytes[2], s.kept[1], s.kept[2], s.boxes,
-      s.numbers, s.freed, s.due, s.last, s.til, s.told })
+      s.numbers, s.freed, s.due, s.last, s.til, s.told, s.revoked })
     local fields = c.fields or {}
     if raw ~= c.raw then
       fields[#fields + 1] = ''
@@ -435,19 +532,21 @@ local function save(c)
   return { messages, data, c.new_boxes, recipients, c.pushed_out, c.ended }
 end
 
-local FIRST, ARGUMENTS = 11, { p = 7, r = 3, c = 3, l = 1, n = 3 }
+local FIRST, ARGUMENTS = 11, { p = 8, r = 4, c = 4, l = 1, n = 3, v = 2 }
 
--- KEYS m z c d; ARGV now tag channel origin box recipient strangerBox strangers boxes lifetime, then the operations.
+local VOIDABLE = { p = true, r = true, c = true }
+
+-- KEYS m z c d r v; ARGV now tag channel origin box recipient strangerBox strangers boxes lifetime, then the operations.
 -- The answer: what changed, then an answer for each operation, or none where the purge is not through.
 local function run(keys, args)
-  local c = { m = keys[1], z = keys[2], c = keys[3], d = keys[4], now = tonumber(args[1]), tag = args[2],
+  local c = { m = keys[1], z = keys[2], c = keys[3], d = keys[4], r = keys[5], v = keys[6], now = tonumber(args[1]), tag = args[2],
     channel = args[3], origin = args[4], box_limits = { tonumber(args[5]), tonumber(args[7]) },
     limits = { tonumber(args[6]), tonumber(args[8]) }, max_boxes = tonumber(args[9]), lifetime = tonumber(args[10]),
     boxes = {}, numbers = {}, news = {}, new_boxes = 0, pushed_out = 0, ended = 0 }
   local wanted, at = {}, FIRST
   c.is_sweep = args[at] == nil
   while args[at] do
-    if args[at] ~= 'l' then wanted[#wanted + 1] = 'b' .. args[at + 1] end
+    if args[at] ~= 'l' and args[at] ~= 'v' then wanted[#wanted + 1] = 'b' .. args[at + 1] end
     at = at + ARGUMENTS[args[at]]
   end
   -- A put alone, as most calls are: see at once whether the message is there.
@@ -461,10 +560,13 @@ local function run(keys, args)
   while is_purged and args[at] do
     local kind, answer = args[at], nil
     c.is_last = args[at + ARGUMENTS[kind]] == nil
+    local is_free = not VOIDABLE[kind] or not is_void(c, args[at + ARGUMENTS[kind] - 1])
     if kind == 'p' then
-      answer = put(c, args[at + 1], args[at + 2], args[at + 3], tonumber(args[at + 4]), tonumber(args[at + 5]), args[at + 6] == '1')
-    elseif kind == 'r' then answer = remove(c, args[at + 1], args[at + 2])
-    elseif kind == 'c' then answer = clear(c, args[at + 1], args[at + 2])
+      answer = is_free and put(c, args[at + 1], args[at + 2], args[at + 3], tonumber(args[at + 4]), tonumber(args[at + 5]),
+        args[at + 6] == '1') or 0
+    elseif kind == 'r' then answer = is_free and remove(c, args[at + 1], args[at + 2]) or 1
+    elseif kind == 'c' then answer = is_free and clear(c, args[at + 1], args[at + 2]) or ''
+    elseif kind == 'v' then answer = revoke(c, args[at + 1])
     elseif kind == 'l' then answer = list(c)
     else answer = read(c, args[at + 1], tonumber(args[at + 2])) end
     answers[#answers + 1] = answer

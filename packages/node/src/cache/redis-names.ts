@@ -13,6 +13,8 @@ export interface RecipientNames {
   box(box: string): Buffer;
   /** The message with this id in the box, 16 bytes. */
   message(box: string, id: string): Buffer;
+  /** The serial (0 to 2^48 - 1) of a token in the recipient's name, 8 bytes. */
+  serial(serial: number): Buffer;
   /** The box that a name stands for; `undefined` for bytes that are no name of this recipient. */
   boxOf(name: Uint8Array): string | undefined;
   /** Box and id of a message. */
@@ -46,15 +48,23 @@ export class ClusterNames {
     return names;
   }
 
-  /** The keys of a call: messages and their orders of the recipient with this tag, and the two books of the slot. */
+  /**
+   * The keys of a call: messages and their orders of the recipient with this tag, the two books of the slot, and of both what is
+   * revoked.
+   */
   keysOf(tag: string): string[] {
-    return [`{${tag}}m`, `{${tag}}z`, ...this.books(slotOf(tag))];
+    const slot = slotOf(tag);
+    return [`{${tag}}m`, `{${tag}}z`, ...this.books(slot), `{${tag}}r`, `${this.#bookOf(slot)}v`];
   }
 
   /** The two books of a slot: how much lies there in all, and who is due. */
   books(slot: number): [string, string] {
-    const key = `{${this.#slots[slot]}}${this.#store}`;
+    const key = this.#bookOf(slot);
     return [`${key}c`, `${key}d`];
+  }
+
+  #bookOf(slot: number): string {
+    return `{${this.#slots[slot]}}${this.#store}`;
   }
 
   #forget(recipient: string, names: RecipientNames): RecipientNames {
@@ -96,6 +106,8 @@ function recipientNames(tag: string, key: Buffer): RecipientNames {
     channel: channelOf(tag),
     box: (box) => seal(box, NO_ID),
     message: (box, id) => seal(box, id),
+    // Half a block is not to be opened again, and need not be.
+    serial: (serial) => seal(NO_ID, serial.toString(16).padStart(16, "0")).subarray(0, SERIAL_BYTES),
     boxOf(name) {
       const opened = open(name);
       return opened?.endsWith(NO_ID) ? opened.slice(0, 16) : undefined;
@@ -136,6 +148,7 @@ export const SLOTS = 16_384;
 const CRC16 = crcTable();
 const TAG_LENGTH = 22; // base64url of 128 bits
 const NAME_BYTES = 16;
+const SERIAL_BYTES = 8;
 const NO_ID = "0".repeat(16);
 const NO_SALT = new Uint8Array(0);
 const MAX_RECENT = 16_384; // recipients whose names are at hand; others cost three HMACs

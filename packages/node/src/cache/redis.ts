@@ -121,7 +121,7 @@ class ClusterBoxStore implements RedisBoxStore {
   handle(op: BoxOp, now: Time): Promise<BoxAnswer[]> {
     if (op.type === "sweep") return this.#sweep(op.op, now);
     return new Promise((resolve) => {
-      const bytes = op.type === "put" ? op.bytes.length : 0;
+      const bytes = op.type === "put" ? op.bytes.length : op.type === "revoke" ? 8 * op.serials.length : 0;
       const cost = bytes + JOB_BYTES;
       const ready = op.type === "list" ? this.#watch(op.recipient) : undefined;
       const hasRoom = isNamed(op) && !this.#isClosed && this.#waiting + cost <= MAX_WAITING;
@@ -223,12 +223,15 @@ class ClusterBoxStore implements RedisBoxStore {
         const expires = Math.trunc(Math.min(op.expires, at + this.#limits.lifetime));
         const bytes = Buffer.from(op.bytes.buffer, op.bytes.byteOffset, op.bytes.length);
         const shelf = op.class === "stranger" ? 2 : 1;
-        return ["p", names.box(op.box), names.message(op.box, op.id), bytes, expires, shelf, mayKeep ? 1 : 0];
+        const serial = serialOf(op, names);
+        return ["p", names.box(op.box), names.message(op.box, op.id), bytes, expires, shelf, mayKeep ? 1 : 0, serial];
       }
       case "remove":
-        return ["r", names.box(op.box), names.message(op.box, op.id)];
+        return ["r", names.box(op.box), names.message(op.box, op.id), serialOf(op, names)];
       case "clear":
-        return ["c", names.box(op.box), upto];
+        return ["c", names.box(op.box), upto, serialOf(op, names)];
+      case "revoke":
+        return ["v", Buffer.concat(op.serials.map((serial) => names.serial(serial)))];
       case "list":
         return ["l"];
       case "read":
@@ -259,6 +262,7 @@ class ClusterBoxStore implements RedisBoxStore {
       }
       case "remove":
       case "clear":
+      case "revoke":
         return [{ type: "done", op: op.op }];
       case "list":
         return [{ type: "list", op: op.op, boxes: (answer as Buffer[]).flatMap((name) => names.boxOf(name) ?? []) }];
@@ -273,7 +277,7 @@ class ClusterBoxStore implements RedisBoxStore {
     }
   }
 
-  /** Puts, removals and clears are tried until they are confirmed; a question is left to be asked again. */
+  /** Puts, removals, clears and revocations are tried until they are confirmed; a question is left to be asked again. */
   async #failed(batch: readonly Job[], error: unknown): Promise<void> {
     const failure = callFailure(error);
     if (failure === "call" && !this.#isClosed) this.#options.onTrouble?.(`the Redis Cluster refused a call: ${error}`);
@@ -449,6 +453,11 @@ function nextBatch(jobs: readonly Job[]): Job[] {
     if (job.op.type === "clear") break;
   }
   return batch;
+}
+
+/** By whose word something is to change; empty: the recipient's own. */
+function serialOf({ serial }: { readonly serial?: number }, names: RecipientNames): Buffer | string {
+  return serial === undefined ? "" : names.serial(serial);
 }
 
 /** Under other names nothing is kept. */

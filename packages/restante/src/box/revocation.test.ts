@@ -86,8 +86,10 @@ test("what is to be void later is told then, while the link stays up", () => {
 test("a cache hears its recipients, body by body, and says nothing but that it has heard", () => {
   const { role, heard } = cache();
   expect(role.handle(opened("link:///?t=member", bob), NOW)).toEqual([took(1)]);
-  for (const body of encodeRevocations(range(250)))
-    expect(role.handle({ type: "packet", ch: 1, head: {}, body }, NOW)).toEqual([took(1)]);
+  for (const [i, body] of encodeRevocations(range(250)).entries()) {
+    const revoked = { type: "revoked", peer: bob, serials: range(250).slice(200 * i, 200 * (i + 1)) };
+    expect(role.handle({ type: "packet", ch: 1, head: {}, body }, NOW)).toEqual([took(1), revoked]);
+  }
   expect(role.handle({ type: "ended", ch: 1 }, NOW)).toEqual([end(1)]);
   expect(role.handle({ type: "closed", ch: 1, err: undefined }, NOW)).toEqual([]);
   expect(heard).toEqual([

@@ -21,7 +21,9 @@ export type RevocationIn =
 export type RevocationOut =
   | ChannelOp
   /** A recipient of ours wants nothing kept for it. */
-  | { type: "left"; peer: Hashname };
+  | { type: "left"; peer: Hashname }
+  /** What `revoke` was told, for those who keep boxes with us. */
+  | { type: "revoked"; peer: Hashname; serials: readonly number[] };
 
 export interface RevocationOptions {
   readonly handles: () => number;
@@ -35,7 +37,7 @@ export interface RevocationOptions {
   /** Whether what `peer` shows makes it a recipient here: only then is it listened to. */
   readonly isRecipient: (uri: string | undefined, peer: Hashname, now: Time) => boolean;
   /** The recipient has revoked these serials. */
-  readonly revoke: (recipient: Hashname, serials: readonly number[]) => void;
+  readonly revoke: (recipient: Hashname, serials: readonly number[], now: Time) => void;
 }
 
 /** Both ends. Says nothing to a cache as long as nothing is revoked, and nothing to a recipient but that it has heard. */
@@ -77,12 +79,12 @@ export class Revocation implements Machine<RevocationIn, RevocationOut> {
         if (!input.reliable) return [];
         const isHeard = this.#options.isRecipient(text(input.head, "uri"), input.peer, now);
         this.#hearing.set(input.ch, isHeard ? input.peer : undefined);
-        const outs: RevocationOut[] = this.#hear(input.ch, input.body);
+        const outs = this.#hear(input.ch, input.body, now);
         if (isHeard && flag(input.head, "leave")) outs.push({ type: "left", peer: input.peer });
         return outs;
       }
       case "packet":
-        return this.#hear(input.ch, input.body);
+        return this.#hear(input.ch, input.body, now);
       case "ended": {
         // Once all is told we have ended it ourselves. A cache that does not want to hear the rest is not told it.
         const isOpen = this.#hearing.delete(input.ch) || this.#telling.delete(input.ch);
@@ -122,12 +124,13 @@ export class Revocation implements Machine<RevocationIn, RevocationOut> {
     });
   }
 
-  #hear(ch: number, body: Uint8Array): ChannelOp[] {
+  #hear(ch: number, body: Uint8Array, now: Time): RevocationOut[] {
     const recipient = this.#hearing.get(ch);
     const serials = recipient === undefined ? undefined : parseRevocations(body);
-    if (recipient !== undefined && serials !== undefined && serials.length > 0)
-      this.#options.revoke(recipient, serials);
-    return [{ type: "took", ch }];
+    const took: RevocationOut = { type: "took", ch };
+    if (recipient === undefined || serials === undefined || serials.length === 0) return [took];
+    this.#options.revoke(recipient, serials, now);
+    return [took, { type: "revoked", peer: recipient, serials }];
   }
 }
 
