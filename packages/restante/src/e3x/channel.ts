@@ -35,6 +35,17 @@ export function outgoing(
   isOpen: boolean,
 ): Outgoing {
   const { head, body } = input;
+  const known = isOpen ? undefined : KNOWN_FIELDS.get(head);
+  const fields = known ?? fieldsOf(head, isOpen);
+  if (known === undefined && !isOpen && isConstant(head)) KNOWN_FIELDS.set(head, fields);
+  if (body.length > roomBeside(fields, reliable)) {
+    throw new RestanteError("packet-size", `an encrypted channel packet has at most ${PACKET_BYTES} bytes`);
+  }
+  return { fields, body, end: input.end === true };
+}
+
+/** The application's part of a head as JSON. */
+function fieldsOf(head: JsonObject, isOpen: boolean): Uint8Array {
   const hasType = isOpen ? text(head, "type") !== undefined : head["type"] === undefined;
   let isEmpty = true;
   let isReserved = false;
@@ -49,16 +60,17 @@ export function outgoing(
       "only the open packet has a type; c, seq, ack, miss, end, err are not given",
     );
   }
-  const fields = isEmpty ? NO_FIELDS : encodeJson(head);
-  if (body.length > roomBeside(fields, reliable)) {
-    throw new RestanteError("packet-size", `an encrypted channel packet has at most ${PACKET_BYTES} bytes`);
-  }
-  return { fields, body, end: input.end === true };
+  return isEmpty ? NO_FIELDS : encodeJson(head);
+}
+
+function isConstant(head: JsonObject): boolean {
+  return Object.isFrozen(head) && Object.values(head).every((value) => typeof value !== "object");
 }
 
 /** The packet with a body of its own. */
-export function owned({ fields, body, end }: Outgoing): Outgoing {
-  return { fields, body: body.slice(), end };
+export function owned(packet: Outgoing): Outgoing {
+  const { fields, body, end } = packet;
+  return body.length === 0 ? packet : { fields, body: body.slice(), end };
 }
 
 /** An inner packet as it came in: what is the channel's, and the content. */
@@ -84,19 +96,20 @@ export function parseChannelPacket(inner: Uint8Array): ChannelPacket | undefined
   if (inner.length > MAX_INNER || end > inner.length) return undefined;
   const head = scanChannelHead(inner, LENGTH_BYTES, end);
   if (head === undefined) return parseAnyPacket(inner);
-  const { c: id, seq = 0, ack, miss } = head;
+  const { c: id, seq = 0, ack, miss, fields } = head;
   if (id > MAX_CHANNEL_ID) return undefined;
+  const kind = text(fields, "type");
   return {
     id,
-    kind: undefined,
-    hasType: false,
+    kind,
+    hasType: kind !== undefined,
     seq: seq <= MAX_SEQ ? seq : 0,
     hasSeq: head.seq !== undefined,
     ack: ack !== undefined && ack <= MAX_SEQ ? ack : undefined,
     hasAck: ack !== undefined,
     miss,
     err: undefined,
-    content: incoming(NO_HEAD, true, head.end, end - LENGTH_BYTES, inner.subarray(end)),
+    content: incoming(fields, isEmpty(fields), head.end, end - LENGTH_BYTES, inner.subarray(end)),
   };
 }
 
@@ -116,7 +129,7 @@ function parseAnyPacket(inner: Uint8Array): ChannelPacket | undefined {
     hasAck: ack !== undefined,
     miss,
     err: json["err"] === undefined ? undefined : (text(json, "err") ?? "error"),
-    content: incoming(head, Object.keys(head).length === 0, flag(json, "end"), packet.head.length, body),
+    content: incoming(head, isEmpty(head), flag(json, "end"), packet.head.length, body),
   };
 }
 
@@ -124,6 +137,11 @@ function parseAnyPacket(inner: Uint8Array): ChannelPacket | undefined {
 function incoming(head: JsonObject, isEmpty: boolean, end: boolean, headLength: number, body: Uint8Array): Incoming {
   const isBare = end && isEmpty && body.length === 0;
   return { head, body, end, isBare, size: PACKET_COST + headLength * HEAD_COST + body.length };
+}
+
+function isEmpty(head: JsonObject): boolean {
+  for (const _ in head) return false;
+  return true;
 }
 
 /** One channel. Holds state only; whose turn it is and what leaves is decided by `Channels`. */
@@ -269,8 +287,8 @@ export function encodeAcknowledgement(front: number, c: number, ack: number, mis
 }
 
 function roomBeside(fields: Uint8Array, reliable: boolean): number {
-  const longest = channelHeadLength(reliable ? LONGEST_RELIABLE : LONGEST_UNRELIABLE, fields);
-  return PACKET_BYTES - OUTER_BYTES - LENGTH_BYTES - longest;
+  const room = reliable ? ROOM_RELIABLE : ROOM_UNRELIABLE;
+  return fields.length > NO_FIELDS.length ? room - fields.length + 1 : room; // a comma for two braces
 }
 
 function earlier(a: Time | undefined, b: Time | undefined): Time | undefined {
@@ -280,10 +298,14 @@ function earlier(a: Time | undefined, b: Time | undefined): Time | undefined {
 const LENGTH_BYTES = 2; // the inner packet's head length
 const MAX_INNER = 0x10000; // bytes; no transport carries longer packets
 const NO_FIELDS = encodeJson({});
-const NO_HEAD: JsonObject = Object.freeze({}); // one for all, so nobody may write into it
 const NO_BODY = new Uint8Array(0);
 const LONGEST_UNRELIABLE = { c: MAX_CHANNEL_ID, seq: undefined, ack: undefined, miss: undefined, end: true };
 const LONGEST_RELIABLE = { ...LONGEST_UNRELIABLE, seq: MAX_SEQ, ack: MAX_SEQ };
+const [ROOM_UNRELIABLE = 0, ROOM_RELIABLE = 0] = [LONGEST_UNRELIABLE, LONGEST_RELIABLE].map(
+  (head) => PACKET_BYTES - OUTER_BYTES - LENGTH_BYTES - channelHeadLength(head, NO_FIELDS),
+);
+/** The JSON of heads that cannot change: a role has few of these, and sends them again and again. */
+const KNOWN_FIELDS = new WeakMap<JsonObject, Uint8Array>();
 const RESERVED = ["c", "seq", "ack", "miss", "end", "err"];
 const PACKET_COST = 128; // objects and map entries of a packet that is held, roughly
 const HEAD_COST = 16; // a parsed head takes up to so many times its bytes: [[],[],[], ...

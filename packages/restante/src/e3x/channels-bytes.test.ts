@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { equal } from "../bytes/index.ts";
-import { parsePacket } from "../wire/index.ts";
+import { encodePacket, type JsonObject, parsePacket } from "../wire/index.ts";
 import { type ChannelEvent, Channels, type ChannelsIn, type ChannelsOptions, type ChannelsOut } from "./channels.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 
@@ -77,4 +77,36 @@ test("a body is copied where it does not leave at once, and nowhere is it kept",
     const bodies = sent.map((out) => out.type === "transmit" && parsePacket(out.inner)?.body);
     expect(bodies).toEqual([new Uint8Array(100).fill(7), new Uint8Array(100).fill(7)]);
   }
+});
+
+test("a head that cannot change is written once, and says what any other says; one that can is not remembered", () => {
+  const channels = new Channels({ order: 1, handles: () => 100 });
+  channels.handle({ type: "open", ch: 1, reliable: false, head: { type: "chat" }, body: new Uint8Array(0) }, 0);
+  const said = (head: JsonObject): unknown => {
+    const [out] = channels.handle({ type: "send", ch: 1, head, body: Uint8Array.of(1) }, 0);
+    return out?.type === "transmit" && parsePacket(out.inner)?.json;
+  };
+  const frozen = Object.freeze({ done: true, n: 5 });
+  const shallow = Object.freeze({ list: [1] });
+  for (let i = 0; i < 3; i++) {
+    expect(said(frozen)).toEqual({ c: 1, done: true, n: 5 });
+    shallow.list[0] = i;
+    expect(said(shallow)).toEqual({ c: 1, list: [i] });
+  }
+  const bad = Object.freeze({ seq: 3 });
+  for (let i = 0; i < 2; i++) expect(() => said(bad)).toThrow("only the open packet has a type");
+});
+
+test("a body that is given leaves as it is, when it leaves and when it leaves again", () => {
+  const channels = new Channels({ order: 1, handles: () => 100 });
+  channels.handle({ type: "open", ch: 1, reliable: true, head: { type: "chat" }, body: new Uint8Array(0) }, 0);
+  const body = Uint8Array.of(1, 2, 3);
+  const bodies = (outs: readonly ChannelsOut[]): Uint8Array[] =>
+    outs.flatMap((out) => {
+      const packet = out.type === "transmit" ? parsePacket(out.inner.slice()) : undefined;
+      return packet === undefined || packet.body.length === 0 ? [] : [packet.body];
+    });
+  expect(bodies(channels.handle({ type: "send", ch: 1, head: {}, body, isGiven: true }, 0))).toEqual([body]);
+  channels.handle({ type: "received", inner: encodePacket({ c: 1, ack: 1 }) }, 1);
+  expect(bodies(channels.handle({ type: "tick" }, channels.deadline() ?? 0))).toEqual([body]);
 });

@@ -36,14 +36,15 @@ export type ChannelsIn =
   /**
    * Sends one packet, with `end` the last. Throws RestanteError "channel-ended" after an `end`. A reliable channel
    * with 256 unacknowledged packets is closed with "overflow": follow `writable`. An unreliable one drops what is
-   * beyond 64 packets that the path did not take.
+   * beyond 64 packets that the path did not take. With `isGiven` the body is the channel's from now on, and is not copied.
    */
-  | { type: "send"; ch: number; head: JsonObject; body: Uint8Array; end?: boolean }
+  | { type: "send"; ch: number; head: JsonObject; body: Uint8Array; end?: boolean; isGiven?: boolean }
   /**
-   * The application is done with the oldest packet of a reliable channel that it has; only this acknowledges it. Throws
-   * RestanteError "channel-took" when it has none. Without meaning for an unreliable channel.
+   * The application is done with the oldest packet of a reliable channel that it has, or with the `count` oldest; only this
+   * acknowledges them, all with one acknowledgement. Throws RestanteError "channel-took" when it has fewer. Without meaning
+   * for an unreliable channel.
    */
-  | { type: "took"; ch: number }
+  | { type: "took"; ch: number; count?: number }
   /** Tells the peer `err` (cut to 200 characters) and closes at once. */
   | { type: "fail"; ch: number; err: string }
   /** Closes at once and tells nobody: for channels that are never answered. What did not leave yet is lost. */
@@ -138,8 +139,8 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     this.#ids = new ChannelIds(options.order, this.#limits.maxId);
   }
 
-  handle(input: ChannelsIn, now: Time): ChannelsOut[] {
-    const out: ChannelsOut[] = [];
+  /** `out`: where to put what must happen, behind what is there; it is given back. A list for each packet is no small cost. */
+  handle(input: ChannelsIn, now: Time, out: ChannelsOut[] = []): ChannelsOut[] {
     this.#now = now;
     this.#out = out;
     this.#promised = 0;
@@ -151,7 +152,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
         this.#send(input);
         break;
       case "took":
-        this.#took(input.ch);
+        this.#took(input.ch, input.count ?? 1);
         break;
       case "fail":
         this.#fail(this.#byHandle.get(input.ch), input.err);
@@ -213,13 +214,13 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
         return;
       }
     }
-    this.#push(channel, packet);
+    this.#push(channel, packet, input.isGiven);
     // As below, without the line: there is none.
     if (sender === undefined && this.#ready.size === 0 && this.#credit > 0) this.#leave(channel);
     else this.#settle(channel);
   }
 
-  #push(channel: Channel, packet: Outgoing): void {
+  #push(channel: Channel, packet: Outgoing, isGiven = false): void {
     channel.hasEnded = packet.end;
     if (channel.reliable === undefined) {
       channel.queue.push(packet); // nearly always it leaves at once
@@ -228,7 +229,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     }
     const { sender } = channel.reliable;
     this.#bytesOut -= sender.bytes;
-    sender.push(owned(packet));
+    sender.push(isGiven ? packet : owned(packet));
     this.#bytesOut += sender.bytes;
   }
 
@@ -239,14 +240,15 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     if (last !== undefined) queue.push(owned(last));
   }
 
-  #took(ch: number): void {
+  #took(ch: number, count: number): void {
     const channel = this.#byHandle.get(ch);
     if (channel?.reliable === undefined) return;
     const { receiver } = channel.reliable;
     const before = receiver.bytes;
-    const isOwed = receiver.take(this.#now);
+    let left = count;
+    while (left > 0 && receiver.take(this.#now)) left--;
     this.#hold(receiver.bytes - before);
-    if (!isOwed) throw new RestanteError("channel-took", `channel ${ch} gave no packet that is not taken`);
+    if (left > 0) throw new RestanteError("channel-took", `channel ${ch} gave no packet that is not taken`);
     this.#settle(channel);
   }
 

@@ -192,7 +192,8 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
 
   deadline(): Time | undefined {
     if (this.#state === undefined) return undefined;
-    const [handshakes, channels] = [this.#handshakeAt, this.#channels.deadline()];
+    const handshakes = this.#handshakeAt;
+    const channels = this.#channels.deadline();
     return handshakes === undefined || channels === undefined
       ? (handshakes ?? channels)
       : Math.min(handshakes, channels);
@@ -219,7 +220,8 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
     if (session !== undefined && payload !== undefined) {
       const inner = session.isCbor ? decodePayload(payload) : payload;
       if (inner === undefined) return [];
-      const out = this.#step({ type: "packet", token: session.name }, now);
+      // Nearly all packets: one more of the session changes nothing about handshakes (handshaking.ts, `onPacket`).
+      const out = session === this.#session ? [HEARD] : this.#step({ type: "packet", token: session.name }, now);
       if (session === this.#session) {
         this.#passInto(out, { type: "received", inner }, now);
         return out;
@@ -329,10 +331,17 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   }
 
   #passInto(out: ExchangeOut[], input: ChannelsIn, now: Time): void {
-    for (const effect of this.#channels.handle(input, now)) {
-      if (effect.type !== "transmit") out.push(effect);
-      else if (this.#session !== undefined) out.push(this.#encrypt(this.#session, effect));
+    const start = out.length;
+    const all: (ExchangeOut | ChannelsOut)[] = out;
+    this.#channels.handle(input, now, all as ChannelsOut[]); // which reads nothing of it
+    let to = start;
+    for (let i = start; i < all.length; i++) {
+      const effect = all[i];
+      if (effect === undefined) continue;
+      if (effect.type !== "transmit") all[to++] = effect;
+      else if (this.#session !== undefined) all[to++] = this.#encrypt(this.#session, effect);
     }
+    if (to < all.length) all.length = to;
   }
 
   /** The outer packet of a channel packet. */
@@ -362,6 +371,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   }
 }
 
+const HEARD: ExchangeOut = { type: "heard", by: "packet" };
 const CBOR = 1; // telehash v3, e3x/compression.md. 2, deflate before encryption, tells lengths: never offered (CRIME)
 const EARLY = 16; // packets, each of less than 2048 bytes: the initial window of a channel
 const LENGTH_BYTES = 2; // of a HEAD: lob.md

@@ -450,9 +450,21 @@ export class Link implements Machine<LinkIn, LinkOut> {
 
   /** Gives the exchange an input and does what it wants. `from`: the path that the input came from. */
   #pass(input: Parameters<Exchange["handle"]>[0], now: Time, from?: Path): LinkOut[] {
+    const effects = this.#exchange?.handle(input, now) ?? [];
+    if (input.type === "packet" && from === this.#path && effects.every(isUsual)) {
+      // Most packets: what the exchange says is what the link says.
+      if (effects.length > 0) this.#wasHeard(now);
+      return effects as LinkOut[];
+    }
     const out: LinkOut[] = [];
-    for (const effect of this.#exchange?.handle(input, now) ?? []) this.#follow(effect, now, from, out);
+    for (const effect of effects) this.#follow(effect, now, from, out);
     return out;
+  }
+
+  #wasHeard(now: Time): void {
+    this.#heard = now;
+    this.#unheard = undefined;
+    this.#attempts = 0;
   }
 
   #follow(effect: ExchangeOut, now: Time, from: Path | undefined, out: LinkOut[]): void {
@@ -474,10 +486,8 @@ export class Link implements Machine<LinkIn, LinkOut> {
         }
         return;
       case "heard":
-        this.#heard = now;
-        this.#unheard = undefined;
-        this.#attempts = 0;
-        out.push({ type: "heard" });
+        this.#wasHeard(now);
+        out.push(HEARD);
         if (from === undefined) return;
         this.#onHeard(effect.by === "echo" && !this.#hasAsked(from, now) ? "handshake" : effect.by, from, now, out);
         return;
@@ -652,6 +662,11 @@ export class Link implements Machine<LinkIn, LinkOut> {
   }
 }
 
+/** Whether it has to do with nothing but a channel that is open. Where the peer is heard from the path in use, that is all. */
+function isUsual(effect: ExchangeOut): boolean {
+  return effect.type === "packet" || effect.type === "acked" || (effect.type === "heard" && effect.by === "packet");
+}
+
 function earlier(a: Time | undefined, b: Time | undefined): Time | undefined {
   return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }
@@ -670,6 +685,7 @@ function unique(paths: readonly Path[]): readonly Path[] {
   return [...new Map(paths.map((path) => [pathKey(path), path])).values()];
 }
 
+const HEARD: LinkOut = { type: "heard" };
 const QUIET_MS = 30_000; // nothing sent for so long: NATs forget after a minute or two
 const QUIET_STREAM_MS = 5 * 60_000; // telehash v3/transports/tcp.md
 const PROBE_MS = 5_000;

@@ -178,6 +178,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     limit: ROUTERS,
   });
   #isSearching = false;
+  readonly #touched = new Set<Entry>(); // by the packets that are being read, and not yet in #deadlines
   readonly #deadlines: Deadlines<Hashname> = new Deadlines();
 
   constructor(options: MeshOptions) {
@@ -290,8 +291,10 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     const out: MeshOut[] = [];
     for (const unwrapped of packets) {
       if (unwrapped === undefined) this.#drop("noise");
-      else for (const effect of this.#onPacket(path, unwrapped, now)) out.push(effect);
+      else this.#onPacket(path, unwrapped, now, out);
     }
+    for (const entry of this.#touched) this.#schedule(entry);
+    this.#touched.clear();
     // Old C peers on streams send nothing more before they see a chunk. Strangers get not even that; but a peer that has
     // proven itself there without a cloak does, though its link is on another stream.
     if (packets.length === 0 || !isStream(path) || !this.#framing.waits(path)) return out;
@@ -302,11 +305,16 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return out;
   }
 
-  #onPacket(path: Path, unwrapped: Unwrapped, now: Time): MeshOut[] {
+  #onPacket(path: Path, unwrapped: Unwrapped, now: Time, out: MeshOut[]): void {
     const bytes = unwrapped.packet;
     if (bytes[0] === 0 && bytes[1] === 0 && bytes.length >= LENGTH_BYTES + TOKEN_BYTES)
-      return this.#onChannelPacket(path, unwrapped, bytes.subarray(LENGTH_BYTES), now);
-    const packet = parsePacket(bytes);
+      this.#onChannelPacket(path, unwrapped, bytes.subarray(LENGTH_BYTES), now, out);
+    else out.push(...this.#onOpenPacket(path, unwrapped, now));
+  }
+
+  /** One with a head. */
+  #onOpenPacket(path: Path, unwrapped: Unwrapped, now: Time): MeshOut[] {
+    const packet = parsePacket(unwrapped.packet);
     if (packet === undefined || packet.body.length < TOKEN_BYTES) return this.#drop("packet");
     // On a socket a message is a handshake or nothing: mail never comes this way.
     if (packet.head.length !== 1) return this.#drop("packet");
@@ -314,17 +322,26 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return this.#onMessage(path, unwrapped, packet.body, origin, undefined, now);
   }
 
-  #onChannelPacket(path: Path, { packet, rounds }: Unwrapped, body: Uint8Array, now: Time): MeshOut[] {
+  #onChannelPacket(path: Path, { packet, rounds }: Unwrapped, body: Uint8Array, now: Time, out: MeshOut[]): void {
     const last = this.#lastToken; // mostly it is the same peer again
     const isSameToken = last !== undefined && startsWith(body, last.token);
     const token = isSameToken ? "" : toHex(body.subarray(0, TOKEN_BYTES));
     const entry = isSameToken ? last.entry : this.#byToken.get(token);
     if (entry !== undefined && !isSameToken) this.#lastToken = { token: body.slice(0, TOKEN_BYTES), entry };
-    if (entry === undefined) return this.#bridge(path, token, packet, now);
-    const effects = this.#run(entry, { type: "packet", path: this.#placeOf(entry, path), body }, now);
-    if (effects.length === 0) return this.#drop("channel");
+    if (entry === undefined) {
+      out.push(...this.#bridge(path, token, packet, now));
+      return;
+    }
+    const effects = entry.link.handle({ type: "packet", path: this.#placeOf(entry, path), body }, now);
+    this.#touched.add(entry); // of all the packets that came at once, its deadline is looked at after the last
+    this.#index(entry);
+    this.#floors?.follow(entry.hashname, entry.link, now);
+    if (effects.length === 0) {
+      this.#drop("channel");
+      return;
+    }
     this.#framing.heard(path, rounds);
-    return this.#translate(entry, effects, now);
+    this.#translate(entry, effects, now, out);
   }
 
   /** A handshake message, if it is one. `claimed`: whose it is, says the router that brought it. */
@@ -396,21 +413,20 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   #run(entry: Entry, input: LinkIn, now: Time): LinkOut[] {
     const effects = entry.link.handle(input, now);
     this.#index(entry);
+    this.#schedule(entry);
     this.#floors?.follow(entry.hashname, entry.link, now);
     return effects;
   }
 
-  #translate(entry: Entry, effects: readonly LinkOut[], now: Time): MeshOut[] {
-    const out: MeshOut[] = [];
+  #translate(entry: Entry, effects: readonly LinkOut[], now: Time, out: MeshOut[] = []): MeshOut[] {
     let ours: Opening[] | undefined;
     for (const effect of effects) {
       if (effect.type === "opened" && OURS.includes(effect.kind)) {
         this.#asked.set(effect.ch, 0);
         ours ??= [];
         ours.push(effect);
-      } else if (effect.type !== "heard") {
-        for (const one of this.#carryOut(entry, effect, now)) out.push(one);
-      }
+      } else if (effect.type === "packet" && !this.#asked.has(effect.ch)) out.push(effect);
+      else if (effect.type !== "heard") for (const one of this.#carryOut(entry, effect, now)) out.push(one);
     }
     for (const opening of ours ?? []) out.push(...this.#serve(entry, opening, now));
     return out;
@@ -659,12 +675,16 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
       move(this.#byRouter, entry, entry.relays, relays);
       entry.relays = relays;
     }
-    const at = link.deadline();
-    if (at !== entry.deadline) this.#deadlines.set(hashname, at);
-    entry.deadline = at;
     if (!link.isSpent) return;
     move(this.#byRouter, entry, relays, []);
     this.#links.delete(hashname);
+  }
+
+  #schedule(entry: Entry): void {
+    const { link, hashname } = entry;
+    const at = link.deadline();
+    if (at !== entry.deadline) this.#deadlines.set(hashname, at);
+    entry.deadline = at;
   }
 }
 

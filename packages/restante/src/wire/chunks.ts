@@ -15,7 +15,8 @@ export function encodeChunks(packet: Uint8Array, size: number = 0, free: number 
   assert(size === 0 || (Number.isInteger(size) && size >= 2 && size <= MAX_CHUNK), "a chunk has 2 to 256 bytes");
   const room = (size || MAX_CHUNK) - 1;
   const chunks = countChunks(packet, room + 1);
-  const [isInPlace, bytes] = [chunks <= free, chunks + packet.length];
+  const isInPlace = chunks <= free;
+  const bytes = chunks + packet.length;
   const stream = isInPlace ? new Uint8Array(packet.buffer, packet.byteOffset - chunks, bytes) : shortLived(bytes);
   // All of it at the end, and from there each chunk to its place, which lies before: views of the pieces cost more.
   let from = chunks;
@@ -103,7 +104,8 @@ export class Dechunker {
   push(bytes: Uint8Array): Uint8Array[] {
     const packets: Uint8Array[] = [];
     let at = 0;
-    let [from, to] = [0, 0]; // a packet that began in these bytes, without its counts
+    let from = 0; // a packet that began in these bytes, without its counts
+    let to = 0;
     while (at < bytes.length) {
       if (this.#left > 0) {
         const length = Math.min(this.#left, bytes.length - at);

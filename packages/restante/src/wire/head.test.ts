@@ -21,20 +21,38 @@ const heads: fc.Arbitrary<ChannelHead> = fc.record({
   end: fc.boolean(),
 });
 
+/** What stands beside them on the packets of a box. */
+const plain = fc.string({ unit: fc.constantFrom(..."abz09 {}[]:,=/?&~".split("")), maxLength: 20 });
+const known: fc.Arbitrary<JsonObject> = fc.record(
+  {
+    done: fc.constant(true),
+    clear: fc.constant(true),
+    x: number,
+    cap: number,
+    id: plain,
+    box: plain,
+    type: plain,
+    to: plain,
+    uri: plain,
+  },
+  { requiredKeys: [] },
+);
+
 /** The slow and readable twin: the head as JSON. */
 function json({ c, seq, ack, miss, end }: ChannelHead): JsonObject {
   return { c, seq, ack, miss, end: end || undefined };
 }
 
-test("a head of the channel's own fields is read as written, wherever it stands and in any order of fields", () => {
-  const shuffled = heads.chain((head) =>
-    fc.record({
-      head: fc.constant(head),
-      fields: fc.shuffledSubarray(Object.entries(json(head)), { minLength: 5, maxLength: 5 }),
+test("a head of the channel and a box is read as written, wherever it stands and in any order of fields", () => {
+  const shuffled = fc.tuple(heads, known).chain(([head, more]) => {
+    const all = Object.entries({ ...json(head), ...more });
+    return fc.record({
+      head: fc.constant({ ...head, fields: more }),
+      fields: fc.shuffledSubarray(all, { minLength: all.length, maxLength: all.length }),
       before: fc.uint8Array({ maxLength: 3 }),
       behind: fc.uint8Array({ maxLength: 3 }),
-    }),
-  );
+    });
+  });
   fc.assert(
     fc.property(shuffled, ({ head, fields, before, behind }) => {
       const bytes = encodeJson(Object.fromEntries(fields));
@@ -46,16 +64,17 @@ test("a head of the channel's own fields is read as written, wherever it stands 
 
 test("[E2] whatever is read at all, the strict parser reads as the same", () => {
   const pieces = ['{"c":', '"c":', '"seq":', '"ack":', '"miss":[', '"end":true', "{", "}", "]", ",", "0", "7", "12"];
+  const boxes = ['"done":true', '"x":', '"cap":', '"clear":true', '"id":"', '"type":"', '"uri":"', 'a"', '\\"'];
   const odd = ["01", "-1", "1.0", "1e1", " ", '"', "false", "null", '"x":', "99999999999", "\0", "é", '"\\u0063":'];
   const texts = fc.oneof(
     fc.array(fc.constantFrom(...pieces), { maxLength: 12 }),
-    fc.array(fc.constantFrom(...pieces, ...odd), { maxLength: 12 }),
+    fc.array(fc.constantFrom(...pieces, ...boxes, ...odd), { maxLength: 12 }),
     {
       weight: 6, // what could have been a head, with one piece more, less or other
       arbitrary: fc
-        .tuple(heads, fc.nat(), fc.nat(2), fc.constantFrom(...pieces, ...odd))
-        .map(([head, at, less, piece]) => {
-          const text = JSON.stringify(json(head));
+        .tuple(heads, known, fc.nat(), fc.nat(2), fc.constantFrom(...pieces, ...boxes, ...odd))
+        .map(([head, more, at, less, piece]) => {
+          const text = JSON.stringify({ ...json(head), ...more });
           const place = at % text.length;
           return [text.slice(0, place), piece, text.slice(place + less)];
         }),
@@ -68,7 +87,7 @@ test("[E2] whatever is read at all, the strict parser reads as the same", () => 
       const head = scanChannelHead(bytes, 0, bytes.length);
       if (head === undefined) return;
       read++;
-      expect({ ...json(head) }).toEqual({ ...(parseJson(bytes) as JsonObject) });
+      expect({ ...json(head), ...head.fields }).toEqual({ ...(parseJson(bytes) as JsonObject) });
     }),
     { numRuns: 3000 },
   );
@@ -86,7 +105,14 @@ test("no bytes make it throw or read beyond the end, and any other head is left 
     expect(scanChannelHead(whole, 0, to)).toBeUndefined();
     expect(scanChannelHead(whole.subarray(0, to), 0, to)).toBeUndefined();
   }
-  const others = ["{}", '{"seq":1}', '{"c":1,"c":1}', '{"c": 1}', '{"c":1,"done":true}', '{"c":1,"end":false}'];
+  const others = ["{}", '{"seq":1}', '{"c":1,"c":1}', '{"c": 1}', '{"c":1,"end":false}', '{"c":1,"other":1}'];
+  others.push(
+    '{"c":1,"done":true,"done":true}',
+    '{"c":1,"x":1,"x":1}',
+    '{"c":1,"id":"a","id":"b"}',
+    '{"c":1,"id":"\\u0061"}',
+  );
+  others.push('{"c":1,"cap":1,"cap":2}', '{"c":1,"clear":true,"clear":true}', '{"c":1,"to":"é"}', '{"c":1,"err":"no"}');
   const more = ['{"c":01}', '{"c":12345678901}', '{"c":1,}', '{"c":1,"miss":[]}', '{"c":1,"end":true,"end":true}'];
   for (const other of [...others, ...more])
     expect(scanChannelHead(utf8(other), 0, other.length), other).toBeUndefined();

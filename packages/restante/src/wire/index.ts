@@ -2,7 +2,7 @@
 export { ChunkStream, type ChunkStreamIn, type ChunkStreamOptions, type ChunkStreamOut } from "./chunk-stream.ts";
 export { countChunks, Dechunker, encodeChunks, encodeFrames } from "./chunks.ts";
 export { ALL_ROUNDS, type CloakLayers, cloak, decloak, MAX_ROUNDS, type StreamCipher } from "./cloak.ts";
-export { type ChannelHead, channelHeadLength, scanChannelHead, writeChannelHead } from "./head.ts";
+export { type ChannelHead, channelHeadLength, type ScannedHead, scanChannelHead, writeChannelHead } from "./head.ts";
 export { jweToPacket, jwsToPacket, packetToJwe, packetToJws } from "./jose.ts";
 export {
   encodeJson,
