@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { portable } from "restante";
@@ -6,7 +6,9 @@ import { parseInvite } from "restante/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Client } from "./api/client.ts";
 import type { InviteInfo, SeenInfo, StatusInfo } from "./api/contract.ts";
-import { type Daemon, type DaemonOptions, startCache, startDaemon } from "./daemon.ts";
+import { type Daemon, type DaemonOptions, type Household, startCache, startDaemon, startHousehold } from "./daemon.ts";
+import { createIdentityHome, homeOfIdentity, identitiesOf } from "./home.ts";
+import { rewriteKey } from "./store/key.ts";
 
 let dir: string;
 const open: { close(): Promise<void> }[] = [];
@@ -105,12 +107,80 @@ describe("a daemon", () => {
     });
   });
 
+  test.runIf(process.platform === "linux")("is refused beside one that runs on a copy of its home", async () => {
+    const { daemon } = await start();
+    await daemon.close();
+    await cp(join(dir, "home"), join(dir, "copy"), { recursive: true, filter: (file) => !file.includes("/sock") });
+    await start();
+    await expect(start({ home: join(dir, "copy") })).rejects.toMatchObject({ code: "identity-in-use" });
+    await open.pop()?.close();
+    const copy = await start({ home: join(dir, "copy") });
+    expect(copy.daemon.peer.hashname).toBe(daemon.peer.hashname);
+  });
+
   test("can serve a cache as well, and shows the link to join it", async () => {
     const { client } = await start({ cache: true });
     const { joinLink } = await client.call<StatusInfo>("GET", "/v1/status");
     const other = await start({ home: join(dir, "other") });
     expect(await other.client.call("POST", "/v1/caches", { link: joinLink })).toMatchObject({ cap: 8 * 1024 * 1024 });
   });
+});
+
+describe("several identities of one home", () => {
+  const household = async (options: Partial<DaemonOptions> = {}): Promise<Household> => {
+    const all = await startHousehold({ ...local, home: join(dir, "home"), ...options });
+    open.push(all);
+    return all;
+  };
+
+  test("run in one process, each with an API, a store and a key of its own, and write to each other as strangers do", async () => {
+    expect(await identitiesOf(join(dir, "home"))).toEqual([]);
+    await createIdentityHome(join(dir, "home"), "work");
+    await expect(createIdentityHome(join(dir, "home"), "work")).rejects.toMatchObject({ code: "home-not-empty" });
+    const asked: (string | undefined)[] = [];
+    await rewriteKey(join(dir, "home", "id", "work", "key"), async () => "secret");
+    const all = await household({
+      passphrase: async (identity) => {
+        asked.push(identity);
+        return "secret";
+      },
+    });
+    expect(asked).toEqual(["work"]);
+    const work = all.others.get("work");
+    const [mine, its] = [new Client(all.socket), new Client(work?.socket ?? "")];
+    const places = [all.peer, work?.peer].flatMap((peer) =>
+      peer?.status().paths.map(({ type, port }) => `${type} ${port}`),
+    );
+    expect(new Set(places).size).toBe(places.length);
+    expect(work?.peer.hashname).not.toBe(all.peer.hashname);
+    const { link } = await its.call<InviteInfo>("POST", "/v1/invites");
+    const { id } = await mine.call<{ id: string }>("POST", "/v1/contacts", { link });
+    const came = new Promise((resolve) => work?.peer.on((event) => event.type === "mail" && resolve(event.text)));
+    await mine.call("POST", "/v1/messages", { contact: id, text: "from home to work" });
+    expect(await came).toBe("from home to work");
+    expect((await mine.call<StatusInfo>("GET", "/v1/status")).inbox).toBe(0);
+  });
+
+  test("start all or none", async () => {
+    const home = await createIdentityHome(join(dir, "home"), "work");
+    await writeFile(join(home, "key"), "no key", { mode: 0o600 });
+    await expect(household()).rejects.toMatchObject({ code: "store-key" });
+    await rm(join(home, "key"));
+    const all = await household();
+    expect([...all.others.keys()]).toEqual(["work"]);
+    await open.pop()?.close();
+    // Each of them can be started alone.
+    const { daemon } = await start({ home });
+    expect(daemon.peer.hashname).toBe(all.others.get("work")?.peer.hashname);
+    await expect(household()).rejects.toMatchObject({ code: "home-locked" });
+  });
+
+  test.each(["", ".", "..", "a/b", "../up", "-x", "x".repeat(33), "a b"])(
+    'have names that are folders: "%s" is none',
+    (name) => {
+      expect(() => homeOfIdentity(dir, name)).toThrow(expect.objectContaining({ code: "bad-name" }));
+    },
+  );
 });
 
 test("a cache is the same after a restart, so that what its recipients hold stays valid", async () => {

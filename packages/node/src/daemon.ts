@@ -22,7 +22,7 @@ import { serveApi } from "./api/server.ts";
 import { redisBoxStore } from "./cache/redis.ts";
 import { loadBackend } from "./crypto/best.ts";
 import { startEcho } from "./echo.ts";
-import { type HomePaths, openCacheHome, openHome } from "./home.ts";
+import { claimIdentity, type HomePaths, homeOfIdentity, identitiesOf, openCacheHome, openHome } from "./home.ts";
 import { metered, type Traffic } from "./metrics.ts";
 import { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
 import { tcpTransport } from "./transport/tcp.ts";
@@ -36,6 +36,8 @@ export interface NetworkOptions {
   readonly host?: string;
   /** "host:port" to put into cards and invites instead of the addresses of this machine. */
   readonly advertise?: readonly string[];
+  /** How many TCP connections there may be at once. Default: 512. */
+  readonly connections?: number;
   /** Told in plain words what a person should know. */
   readonly say?: (message: string) => void;
   /** Where what goes through the sockets is added up. */
@@ -60,10 +62,14 @@ export interface DaemonOptions extends ServingOptions {
   readonly home: string;
   /** What our contacts see; kept in the home. At most 64 characters. */
   readonly name?: string;
+  /** At how many of its recipient's caches a mail is left, if none fails: 1 to 8. Default: 2. */
+  readonly copies?: number;
   /** Also serve a cache, in memory. */
   readonly cache?: boolean;
   /** Of a cache: also pass on packets between those who use it. */
   readonly route?: boolean;
+  /** Asked for the passphrase of the home's key, where that is under one. `identity`: of another one of the home. */
+  readonly passphrase?: (identity?: string) => Promise<string>;
   /** Run an echo peer beside it, and be its contact. */
   readonly echo?: boolean;
 }
@@ -77,8 +83,8 @@ export interface Daemon {
 }
 
 /**
- * Start the daemon of a home. Throws "home-locked" when one runs there already, "bad-name", "bad-address", and what store, key
- * and transports throw. What was opened before is closed again then.
+ * Start the daemon of a home. Throws "home-locked" when one runs there already, "identity-in-use" when one runs on a copy,
+ * "bad-name", "bad-address", "no-passphrase", and what store, key and transports throw. What was opened before is closed again then.
  */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const say = options.say ?? (() => {});
@@ -92,7 +98,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     const advertise = await advertised(options.advertise);
     const name = await keepName(join(home.dir, "name"), options.name);
     const seen = await openSeen(join(home.dir, "seen"));
-    const key = await loadOrCreateKey(home.key);
+    const { passphrase } = options;
+    const key = await loadOrCreateKey(home.key, passphrase && (() => passphrase()));
     const backend = await loadBackend(say);
     const onTrouble = say;
     // Only here: what serves a cache has no use for a database, nor may it load one in a sandbox without native code.
@@ -124,8 +131,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...(name === undefined ? {} : { name }),
       ...(served === undefined ? {} : { cache: served.cache, boxes: served.boxes, route: options.route ?? false }),
       ...(advertise === undefined ? {} : { advertise }),
+      ...(options.copies === undefined ? {} : { copies: options.copies }),
     });
     opened.push(() => peer.close());
+    opened.push(await claimIdentity(peer.hashname));
     // Contacts and caches look for us where we were: after a restart beside other nodes it should be there again.
     if (options.port === undefined && advertise === undefined) await keepPorts(ports, peer.status().paths);
     if (echo) await echo.befriend(peer);
@@ -149,6 +158,44 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await close();
     throw error;
   }
+}
+
+/** A daemon with those of the other identities of its home. `close` ends all of them. */
+export interface Household extends Daemon {
+  readonly others: ReadonlyMap<string, Daemon>;
+}
+
+/**
+ * Start the daemon of a home, and in the same process one for each other identity that lies in it: peers, stores and sockets of
+ * their own, so that nothing but this machine's address connects them. What is served for others, `name`, `advertise` and `echo`
+ * are of the first one alone. Throws as `startDaemon`; then none of them runs.
+ */
+export async function startHousehold(options: DaemonOptions): Promise<Household> {
+  const { home, host, port, copies, traffic, passphrase, say } = options;
+  const first = await startDaemon(options);
+  const others = new Map<string, Daemon>();
+  const close = async (): Promise<void> => {
+    for (const other of others.values()) await other.close();
+    await first.close();
+  };
+  try {
+    for (const name of await identitiesOf(home)) {
+      const other: DaemonOptions = {
+        home: homeOfIdentity(home, name),
+        ...(host === undefined ? {} : { host }),
+        ...(port === 0 ? { port } : {}), // a number is for one alone: others take the next free one, or theirs of last time
+        ...(copies === undefined ? {} : { copies }),
+        ...(traffic === undefined ? {} : { traffic }),
+        ...(passphrase === undefined ? {} : { passphrase: () => passphrase(name) }),
+        ...(say === undefined ? {} : { say: (message) => say(`${name}: ${message}`) }),
+      };
+      others.set(name, await startDaemon(other));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { ...first, others, close };
 }
 
 export interface CacheOptions extends ServingOptions {
@@ -239,12 +286,13 @@ async function room({ memory, cluster, say }: ServingOptions, home: HomePaths): 
 }
 
 /** The ports that were asked for, else those of last time. */
-function sockets({ port, host, traffic }: NetworkOptions, kept: Ports = {}): Transport[] {
+function sockets({ port, host, connections, traffic }: NetworkOptions, kept: Ports = {}): Transport[] {
   const on = (chosen: number | undefined): { port?: number; host?: string } => ({
     ...(chosen === undefined ? {} : { port: chosen }),
     ...(host === undefined ? {} : { host }),
   });
-  const transports = [udpTransport(on(port ?? kept.udp)), tcpTransport(on(port ?? kept.tcp))];
+  const most = connections === undefined ? {} : { connections };
+  const transports = [udpTransport(on(port ?? kept.udp)), tcpTransport({ ...on(port ?? kept.tcp), ...most })];
   return traffic === undefined ? transports : transports.map((transport) => metered(transport, traffic));
 }
 

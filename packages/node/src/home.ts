@@ -1,6 +1,6 @@
 /** The home of a daemon or of a cache: the folder with its secrets, its store and its socket. One process at a time. */
 import { createHash } from "node:crypto";
-import { realpath } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -46,6 +46,40 @@ export function homePaths(dir: string): HomePaths {
 }
 
 /**
+ * The home of another identity of this home: a home of its own, below it. Throws "bad-name" for what would be no folder, or not
+ * one there.
+ */
+export function homeOfIdentity(dir: string, name: string): string {
+  if (!IDENTITY_NAME.test(name))
+    throw new RestanteError(
+      "bad-name",
+      `"${name}" names no identity: up to 32 letters, digits, dots, dashes and underscores, the first a letter or digit`,
+    );
+  return join(resolve(dir), "id", name);
+}
+
+/** Names of the other identities of a home, sorted. */
+export async function identitiesOf(dir: string): Promise<string[]> {
+  const entries = await readdir(join(resolve(dir), "id"), { withFileTypes: true }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      return [];
+    },
+  );
+  return entries.flatMap((it) => (it.isDirectory() && IDENTITY_NAME.test(it.name) ? [it.name] : [])).sort();
+}
+
+/** Make the home of another identity, empty: its first start makes all that is in it. Throws "bad-name", "home-not-empty". */
+export async function createIdentityHome(dir: string, name: string): Promise<string> {
+  const home = homeOfIdentity(dir, name);
+  if ((await identitiesOf(dir)).includes(name))
+    throw new RestanteError("home-not-empty", `there is an identity "${name}" already`);
+  await privateFolder(resolve(dir));
+  await privateFolder(home);
+  return home;
+}
+
+/**
  * Make the home where there is none (mode 0700), and claim it for this process. A claim of a process that died is void.
  * Throws "open-permissions" when other users can get into the folder, "home-locked" when another process has it.
  */
@@ -55,7 +89,7 @@ export async function openHome(dir: string): Promise<Home> {
   const claimed = await claim(paths.dir);
   if (claimed.pid !== undefined) throw locked(`process ${claimed.pid}`, paths.dir);
   try {
-    const leave = await takePlace(paths.dir);
+    const leave = await takeFolder(paths.dir);
     const release = async (): Promise<void> => {
       await leave();
       await claimed.release();
@@ -75,18 +109,35 @@ export async function openCacheHome(dir: string): Promise<Home> {
   if (process.platform !== "linux") return openHome(dir);
   const paths = homePaths(dir);
   await privateFolder(paths.dir);
-  return { ...paths, release: await takePlace(paths.dir) };
+  return { ...paths, release: await takeFolder(paths.dir) };
 }
 
 /**
- * Bind a name that follows from the folder in Linux's abstract namespace (unix(7)): it is no file, it is gone with the
- * process, and two cannot have it. Gives what frees it. Other systems have no such names: nothing happens there.
+ * Keep an identity to this process, as far as this machine goes: two on copies of one home take each other's mail. Gives what
+ * frees it. Throws "identity-in-use". Where the system knows no such names (not Linux; another container) nothing is noticed.
  */
-async function takePlace(dir: string): Promise<() => Promise<void>> {
+export async function claimIdentity(hashname: string): Promise<() => Promise<void>> {
+  const leave = await takeName(`identity ${hashname}`);
+  if (leave !== undefined) return leave;
+  throw new RestanteError(
+    "identity-in-use",
+    `another daemon on this machine runs as ${hashname}, on a copy of this home; stop it first`,
+  );
+}
+
+async function takeFolder(dir: string): Promise<() => Promise<void>> {
+  const leave = await takeName(await realpath(dir));
+  if (leave === undefined) throw locked("another process", dir);
+  return leave;
+}
+
+/**
+ * Bind a name that follows from `what` in Linux's abstract namespace (unix(7)): it is no file, it is gone with the process, and
+ * two cannot have it. Gives what frees it; `undefined`: somebody has it. On other systems nothing happens.
+ */
+async function takeName(what: string): Promise<(() => Promise<void>) | undefined> {
   if (process.platform !== "linux") return async () => {};
-  const name = createHash("sha256")
-    .update(`${process.getuid?.()} ${await realpath(dir)}`)
-    .digest("hex");
+  const name = createHash("sha256").update(`${process.getuid?.()} ${what}`).digest("hex");
   const server = createServer((socket) => socket.destroy());
   const listen = (): Promise<NodeJS.ErrnoException | undefined> =>
     new Promise((resolve) => {
@@ -102,7 +153,7 @@ async function takePlace(dir: string): Promise<() => Promise<void>> {
     await setTimeout(PLACE_RETRY_MS);
     failure = await listen();
   }
-  if (failure?.code === "EADDRINUSE") throw locked("another process", dir);
+  if (failure?.code === "EADDRINUSE") return undefined;
   if (failure !== undefined) return async () => {}; // a sandbox allows no such names
   server.unref(); // a name alone keeps no process running
   return () => new Promise((resolve) => server.close(() => resolve()));
@@ -112,6 +163,7 @@ function locked(who: string, dir: string): RestanteError {
   return new RestanteError("home-locked", `${who} uses ${dir} already; stop it first, or use another home`);
 }
 
+const IDENTITY_NAME = /^[A-Za-z0-9][\w.-]{0,31}$/;
 const PLACE_TRIES = 6;
 const PLACE_RETRY_MS = 100;
 const SOCKET_BYTES = 100; // sun_path of unix(7) holds 107 bytes, on some systems 103

@@ -6,14 +6,23 @@ export {
   type CacheOptions,
   type Daemon,
   type DaemonOptions,
+  type Household,
   type NetworkOptions,
   startCache,
   startDaemon,
+  startHousehold,
 } from "./daemon.ts";
 export { type NodeResolverOptions, nodeResolver } from "./discovery.ts";
 export { type Home, type HomePaths, homePaths, openHome } from "./home.ts";
-export { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
-export { type LevelStoreOptions, levelStore } from "./store/level.ts";
+export {
+  type ArchiveOptions,
+  type ArchiveSummary,
+  type ExportOptions,
+  exportHome,
+  importHome,
+} from "./identity.ts";
+export { type AskPassphrase, loadOrCreateIdentity, loadOrCreateKey, rewriteKey } from "./store/key.ts";
+export { type DiskStore, type LevelStoreOptions, levelStore } from "./store/level.ts";
 export type { ListenOptions } from "./transport/address.ts";
 export { type TcpOptions, tcpTransport } from "./transport/tcp.ts";
 export { udpTransport } from "./transport/udp.ts";

@@ -2,7 +2,7 @@
  * Blobs: one file each, of records of one length, sealed one by one to their blob and index. A hole, a torn record and a
  * record of elsewhere are all the same: they do not open, so there is none.
  */
-import { type FileHandle, open, unlink } from "node:fs/promises";
+import { type FileHandle, open, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { RECORD_BYTES } from "restante";
 import { privateFolder, syncFolder } from "./private-file.ts";
@@ -59,6 +59,12 @@ export class BlobFiles {
     if (plain === undefined) return undefined;
     const length = new DataView(plain.buffer, plain.byteOffset).getUint32(0);
     return plain.slice(LENGTH_BYTES, LENGTH_BYTES + length);
+  }
+
+  /** How many records the file has room for. */
+  async length(blob: string): Promise<number> {
+    const found = await stat(this.#fileOf(blob)).catch(unlessAbsent);
+    return Math.ceil((found?.size ?? 0) / STRIDE);
   }
 
   async sync(blobs: readonly string[]): Promise<void> {

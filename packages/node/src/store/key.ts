@@ -1,18 +1,48 @@
 /** The two secrets that lie in files: the key of the store, and the identity of a peer that has no store. */
 import { randomBytes } from "node:crypto";
-import { createIdentity, exportIdentity, type Identity, importIdentity, RestanteError } from "restante";
+import { createIdentity, exportIdentity, type Identity, importIdentity, portable, RestanteError } from "restante";
 import { type Crypto, fromUtf8, utf8 } from "restante/protocol";
-import { createPrivate, readPrivate } from "./private-file.ts";
+import { isSealedKey, openKey, sealKey } from "./passphrase.ts";
+import { createPrivate, readPrivate, replacePrivate } from "./private-file.ts";
+
+/** Asked once, and only where a passphrase is needed. May throw: then nothing is opened. */
+export type AskPassphrase = () => Promise<string>;
 
 /**
- * The store key in `file`, 32 bytes; made at random where there is no such file.
- * Throws "open-permissions" when others can read the file, "store-key" when it holds something else.
+ * The store key in `file`, 32 bytes; made at random where there is no such file. One under a passphrase is opened with what
+ * `ask` says. Throws "open-permissions" when others can read the file, "store-key" when it holds something else,
+ * "no-passphrase" when nobody can be asked, "bad-passphrase" for a wrong one.
  */
-export async function loadOrCreateKey(file: string): Promise<Uint8Array> {
-  const key = await loadOrCreate(file, () => new Uint8Array(randomBytes(KEY_BYTES)));
-  if (key.length !== KEY_BYTES)
+export async function loadOrCreateKey(file: string, ask?: AskPassphrase): Promise<Uint8Array> {
+  return openedKey(file, await loadOrCreate(file, newKey), ask);
+}
+
+/** Is the key in `file` under a passphrase? Throws "open-permissions". */
+export async function isKeyProtected(file: string): Promise<boolean> {
+  const bytes = await readPrivate(file);
+  return bytes !== undefined && isSealedKey(bytes);
+}
+
+/**
+ * Put the key in `file` under the passphrase that `next` says; a new key where there is none. Without `next` it lies there in
+ * clear again. `ask`, first: for the passphrase that it is under. Throws as `loadOrCreateKey`; the file is then as it was.
+ */
+export async function rewriteKey(file: string, next?: AskPassphrase, ask?: AskPassphrase): Promise<void> {
+  const bytes = await readPrivate(file);
+  const key = bytes === undefined ? newKey() : await openedKey(file, bytes, ask);
+  await replacePrivate(file, next === undefined ? key : await sealKey(portable, key, await next()));
+}
+
+async function openedKey(file: string, bytes: Uint8Array, ask: AskPassphrase | undefined): Promise<Uint8Array> {
+  if (bytes.length === KEY_BYTES) return bytes;
+  if (!isSealedKey(bytes))
     throw new RestanteError("store-key", `${file} is not a store key; bring it back from a backup`);
-  return key;
+  if (ask === undefined) throw new RestanteError("no-passphrase", `${file} is under a passphrase`);
+  return openKey(portable, bytes, await ask());
+}
+
+function newKey(): Uint8Array {
+  return new Uint8Array(randomBytes(KEY_BYTES));
 }
 
 /**

@@ -6,7 +6,8 @@
  * stays visible: how many entries of which group there are, their sizes, and the order of numbered ones.
  *
  * What LevelDB would lose in silence is noticed: its files are checked before it opens them (level-check.ts), and every
- * batch is numbered, with the last number in a file of its own, so that a log that lost its end shows.
+ * batch is numbered, with the last number in a file of its own, so that a log that lost its end shows. And a folder that was
+ * put back whole is known by the place where it lies (place.ts).
  */
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,6 +17,7 @@ import { assert, concat, equal, fromUtf8, utf8 } from "restante/protocol";
 import { BlobFiles } from "./blob-files.ts";
 import { claim } from "./claim.ts";
 import { damageOf } from "./level-check.ts";
+import { forgetPlaces, isPlace, takePlace } from "./place.ts";
 import { privateFolder, syncFolder } from "./private-file.ts";
 import { Sealer } from "./sealer.ts";
 
@@ -36,14 +38,22 @@ export interface LevelStoreOptions {
  * Prefixes with a "/" cost the entries of their group; numbered keys ("inbox/000000000012") cost what is asked for.
  * Prefixes without one cost the whole store.
  */
-export function levelStore(options: LevelStoreOptions): Store {
+export function levelStore(options: LevelStoreOptions): DiskStore {
   return new LevelStore(options);
+}
+
+/** A store that can be gone through from end to end, to be carried elsewhere. */
+export interface DiskStore extends Store {
+  /** All that has a key, in no order. */
+  entries(): AsyncIterable<readonly [key: string, value: Uint8Array]>;
+  /** How many records a blob has room for: those that were never written among them are `undefined` when read. */
+  blobLength(blob: string): Promise<number>;
 }
 
 type Database = Level<string, Uint8Array>;
 type Pair = [key: string, value: Uint8Array];
 
-class LevelStore implements Store {
+class LevelStore implements DiskStore {
   readonly #dir: string;
   readonly #sealer: Sealer;
   readonly #blobs: BlobFiles;
@@ -54,6 +64,10 @@ class LevelStore implements Store {
   #repair: Promise<Database> | undefined;
   #mark: FileHandle | undefined;
   #batches = 0n;
+  #isCopied = false;
+  /** The next batch notes where we are; `#place`: what it notes, once that is there. */
+  #isPlaceNew = false;
+  #place: string | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor({ dir, key, backend = portable }: LevelStoreOptions) {
@@ -74,10 +88,18 @@ class LevelStore implements Store {
       await privateFolder(join(this.#dir, "db"));
       await this.#blobs.open();
       this.#database = await this.#openDatabase();
+      await this.#checkPlace(this.#database);
     } catch (error) {
       await this.close();
-      throw this.#failure(error);
+      const failure = this.#failure(error);
+      // Whatever is put back here now, also where only what differs is put back, is to be known for a copy.
+      if (failure.code === "store-damaged") await forgetPlaces(this.#dir).catch(() => {});
+      throw failure;
     }
+  }
+
+  get isCopied(): boolean {
+    return this.#isCopied;
   }
 
   async close(): Promise<void> {
@@ -88,6 +110,9 @@ class LevelStore implements Store {
     this.#mark = undefined;
     this.#release = undefined;
     this.#isBroken = false;
+    this.#isCopied = false;
+    this.#isPlaceNew = false;
+    this.#place = undefined;
     await database?.close();
     await mark?.close();
     await release?.();
@@ -154,6 +179,14 @@ class LevelStore implements Store {
     await this.#io(() => this.#blobs.remove(blob));
   }
 
+  async *entries(): AsyncGenerator<Pair> {
+    yield* this.#entries(await this.#reading(async (database) => database), {});
+  }
+
+  async blobLength(blob: string): Promise<number> {
+    return this.#io(() => this.#blobs.length(blob));
+  }
+
   async #commit(batch: readonly { key: string; value: Uint8Array | undefined }[]): Promise<void> {
     await this.#reading(async (database) => {
       const batches = this.#batches + 1n;
@@ -164,14 +197,24 @@ class LevelStore implements Store {
           : ({ type: "put", key: name, value: this.#seal(name, key, value) } as const),
       );
       const count = { type: "put", key: BATCHES, value: this.#sealer.seal(BATCHES, counter(batches)) } as const;
+      // Once for all tries: on a full disk there may be many.
+      if (this.#isPlaceNew) this.#place ??= await takePlace(this.#dir);
+      const place = this.#place;
+      const note =
+        place === undefined ? [] : [{ type: "put", key: PLACE, value: this.#sealer.seal(PLACE, utf8(place)) } as const];
       try {
-        await database.batch([...operations, count], { sync: true });
+        await database.batch([...operations, ...note, count], { sync: true });
       } catch (error) {
         this.#isBroken = true;
         throw error;
       }
       this.#batches = batches;
       await this.#writeMark();
+      if (place === undefined) return;
+      this.#isPlaceNew = false;
+      this.#place = undefined;
+      this.#isCopied = false;
+      await forgetPlaces(this.#dir, place).catch(() => {}); // more than one does no harm
     });
   }
 
@@ -263,6 +306,16 @@ class LevelStore implements Store {
     // From here on it is overwritten in place, less than a sector: never half.
     await this.#mark.sync();
     await syncFolder(this.#dir);
+  }
+
+  /** Is this where the last batch of the store was written? The next one notes where it is, and so ends a copy being one. */
+  async #checkPlace(database: Database): Promise<void> {
+    const sealed = await database.get(PLACE);
+    const note = sealed && this.#sealer.open(PLACE, sealed);
+    if (sealed !== undefined && note === undefined) throw this.#damaged("the note of its place is not readable");
+    // What nothing was ever written to can be no copy of anything.
+    this.#isCopied = this.#batches > 0n && !(await isPlace(this.#dir, note && fromUtf8(note)));
+    this.#isPlaceNew = true;
   }
 
   async #readMark(): Promise<Uint8Array | undefined> {
@@ -373,7 +426,8 @@ const NEWEST_SCHEMA = MIGRATIONS.length + 1;
 const SCHEMA = "!schema"; // in clear, so that a newer format can say that it is one
 const CHECK = "!check"; // tells a wrong key from damage
 const BATCHES = "!batches"; // how many there were, in every batch
-const OWN = new Set([SCHEMA, CHECK, BATCHES]);
+const PLACE = "!place"; // which file in its folder tells that it is no copy
+const OWN = new Set([SCHEMA, CHECK, BATCHES, PLACE]);
 const HASHED = "#";
 const NUMBER = "=";
 const NUMERIC = /^\d{1,12}$/; // longer ones could be ids without a letter

@@ -1,6 +1,6 @@
 /** Files and folders that hold secrets: for our user alone, and refused when others can read them. */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, stat, unlink } from "node:fs/promises";
+import { link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { RestanteError } from "restante";
 
@@ -42,6 +42,25 @@ export async function createPrivate(file: string, bytes: Uint8Array): Promise<bo
   }
   await syncFolder(dirname(file));
   return true;
+}
+
+/** Put a file in the place of what is there, mode 0600, on the disk when it resolves: the old one or the new one, never half. */
+export async function replacePrivate(file: string, bytes: Uint8Array): Promise<void> {
+  const draft = `${file}.${randomBytes(6).toString("hex")}`;
+  try {
+    const handle = await open(draft, "wx", 0o600);
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    await unlink(draft).catch(() => {});
+    throw error;
+  }
+  await syncFolder(dirname(file));
 }
 
 /**
