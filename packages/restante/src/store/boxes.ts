@@ -14,6 +14,7 @@ type BoxClass = "member" | "contact" | "stranger";
 /**
  * One operation. `op` is a number that its answer repeats. `recipient` is a hashname (text), `box` and `id` 16 lower-case
  * hex characters. `bytes` (at least one) are handed over. `expires`: from this time on the message does not exist.
+ * `serial`, of the token under which a sender came: see `revoke`.
  */
 export type BoxOp =
   | {
@@ -25,6 +26,7 @@ export type BoxOp =
       readonly bytes: Uint8Array;
       readonly expires: Time;
       readonly class: BoxClass;
+      readonly serial?: number;
     }
   /** Every message with this id: two different ones may share it (X16). */
   | {
@@ -33,33 +35,58 @@ export type BoxOp =
       readonly recipient: string;
       readonly box: string;
       readonly id: string;
+      readonly serial?: number;
     }
-  | { readonly type: "clear"; readonly op: number; readonly recipient: string; readonly box: string }
+  | {
+      readonly type: "clear";
+      readonly op: number;
+      readonly recipient: string;
+      readonly box: string;
+      readonly serial?: number;
+    }
+  /**
+   * From now on nothing of this recipient's changes at the word of one of these serials, whoever was told: a store that others
+   * put into as well remembers them, within bounds of its own. In one that nobody else uses it does nothing: who asks knows.
+   */
+  | { readonly type: "revoke"; readonly op: number; readonly recipient: string; readonly serials: readonly number[] }
   /** The recipient's boxes that hold messages. */
   | { readonly type: "list"; readonly op: number; readonly recipient: string }
-  /** The oldest message after `after`, which is 0 or the cursor of an earlier answer. */
+  /**
+   * The oldest message after `after`, which is 0 or the cursor of an earlier answer; and, if the store likes, those that
+   * follow it, as far as there are no more than `most` in all, with no more than `room` bytes. Without these just the one.
+   */
   | {
       readonly type: "read";
       readonly op: number;
       readonly recipient: string;
       readonly box: string;
       readonly after: number;
+      readonly most?: number;
+      readonly room?: number;
     }
   /** Erase what has expired, although nobody asks for it. */
   | { readonly type: "sweep"; readonly op: number };
 
+/** A message as it is read. */
+interface BoxMessage {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly cursor: number;
+}
+
 /** Each operation has one answer with its `op`. `gained` has none: it tells of any new message, and may come at any time. */
 export type BoxAnswer =
-  /** To put, remove and clear, whatever came of it. */
+  /** To put, remove, clear and revoke, whatever came of it. */
   | { readonly type: "done"; readonly op: number }
   | { readonly type: "list"; readonly op: number; readonly boxes: readonly string[] }
-  /** A copy of the bytes, the caller's own. `cursor` is above 0 and grows within a box. */
+  /** A copy of the bytes, the caller's own. `cursor` is above 0 and grows within a box. `more`: those that follow, in order. */
   | {
       readonly type: "message";
       readonly op: number;
       readonly id: string;
       readonly bytes: Uint8Array;
       readonly cursor: number;
+      readonly more?: readonly BoxMessage[];
     }
   | { readonly type: "dry"; readonly op: number }
   | { readonly type: "swept"; readonly op: number; readonly messages: number }
@@ -101,7 +128,8 @@ export interface BoxStats {
  * Boxes in dynamic memory. Never writes to a disk, never throws or rejects for lack of room or of a box.
  *
  * - A put that repeats a kept message (same box, same bytes) keeps its place and takes over the new `expires`.
- * - A full box loses its oldest messages for a new one; so does a recipient at quota; so do a recipient's strangers.
+ * - A full box loses its oldest messages for a new one. So does a recipient at quota, and so do a recipient's strangers: the
+ *   oldest of the box that has most, the new message counted; of boxes that have the same, of that with the oldest.
  * - The newest message under 1024 bytes of each box goes only by removal, expiry or a newer one like it (X39). What
  *   cannot be fitted in without it is not kept.
  * - What is gone is overwritten with zeros first.

@@ -63,6 +63,30 @@ test("nothing is kept under what is no hashname and no id, nor without a byte, n
   }
 });
 
+test("who comes, goes and comes again finds what is its own, whoever has its record by then", () => {
+  const store = memoryBoxStore();
+  const nobody = toBase32(new Uint8Array(32)); // as a record that was given up
+  const read = (recipient: string): number | undefined => {
+    const [answer] = store.handle({ type: "read", op: 1, recipient, box: hex(1), after: 0 }, 0);
+    return answer?.type === "message" ? answer.bytes[0] : undefined;
+  };
+  const clear = (recipient: string) => store.handle({ type: "clear", op: 1, recipient, box: hex(1) }, 0);
+  for (const one of [CAROL, nobody, person(2)])
+    for (const other of [person(3), nobody]) {
+      if (one === other) continue;
+      put(store, 1, Uint8Array.of(1), { recipient: one });
+      clear(one);
+      expect(read(one)).toBeUndefined();
+      put(store, 2, Uint8Array.of(2), { recipient: other });
+      expect([read(one), read(other)]).toEqual([undefined, 2]);
+      put(store, 3, Uint8Array.of(3), { recipient: one });
+      expect([read(one), read(other)]).toEqual([3, 2]);
+      clear(one);
+      clear(other);
+    }
+  expect(store.stats()).toMatchObject({ recipients: 0, memory: 0 });
+});
+
 test("a flood of boxes with one byte each is bounded by what they cost, and all of it comes back", () => {
   const store = memoryBoxStore({ total: 4_000_000 });
   for (let n = 0; n < 30_000; n++) put(store, n, Uint8Array.of(n), { recipient: person(n), box: hex(n) });

@@ -3,7 +3,7 @@
  * (slabs/slots.ts), boxes and recipients in records. So a million messages are a few hundred arrays to the garbage collector,
  * and a message costs its bytes and 47 more. protocol/box.md §7
  */
-import { assert, equal, fromBase32, type Random, type Time } from "../bytes/index.ts";
+import { assert, equal, fromBase32, type Random, slabs, type Time } from "../bytes/index.ts";
 import { BOX_LIMITS, type BoxAnswer, type BoxLimits, type BoxOp, type BoxStats, type MemoryBoxes } from "./boxes.ts";
 import { EvictHeap } from "./slabs/evict-heap.ts";
 import { NEVER } from "./slabs/expiries.ts";
@@ -22,9 +22,15 @@ export function memoryBoxStore(limits: Partial<BoxLimits> = {}, random: Random =
   return new MemoryBoxStore({ ...BOX_LIMITS, ...limits }, random);
 }
 
+type Message = Pick<Extract<BoxAnswer, { type: "message" }>, "id" | "bytes" | "cursor">;
 type Put = Extract<BoxOp, { type: "put" }>;
-/** 8 bytes as two words. */
-type Id = readonly [low: number, high: number];
+
+/** A hashname as it was last written, and the holder that it had then: 0 for none. */
+interface Name {
+  readonly text: string;
+  readonly words: Uint32Array;
+  holder: number;
+}
 
 /**
  * What the store calls things: a *holder* is the record of a recipient that has messages. A *shelf* is a holder's messages of
@@ -35,12 +41,17 @@ class MemoryBoxStore implements MemoryBoxes {
   readonly #limits: BoxLimits;
   readonly #hash: KeyedHash;
   readonly #words: Uint32Array = new Uint32Array(3);
+  /** The ids of the operation at hand, as two words. No object is made for what is on the way of everything. */
+  readonly #box: Uint32Array = new Uint32Array(2);
+  readonly #id: Uint32Array = new Uint32Array(2);
   readonly #slots: Slots = new Slots();
+  readonly #cut: (length: number) => Uint8Array = slabs(CUT_FROM);
   readonly #halves: Records = new Records(HALF_WORDS);
   readonly #holders: Records = new Records(HOLDER_WORDS);
   readonly #byId: HashIndex;
   readonly #byBox: HashIndex;
   readonly #byName: HashIndex;
+  readonly #names: (Name | undefined)[] = Array(NAMES).fill(undefined);
   readonly #order: OrderTree;
   readonly #heap: EvictHeap;
   #serial = 0;
@@ -59,9 +70,12 @@ class MemoryBoxStore implements MemoryBoxes {
     const [slots, halves, holders] = [this.#slots, this.#halves, this.#holders];
     this.#hash = keyedHash(random(8));
     this.#order = new OrderTree(slots, new DataView(random(4).slice().buffer).getUint32(0));
-    this.#heap = new EvictHeap(halves, { child: HALF_CHILD, next: HALF_AFTER, before: HALF_BEFORE }, (half) => {
-      const first = halves.get(half, HALF_FIRST);
-      return first === 0 ? Number.POSITIVE_INFINITY : slots.serial(first);
+    this.#heap = new EvictHeap(halves, { child: HALF_CHILD, next: HALF_AFTER, before: HALF_BEFORE }, (half, other) => {
+      if (!this.#isOrdered(halves.get(half, HALF_SHELF))) return true; // then there is no first one to look at
+      const [first, second] = [halves.get(half, HALF_FIRST), halves.get(other, HALF_FIRST)];
+      if (first === 0 || second === 0) return first !== 0;
+      const more = halves.get(half, HALF_BYTES) - halves.get(other, HALF_BYTES);
+      return more === 0 ? slots.serial(first) <= slots.serial(second) : more > 0;
     });
     this.#byId = new HashIndex(2, {
       next: (message) => slots.get(message, NEXT),
@@ -71,7 +85,7 @@ class MemoryBoxStore implements MemoryBoxes {
     this.#byBox = new HashIndex(1, {
       next: (half) => halves.get(half, HALF_NEXT),
       setNext: (half, next) => halves.set(half, HALF_NEXT, next),
-      hash: (half) => this.#hashOf(halves.get(half, HALF_SHELF) >>> 1, this.#boxOf(half)),
+      hash: (half) => this.#hashOfHalf(half),
     });
     this.#byName = new HashIndex(1, {
       next: (holder) => holders.get(holder, HOLDER_NEXT),
@@ -89,29 +103,65 @@ class MemoryBoxStore implements MemoryBoxes {
       case "put": {
         const gained = this.#put(op, now);
         op.bytes.fill(0);
-        return [...gained, { type: "done", op: op.op }];
+        const done = { type: "done", op: op.op } as const;
+        return gained === undefined ? [done] : [gained, done];
       }
       case "remove": {
-        const id = parseId(op.id);
-        for (const half of id === undefined ? [] : this.#halvesOf(op))
-          for (let next = this.#find(half, id); next !== 0; next = this.#find(half, id)) this.#remove(next);
+        const half = parseId(op.id, this.#id) ? this.#halfOf(op) : 0;
+        const twin = this.#twin(half);
+        for (let next = this.#find(half); next !== 0; next = this.#find(half)) this.#remove(next);
+        for (let next = this.#find(twin); next !== 0; next = this.#find(twin)) this.#remove(next);
         return [{ type: "done", op: op.op }];
       }
-      case "clear":
-        for (const half of this.#halvesOf(op)) this.#clear(half);
+      case "clear": {
+        const half = this.#halfOf(op);
+        const twin = this.#twin(half);
+        if (half !== 0) this.#clear(half);
+        if (twin !== 0) this.#clear(twin);
         return [{ type: "done", op: op.op }];
+      }
       case "list":
-        return [{ type: "list", op: op.op, boxes: this.#list(this.#holderOf(op.recipient)) }];
+        return [{ type: "list", op: op.op, boxes: this.#list(this.#holderOf(this.#nameOf(op.recipient))) }];
       case "read": {
-        const next = this.#next(this.#halvesOf(op), op.after);
-        if (next === 0) return [{ type: "dry", op: op.op }];
-        const id = toHex(this.#slots.get(next, ID_LOW), this.#slots.get(next, ID_HIGH));
-        const [bytes, cursor] = [this.#slots.copy(next), this.#slots.serial(next)];
-        return [{ type: "message", op: op.op, id, bytes, cursor }];
+        const messages = this.#read(this.#halfOf(op), op);
+        const first = messages.shift();
+        if (first === undefined) return [{ type: "dry", op: op.op }];
+        const { id, bytes, cursor } = first;
+        return [{ type: "message", op: op.op, id, bytes, cursor, more: messages }];
       }
+      case "revoke":
+        return [{ type: "done", op: op.op }];
       case "sweep":
         return [{ type: "swept", op: op.op, messages: this.#messages }];
     }
+  }
+
+  /** Copies of messages in order, at least the first of them if there is one. All lie in one array: each of its own costs 0.5 us. */
+  #read(half: number, { after, most = 1, room = 0 }: Extract<BoxOp, { type: "read" }>): Message[] {
+    const found: number[] = [];
+    let size = 0;
+    const twin = this.#twin(half);
+    for (let next = this.#next(half, twin, after); next !== 0; ) {
+      const length = this.#slots.length(next);
+      if (found.length > 0 && size + length > room) break;
+      size += length;
+      found.push(next);
+      if (found.length >= most) break;
+      next = this.#next(half, twin, this.#slots.serial(next));
+    }
+    if (size === 0) return [];
+    const all = size > MAX_CUT ? new Uint8Array(size) : this.#cut(size);
+    const messages: Message[] = [];
+    let end = 0;
+    for (const message of found) {
+      const length = this.#slots.length(message);
+      const bytes = length === size ? all : all.subarray(end, end + length);
+      end += length;
+      bytes.set(this.#slots.view(message));
+      const id = toHex(this.#slots.get(message, ID_LOW), this.#slots.get(message, ID_HIGH));
+      messages.push({ id, bytes, cursor: this.#slots.serial(message) });
+    }
+    return messages;
   }
 
   stats(): BoxStats {
@@ -128,61 +178,66 @@ class MemoryBoxStore implements MemoryBoxes {
     };
   }
 
-  #put(op: Put, now: Time): BoxAnswer[] {
-    const [name, box, id] = [parseName(op.recipient), parseId(op.box), parseId(op.id)];
+  #put(op: Put, now: Time): BoxAnswer | undefined {
+    const name = this.#nameOf(op.recipient);
+    const isPlace = parseId(op.box, this.#box);
+    const isId = parseId(op.id, this.#id);
     const expires = Math.min(Math.ceil(op.expires), Math.floor(now) + this.#limits.lifetime, NEVER - 1);
     const isOver = !(expires > now && expires > 0); // a time before 1970 is past on any clock
-    const holder = name === undefined ? 0 : this.#findHolder(name);
-    const halves = holder === 0 || box === undefined ? [] : this.#halvesAt(holder, box);
-    for (const half of id === undefined ? [] : halves) {
-      const same = this.#find(half, id, op.bytes);
-      if (same === 0) continue;
+    const holder = this.#holderOf(name);
+    const half = isPlace ? this.#findHalf(holder) : 0;
+    const same = isId && half !== 0 ? this.#find(half, op.bytes) || this.#find(this.#twin(half), op.bytes) : 0;
+    if (same !== 0) {
       if (isOver) this.#remove(same);
       else this.#slots.setExpires(same, expires);
-      return [];
+      return undefined;
     }
-    if (name === undefined || box === undefined || id === undefined || isOver) this.#refused++;
-    else if (!this.#admit(op, name, holder, box, id, expires)) this.#refused++;
-    else {
-      this.#gained++;
-      return [{ type: "gained", recipient: op.recipient, box: op.box, wasEmpty: halves.length === 0 }];
+    if (name === undefined || !isPlace || !isId || isOver || !this.#admit(op, name, holder, half, expires)) {
+      this.#refused++;
+      return undefined;
     }
-    return [];
+    this.#gained++;
+    return { type: "gained", recipient: op.recipient, box: op.box, wasEmpty: half === 0 };
   }
 
-  /** Puts the message there, and makes room for it; `false` (and nothing is pushed out) when there can be none. */
-  #admit(op: Put, name: Uint32Array, known: number, box: Id, id: Id, expires: Time): boolean {
+  /**
+   * Puts the message there, and makes room for it; `false` (and nothing is pushed out) when there can be none. `known` and
+   * `first`: the holder and a half of the box, or 0.
+   */
+  #admit(op: Put, name: Name, known: number, first: number, expires: Time): boolean {
     const { length } = op.bytes;
     if (length === 0 || length > MAX_MESSAGE) return false;
     const isStranger = op.class === "stranger";
     const size = Math.max(length, MIN_COUNTED);
     const isSmall = length < SMALL_BYTES;
     const boxLimit = isStranger ? this.#limits.strangerBox : this.#limits.box;
-    const limit = Math.min(isStranger ? this.#limits.strangers : this.#limits.recipient, MAX_SUM - MAX_MESSAGE);
-    const others = known === 0 ? [] : this.#halvesAt(known, box);
-    const found = others.find((half) => this.#isStranger(half) === isStranger);
+    const limit = this.#shelfLimit(Number(isStranger));
+    const second = this.#twin(first);
+    const isFirst = first !== 0 && this.#isStranger(first) === isStranger;
+    const found = isFirst ? first : second;
+    const other = isFirst ? second : first;
 
     // What would stay whatever is pushed out. A small message takes the protection over from the one before it.
-    const kept = found === undefined ? 0 : this.#keptSize(found);
+    const kept = found === 0 ? 0 : this.#keptSize(found);
     if ((isSmall ? 0 : kept) + size > boxLimit) return false;
     const keptOnShelf = known === 0 ? 0 : this.#shelf(2 * known + Number(isStranger), SHELF_KEPT);
     if (keptOnShelf - (isSmall ? kept : 0) + size > limit) return false;
-    const memory = messageMemory(length) + (found === undefined ? HALF_MEMORY : 0) + (known === 0 ? HOLDER_MEMORY : 0);
+    const memory = messageMemory(length) + (found === 0 ? HALF_MEMORY : 0) + (known === 0 ? HOLDER_MEMORY : 0);
     if (this.#memory + memory > this.#limits.total) return false;
-    if (others.length === 0 && known !== 0 && this.#holders.get(known, HOLDER_BOXES) >= this.#limits.boxes)
-      return false;
+    if (first === 0 && known !== 0 && this.#holders.get(known, HOLDER_BOXES) >= this.#limits.boxes) return false;
     if (this.#limits.boxes < 1) return false;
 
     const message = this.#slots.take(op.bytes, this.#serial + 1, expires);
     if (message === 0) return false;
     this.#serial++;
     const shelf = 2 * (known === 0 ? this.#newHolder(name) : known) + Number(isStranger);
-    const half = found ?? this.#newHalf(shelf, box, others.length === 0);
-    if (isSmall) for (const other of others) this.#expose(other);
+    const half = found === 0 ? this.#newHalf(shelf, other) : found;
+    if (isSmall && found !== 0) this.#expose(found);
+    if (isSmall && other !== 0) this.#expose(other);
     this.#slots.set(message, HALF, half);
-    this.#slots.set(message, ID_LOW, id[0]);
-    this.#slots.set(message, ID_HIGH, id[1]);
-    this.#byId.add(this.#hashOf(half, id), message);
+    this.#slots.set(message, ID_LOW, this.#id[0] ?? 0);
+    this.#slots.set(message, ID_HIGH, this.#id[1] ?? 0);
+    this.#byId.add(this.#hashOf(half, this.#id), message);
     const field = isSmall ? HALF_SMALLS : HALF_LARGES;
     this.#halves.set(half, field, this.#order.append(this.#halves.get(half, field), message));
     this.#halves.add(half, HALF_BYTES, size);
@@ -191,15 +246,32 @@ class MemoryBoxStore implements MemoryBoxes {
     this.#bytes += length;
     this.#memory += messageMemory(length);
     if (isSmall) this.#keep(half, message);
-    else this.#refirst(half);
+    this.#rank(half, "up");
     while (this.#halves.get(half, HALF_BYTES) > boxLimit) this.#evict(half);
-    while (this.#shelf(shelf, SHELF_BYTES) > limit) this.#evict(this.#shelf(shelf, SHELF_HEAP));
+    if (this.#shelf(shelf, SHELF_BYTES) > limit) this.#evictFullest(shelf, limit, half);
     return true;
+  }
+
+  /** Pushes out of the fullest half what is oldest there, until no more than `limit` is left. The last that came, into `newest`, stays. */
+  #evictFullest(shelf: number, limit: number, newest: number): void {
+    if (!this.#isOrdered(shelf)) this.#putInOrder(shelf);
+    let isAside = false;
+    while (this.#shelf(shelf, SHELF_BYTES) > limit) {
+      const fullest = this.#shelf(shelf, SHELF_HEAP);
+      if (fullest !== newest || this.#slots.serial(this.#halves.get(newest, HALF_FIRST)) !== this.#serial)
+        this.#evict(fullest);
+      else {
+        // Of this box nothing else can go: it is the others' turn.
+        this.#setShelf(shelf, SHELF_HEAP, this.#heap.remove(fullest, newest));
+        isAside = true;
+      }
+    }
+    if (isAside) this.#setShelf(shelf, SHELF_HEAP, this.#heap.add(this.#shelf(shelf, SHELF_HEAP), newest));
   }
 
   /** Pushes the oldest message of the half out that may go. */
   #evict(half: number): void {
-    const oldest = this.#halves.get(half, HALF_FIRST);
+    const oldest = this.#firstOf(half);
     assert(oldest !== 0, "what is not protected makes the room that was promised");
     this.#remove(oldest);
     this.#evicted++;
@@ -208,16 +280,16 @@ class MemoryBoxStore implements MemoryBoxes {
   #remove(message: number): void {
     const half = this.#slots.get(message, HALF);
     const wasKept = this.#halves.get(half, HALF_KEPT) === message;
-    const rest = wasKept ? this.#halvesAt(this.#halves.get(half, HALF_SHELF) >>> 1, this.#boxOf(half)) : [];
+    const twin = this.#twin(half);
     if (wasKept) this.#unkeep(half);
     this.#unlist(half, message);
     const field = this.#orderField(message);
     this.#halves.set(half, field, this.#order.remove(this.#halves.get(half, field), message));
     const isEmpty = this.#halves.get(half, HALF_SMALLS) === 0 && this.#halves.get(half, HALF_LARGES) === 0;
     if (isEmpty) this.#dropHalf(half);
-    else this.#refirst(half);
+    else this.#rank(half);
     this.#erase(message);
-    if (wasKept) this.#protect(rest.filter((one) => one !== half || !isEmpty));
+    if (wasKept) this.#protect(isEmpty ? 0 : half, twin);
   }
 
   /**
@@ -225,7 +297,7 @@ class MemoryBoxStore implements MemoryBoxes {
    * highest number down, so that no message is moved that goes as well; most often none is moved at all.
    */
   #clear(half: number): void {
-    const rest = this.#halvesAt(this.#halves.get(half, HALF_SHELF) >>> 1, this.#boxOf(half));
+    const twin = this.#twin(half);
     const wasKept = this.#halves.get(half, HALF_KEPT) !== 0;
     if (wasKept) this.#unkeep(half);
     const roots = [this.#halves.get(half, HALF_SMALLS), this.#halves.get(half, HALF_LARGES)];
@@ -233,7 +305,7 @@ class MemoryBoxStore implements MemoryBoxes {
     for (const message of messages) this.#unlist(half, message);
     this.#dropHalf(half);
     for (const message of messages.reverse()) this.#erase(message);
-    if (wasKept) this.#protect(rest.filter((one) => one !== half));
+    if (wasKept) this.#protect(0, twin);
   }
 
   /** Takes a message out of the index and the sums. */
@@ -260,28 +332,27 @@ class MemoryBoxStore implements MemoryBoxes {
       if (this.#halves.get(half, known) === moved) this.#halves.set(half, known, message);
   }
 
-  /** Sees to it that nothing pushes out the newest small message of the box that these are. */
-  #protect(halves: readonly number[]): void {
-    let [newest, serial, home] = [0, 0, 0];
-    for (const half of halves) {
-      const last = this.#order.last(this.#halves.get(half, HALF_SMALLS));
-      if (last === 0 || this.#slots.serial(last) < serial) continue;
-      [newest, serial, home] = [last, this.#slots.serial(last), half];
-    }
-    if (newest !== 0) this.#keep(home, newest);
+  /** Sees to it that nothing pushes out the newest small message of the box that these halves are, of which 0 is none. */
+  #protect(half: number, twin: number): void {
+    const last = half === 0 ? 0 : this.#order.last(this.#halves.get(half, HALF_SMALLS));
+    const other = twin === 0 ? 0 : this.#order.last(this.#halves.get(twin, HALF_SMALLS));
+    if (last === 0 && other === 0) return;
+    const isOther = last === 0 || (other !== 0 && this.#slots.serial(other) > this.#slots.serial(last));
+    const home = isOther ? twin : half;
+    this.#keep(home, isOther ? other : last);
+    this.#rank(home);
   }
 
   #keep(half: number, message: number): void {
     this.#halves.set(half, HALF_KEPT, message);
     this.#addShelf(this.#halves.get(half, HALF_SHELF), SHELF_KEPT, this.#keptSize(half));
-    this.#refirst(half);
   }
 
   /** The message that is protected here may be pushed out now. */
   #expose(half: number): void {
     if (this.#halves.get(half, HALF_KEPT) === 0) return;
     this.#unkeep(half);
-    this.#refirst(half);
+    this.#rank(half, "up");
   }
 
   #unkeep(half: number): void {
@@ -294,52 +365,98 @@ class MemoryBoxStore implements MemoryBoxes {
     return kept === 0 ? 0 : Math.max(this.#slots.length(kept), MIN_COUNTED);
   }
 
-  /** Finds the first message of the half that may be pushed out, and puts the half where that one belongs in the heap. */
-  #refirst(half: number): void {
+  /** The message that goes next from here: the oldest that is not protected. 0: none. */
+  #firstOf(half: number): number {
     let small = this.#order.first(this.#halves.get(half, HALF_SMALLS));
     if (small === this.#halves.get(half, HALF_KEPT)) small = 0; // it is the newest small one, and so the only one
     const large = this.#order.first(this.#halves.get(half, HALF_LARGES));
     const isSmall = large === 0 || (small !== 0 && this.#slots.serial(small) < this.#slots.serial(large));
-    const first = isSmall ? small : large;
-    if (this.#halves.get(half, HALF_FIRST) === first) return;
-    const shelf = this.#halves.get(half, HALF_SHELF);
-    const rest = this.#heap.remove(this.#shelf(shelf, SHELF_HEAP), half);
-    this.#halves.set(half, HALF_FIRST, first);
-    this.#setShelf(shelf, SHELF_HEAP, this.#heap.add(rest, half));
+    return isSmall ? small : large;
   }
 
-  #newHolder(name: Uint32Array): number {
+  /** After its messages are others: puts the half where it belongs in the heap, if there is an order in it. */
+  #rank(half: number, way: "up" | "any" = "any"): void {
+    const shelf = this.#halves.get(half, HALF_SHELF);
+    if (!this.#isOrdered(shelf)) return;
+    if (this.#shelf(shelf, SHELF_BYTES) < this.#shelfLimit(shelf) / 2) {
+      // It is far from anything being pushed out: until it is not, nobody asks which half is the fullest.
+      this.#setOrdered(shelf, false);
+      return;
+    }
+    this.#halves.set(half, HALF_FIRST, this.#firstOf(half));
+    const heap = this.#shelf(shelf, SHELF_HEAP);
+    const ranked = way === "up" ? this.#heap.raise(heap, half) : this.#heap.add(this.#heap.remove(heap, half), half);
+    this.#setShelf(shelf, SHELF_HEAP, ranked);
+  }
+
+  /** From now on the fullest half of the shelf is on top of its heap. Costs a step for each half, once for half a quota that came. */
+  #putInOrder(shelf: number): void {
+    this.#setOrdered(shelf, true);
+    const halves = [...this.#heap.each(this.#shelf(shelf, SHELF_HEAP))];
+    for (const half of halves) this.#halves.set(half, HALF_FIRST, this.#firstOf(half));
+    this.#setShelf(shelf, SHELF_HEAP, this.#heap.of(halves));
+  }
+
+  #isOrdered(shelf: number): boolean {
+    return (this.#holders.get(shelf >>> 1, HOLDER_ORDERED) & (1 + (shelf & 1))) !== 0;
+  }
+
+  #setOrdered(shelf: number, isOrdered: boolean): void {
+    const others = this.#holders.get(shelf >>> 1, HOLDER_ORDERED) & (2 - (shelf & 1));
+    this.#holders.set(shelf >>> 1, HOLDER_ORDERED, isOrdered ? others | (1 + (shelf & 1)) : others);
+  }
+
+  /** The most that may lie on a shelf. */
+  #shelfLimit(shelf: number): number {
+    return Math.min(shelf & 1 ? this.#limits.strangers : this.#limits.recipient, MAX_SUM - MAX_MESSAGE);
+  }
+
+  #newHolder(name: Name): number {
     const holder = this.#holders.take();
-    for (const [i, word] of name.entries()) this.#holders.set(holder, i, word);
-    this.#byName.add(this.#hash(name), holder);
+    for (let i = 0; i < NAME_WORDS; i++) this.#holders.set(holder, i, name.words[i] ?? 0);
+    this.#byName.add(this.#hash(name.words), holder);
+    name.holder = holder;
     this.#recipients++;
     this.#memory += HOLDER_MEMORY;
     return holder;
   }
 
-  #newHalf(shelf: number, box: Id, isNewBox: boolean): number {
+  /** A half of the box at hand. `twin`: the other one, or 0. */
+  #newHalf(shelf: number, twin: number): number {
     const half = this.#halves.take();
     this.#halves.set(half, HALF_SHELF, shelf);
-    this.#halves.set(half, HALF_BOX, box[0]);
-    this.#halves.set(half, HALF_BOX + 1, box[1]);
-    this.#byBox.add(this.#hashOf(shelf >>> 1, box), half);
-    this.#setShelf(shelf, SHELF_HEAP, this.#heap.add(this.#shelf(shelf, SHELF_HEAP), half));
+    this.#halves.set(half, HALF_BOX, this.#box[0] ?? 0);
+    this.#halves.set(half, HALF_BOX + 1, this.#box[1] ?? 0);
+    this.#halves.set(half, HALF_TWIN, twin);
+    this.#byBox.add(this.#hashOf(shelf >>> 1, this.#box), half);
+    const heap = this.#shelf(shelf, SHELF_HEAP);
+    this.#setShelf(
+      shelf,
+      SHELF_HEAP,
+      this.#isOrdered(shelf) ? this.#heap.add(heap, half) : this.#heap.hang(heap, half),
+    );
     this.#memory += HALF_MEMORY;
-    if (!isNewBox) return half;
-    this.#holders.add(shelf >>> 1, HOLDER_BOXES, 1);
-    this.#boxes++;
+    if (twin !== 0) this.#halves.set(twin, HALF_TWIN, half);
+    else {
+      this.#holders.add(shelf >>> 1, HOLDER_BOXES, 1);
+      this.#boxes++;
+    }
     return half;
   }
 
   /** Forgets a half without messages, and with the last half its recipient. */
   #dropHalf(half: number): void {
     const shelf = this.#halves.get(half, HALF_SHELF);
-    const [holder, box] = [shelf >>> 1, this.#boxOf(half)];
+    const holder = shelf >>> 1;
+    const twin = this.#twin(half);
     this.#setShelf(shelf, SHELF_HEAP, this.#heap.remove(this.#shelf(shelf, SHELF_HEAP), half));
-    this.#byBox.remove(this.#hashOf(holder, box), half);
+    this.#byBox.remove(this.#hashOfHalf(half), half);
     this.#halves.drop(half);
     this.#memory -= HALF_MEMORY;
-    if (this.#halvesAt(holder, box).length > 0) return;
+    if (twin !== 0) {
+      this.#halves.set(twin, HALF_TWIN, 0);
+      return;
+    }
     this.#boxes--;
     this.#holders.add(holder, HOLDER_BOXES, -1);
     if (this.#holders.get(holder, HOLDER_BOXES) > 0) return;
@@ -349,35 +466,55 @@ class MemoryBoxStore implements MemoryBoxes {
     this.#memory -= HOLDER_MEMORY;
   }
 
-  /** The halves that hold messages: none, one, or two where a sender wrote as a stranger and as a contact. */
-  #halvesOf({ recipient, box }: { recipient: string; box: string }): number[] {
-    const [holder, id] = [this.#holderOf(recipient), parseId(box)];
-    return holder === 0 || id === undefined ? [] : this.#halvesAt(holder, id);
+  /** One of the halves of a box that hold messages, and 0 for none. The other is its twin: of a stranger who became a contact. */
+  #halfOf({ recipient, box }: { recipient: string; box: string }): number {
+    return parseId(box, this.#box) ? this.#findHalf(this.#holderOf(this.#nameOf(recipient))) : 0;
   }
 
-  #halvesAt(holder: number, box: Id): number[] {
-    const halves: number[] = [];
-    for (let at = this.#byBox.first(this.#hashOf(holder, box)); at !== 0; at = this.#halves.get(at, HALF_NEXT)) {
-      if (this.#halves.get(at, HALF_SHELF) >>> 1 !== holder || this.#halves.get(at, HALF_BOX) !== box[0]) continue;
-      if (this.#halves.get(at, HALF_BOX + 1) === box[1]) halves.push(at);
+  /** A half of the box at hand. */
+  #findHalf(holder: number): number {
+    if (holder === 0) return 0;
+    let half = this.#byBox.first(this.#hashOf(holder, this.#box));
+    for (; half !== 0; half = this.#halves.get(half, HALF_NEXT)) {
+      if (this.#halves.get(half, HALF_SHELF) >>> 1 !== holder) continue;
+      if (this.#halves.get(half, HALF_BOX) !== this.#box[0]) continue;
+      if (this.#halves.get(half, HALF_BOX + 1) === this.#box[1]) return half;
     }
-    return halves;
+    return 0;
   }
 
-  #holderOf(recipient: string): number {
-    const name = parseName(recipient);
-    return name === undefined ? 0 : this.#findHolder(name);
+  #twin(half: number): number {
+    return half === 0 ? 0 : this.#halves.get(half, HALF_TWIN);
   }
 
-  #findHolder(name: Uint32Array): number {
-    let holder = this.#byName.first(this.#hash(name));
-    while (holder !== 0 && !this.#isNamed(holder, name)) holder = this.#holders.get(holder, HOLDER_NEXT);
-    return holder;
+  /** The words of a hashname. Operations come in groups for the same recipient, so those of late are remembered. */
+  #nameOf(text: string): Name | undefined {
+    const start =
+      (text.charCodeAt(0) << 15) + (text.charCodeAt(1) << 10) + (text.charCodeAt(2) << 5) + text.charCodeAt(3);
+    const place = Math.imul(start, 0x9e3779b1) >>> (32 - NAME_BITS); // in a text that is too short there is NaN: 0 here
+    const known = this.#names[place];
+    if (known?.text === text) return known;
+    const other = this.#names[place ^ 1];
+    if (other?.text === text) return other;
+    const words = parseName(text);
+    if (words === undefined) return undefined;
+    const name = { text, words, holder: 0 };
+    this.#names[place ^ 1] = known;
+    this.#names[place] = name;
+    return name;
   }
 
-  #isNamed(holder: number, name: Uint32Array): boolean {
-    for (let i = 0; i < NAME_WORDS; i++) if (this.#holders.get(holder, i) !== name[i]) return false;
-    return true;
+  /** The holder of this name; 0 when it has no messages. */
+  #holderOf(name: Name | undefined): number {
+    if (name === undefined) return 0;
+    const { words, holder } = name;
+    // Records that were given up have no boxes.
+    if (holder !== 0 && this.#holders.begins(holder, words) && this.#holders.get(holder, HOLDER_BOXES) > 0)
+      return holder;
+    let found = this.#byName.first(this.#hash(words));
+    while (found !== 0 && !this.#holders.begins(found, words)) found = this.#holders.get(found, HOLDER_NEXT);
+    name.holder = found;
+    return found;
   }
 
   #hashOfHolder(holder: number): number {
@@ -386,12 +523,12 @@ class MemoryBoxStore implements MemoryBoxes {
     return this.#hash(name);
   }
 
-  /** A message of the half with this id, and with these bytes if there are any. */
-  #find(half: number, id: Id | undefined, bytes?: Uint8Array): number {
-    if (id === undefined) return 0;
-    for (let at = this.#byId.first(this.#hashOf(half, id)); at !== 0; at = this.#slots.get(at, NEXT)) {
-      if (this.#slots.get(at, HALF) !== half || this.#slots.get(at, ID_LOW) !== id[0]) continue;
-      if (this.#slots.get(at, ID_HIGH) !== id[1]) continue;
+  /** A message of the half with the id at hand, and with these bytes if there are any. 0: none. */
+  #find(half: number, bytes?: Uint8Array): number {
+    if (half === 0) return 0;
+    for (let at = this.#byId.first(this.#hashOf(half, this.#id)); at !== 0; at = this.#slots.get(at, NEXT)) {
+      if (this.#slots.get(at, HALF) !== half || this.#slots.get(at, ID_LOW) !== this.#id[0]) continue;
+      if (this.#slots.get(at, ID_HIGH) !== this.#id[1]) continue;
       if (bytes === undefined || equal(this.#slots.view(at), bytes)) return at;
     }
     return 0;
@@ -402,21 +539,27 @@ class MemoryBoxStore implements MemoryBoxes {
     const boxes: string[] = [];
     for (const shelf of [2 * holder, 2 * holder + 1])
       for (const half of this.#heap.each(this.#shelf(shelf, SHELF_HEAP))) {
-        const box = this.#boxOf(half);
         // A box with two halves is listed once.
-        if (!this.#isStranger(half) || this.#halvesAt(holder, box).length === 1) boxes.push(toHex(...box));
+        if (this.#isStranger(half) && this.#twin(half) !== 0) continue;
+        boxes.push(toHex(this.#halves.get(half, HALF_BOX), this.#halves.get(half, HALF_BOX + 1)));
       }
     return boxes;
   }
 
-  #next(halves: readonly number[], after: number): number {
-    let next = 0;
-    for (const half of halves)
-      for (const field of [HALF_SMALLS, HALF_LARGES]) {
-        const message = this.#order.after(this.#halves.get(half, field), after);
-        if (next === 0 || (message !== 0 && this.#slots.serial(message) < this.#slots.serial(next))) next = message;
-      }
-    return next;
+  /** The first message of the box after this serial, of these halves. */
+  #next(half: number, twin: number, after: number): number {
+    if (half === 0) return 0;
+    const next = this.#older(
+      this.#order.after(this.#halves.get(half, HALF_SMALLS), after),
+      this.#order.after(this.#halves.get(half, HALF_LARGES), after),
+    );
+    return twin === 0 ? next : this.#older(next, this.#next(twin, 0, after));
+  }
+
+  /** Which of two messages came first, or the only one. */
+  #older(one: number, other: number): number {
+    if (one === 0 || other === 0) return one === 0 ? other : one;
+    return this.#slots.serial(one) < this.#slots.serial(other) ? one : other;
   }
 
   #orderField(message: number): typeof HALF_SMALLS | typeof HALF_LARGES {
@@ -425,10 +568,6 @@ class MemoryBoxStore implements MemoryBoxes {
 
   #isStranger(half: number): boolean {
     return this.#halves.get(half, HALF_SHELF) % 2 === 1;
-  }
-
-  #boxOf(half: number): Id {
-    return [this.#halves.get(half, HALF_BOX), this.#halves.get(half, HALF_BOX + 1)];
   }
 
   #shelf(shelf: number, field: number): number {
@@ -444,15 +583,24 @@ class MemoryBoxStore implements MemoryBoxes {
   }
 
   #hashOfMessage(message: number): number {
-    const id: Id = [this.#slots.get(message, ID_LOW), this.#slots.get(message, ID_HIGH)];
-    return this.#hashOf(this.#slots.get(message, HALF), id);
+    this.#words[0] = this.#slots.get(message, HALF);
+    this.#words[1] = this.#slots.get(message, ID_LOW);
+    this.#words[2] = this.#slots.get(message, ID_HIGH);
+    return this.#hash(this.#words);
+  }
+
+  #hashOfHalf(half: number): number {
+    this.#words[0] = this.#halves.get(half, HALF_SHELF) >>> 1;
+    this.#words[1] = this.#halves.get(half, HALF_BOX);
+    this.#words[2] = this.#halves.get(half, HALF_BOX + 1);
+    return this.#hash(this.#words);
   }
 
   /** Of a message's id in its half, or of a box id of its holder. */
-  #hashOf(place: number, [low, high]: Id): number {
+  #hashOf(place: number, id: Uint32Array): number {
     this.#words[0] = place;
-    this.#words[1] = low;
-    this.#words[2] = high;
+    this.#words[1] = id[0] ?? 0;
+    this.#words[2] = id[1] ?? 0;
     return this.#hash(this.#words);
   }
 }
@@ -466,27 +614,59 @@ function parseName(text: string): Uint32Array | undefined {
   return words;
 }
 
-/** `undefined` for anything but 16 lower-case hex digits. */
-function parseId(text: string): Id | undefined {
-  if (text.length !== 16) return undefined;
-  const words: [number, number] = [0, 0];
-  for (let i = 0; i < 16; i++) {
-    const code = text.charCodeAt(i);
-    const digit = code >= 97 && code <= 102 ? code - 87 : code >= 48 && code <= 57 ? code - 48 : undefined;
-    if (digit === undefined) return undefined;
-    words[i >> 3] = ((words[i >> 3] ?? 0) << 4) | digit;
-  }
-  return [words[0] >>> 0, words[1] >>> 0];
+/** Writes an id as two words; `false` for anything but 16 lower-case hex digits. */
+function parseId(text: string, into: Uint32Array): boolean {
+  if (text.length !== 16) return false;
+  const low = parseWord(text, 0);
+  const high = parseWord(text, 8);
+  into[0] = low;
+  into[1] = high;
+  return low >= 0 && high >= 0;
 }
 
-function toHex(...words: Id): string {
-  return words.map((word) => word.toString(16).padStart(8, "0")).join("");
+/** Eight digits; negative when some are none. */
+function parseWord(text: string, from: number): number {
+  let word = 0;
+  for (let i = from; i < from + 8; i++) {
+    const code = text.charCodeAt(i);
+    const digit = code >= 97 && code <= 102 ? code - 87 : code - 48;
+    if (digit < 0 || digit > 15 || (digit > 9 && code < 97)) return -1;
+    word = (word << 4) | digit;
+  }
+  return word >>> 0;
+}
+
+function toHex(low: number, high: number): string {
+  return wordHex(low) + wordHex(high);
+}
+
+function wordHex(word: number): string {
+  return String.fromCharCode(
+    digit(word >>> 28),
+    digit(word >>> 24),
+    digit(word >>> 20),
+    digit(word >>> 16),
+    digit(word >>> 12),
+    digit(word >>> 8),
+    digit(word >>> 4),
+    digit(word),
+  );
+}
+
+/** The character code of the hex digit that the last four bits are. */
+function digit(value: number): number {
+  const four = value & 15;
+  return four < 10 ? four + 0x30 : four + 0x57;
 }
 
 function webRandom(length: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(length));
 }
 
+const CUT_FROM: number = 32 * 1024; // what copies of short messages are cut from: an array for each costs 0.5 us
+const MAX_CUT = 2048;
+const NAME_BITS = 12;
+const NAMES: number = 1 << NAME_BITS;
 const SMALL_BYTES = 1024; // seed 003: the last message of a sender "if it is <1024 bytes"
 const MIN_COUNTED = 128; // or a quota of bytes would be no bound on the number of messages
 const MAX_SUM: number = 2 ** 32 - 1; // sums are words
@@ -496,10 +676,10 @@ const MAX_SUM: number = 2 ** 32 - 1; // sums are words
 const [HALF_SHELF, HALF_BOX, HALF_NEXT, HALF_SMALLS, HALF_LARGES, HALF_BYTES, HALF_KEPT, HALF_FIRST] = [
   0, 1, 3, 4, 5, 6, 7, 8,
 ];
-const [HALF_CHILD, HALF_AFTER, HALF_BEFORE, HALF_WORDS] = [9, 10, 11, 12];
+const [HALF_CHILD, HALF_AFTER, HALF_BEFORE, HALF_TWIN, HALF_WORDS] = [9, 10, 11, 12, 13];
 // A holder: its name, the next with this hash, how many boxes; and two shelves, each with its sum, that of what is protected,
 // and its halves.
-const [NAME_WORDS, HOLDER_NEXT, HOLDER_BOXES, SHELVES, HOLDER_WORDS] = [8, 8, 9, 10, 16];
+const [NAME_WORDS, HOLDER_NEXT, HOLDER_BOXES, HOLDER_ORDERED, SHELVES, HOLDER_WORDS] = [8, 8, 9, 10, 11, 17];
 const [SHELF_BYTES, SHELF_KEPT, SHELF_HEAP, SHELF_WORDS] = [0, 1, 2, 3];
 const HALF_MEMORY: number = 4 * (HALF_WORDS + 1); // one for its place in the index
 const HOLDER_MEMORY: number = 4 * (HOLDER_WORDS + 1);

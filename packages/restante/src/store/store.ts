@@ -11,6 +11,12 @@ export interface Store {
    * process has it), "store-schema" (written by a newer version), "store-key" (wrong or readable-by-others key).
    */
   open(): Promise<void>;
+  /**
+   * After `open`: this is not the store that was written to last, but a copy of it, put back from a backup or carried here:
+   * numbers that it has for the next may have been used since. True until the next commit, which therefore has to be the one
+   * that draws the conclusions. Absent where no copy can be (memory).
+   */
+  readonly isCopied?: boolean;
   /** All pairs whose key starts with `prefix`, in key order. Throws "store-damaged" rather than leave one out. */
   load(prefix: string): Promise<Pair[]>;
   /** At most `limit` pairs whose key starts with `prefix` and sorts above `after`, in key order. */
@@ -27,6 +33,12 @@ export interface Store {
   blobRead(blob: string, index: number): Promise<Uint8Array | undefined>;
   /** Forget a blob. Unknown blobs are no error. */
   blobRemove(blob: string): Promise<void>;
+  /**
+   * See to it that what was deleted and overwritten under keys that begin with one of these ("inbox/", "mail/") is in no file of
+   * the store any more. What the medium below keeps is not ours. Slow: it rewrites what there is. Absent where there is nothing
+   * to do.
+   */
+  compact?(groups: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -81,10 +81,18 @@ export class Expiries {
 
   #least(level: number, at: number): Time {
     let least = NEVER;
-    for (let i = at * FAN; i < (at + 1) * FAN; i++) {
-      const time = this.#at(level - 1, i);
-      if (time < least) least = time;
+    if (level > 0) {
+      const below = this.#levels[level - 1] ?? [];
+      const end = Math.min((at + 1) * FAN, below.length);
+      for (let i = at * FAN; i < end; i++) least = Math.min(least, below[i] ?? NEVER);
+      return least;
     }
+    const place = at * FAN;
+    const leaves = this.#leaves[place >>> CHUNK_BITS];
+    if (leaves === undefined) return NEVER;
+    const start = place & (PER_CHUNK - 1);
+    for (let i = start; i < start + FAN; i++)
+      least = Math.min(least, (leaves.high[i] ?? 0) * 2 ** 32 + (leaves.low[i] ?? 0));
     return least;
   }
 
@@ -98,7 +106,7 @@ export class Expiries {
       leaves = { low: new Uint32Array(PER_CHUNK).fill(0xffffffff), high: new Uint16Array(PER_CHUNK).fill(0xffff) };
       this.#leaves[place >>> CHUNK_BITS] = leaves;
     }
-    leaves.low[place & (PER_CHUNK - 1)] = time % 2 ** 32;
+    leaves.low[place & (PER_CHUNK - 1)] = time; // its low 32 bits
     leaves.high[place & (PER_CHUNK - 1)] = time / 2 ** 32;
   }
 }

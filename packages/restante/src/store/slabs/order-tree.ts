@@ -92,7 +92,8 @@ export class OrderTree {
 
   /** One tree of two, of which the first has the older messages. */
   #join(older: number, newer: number): number {
-    let [left, right] = [older, newer];
+    let left = older;
+    let right = newer;
     let root = 0;
     let above = 0;
     let side: typeof LEFT | typeof RIGHT = LEFT;

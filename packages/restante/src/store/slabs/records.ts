@@ -53,12 +53,22 @@ export class Records {
     chunk.free = place;
     chunk.used--;
     if (at < this.#lowest) this.#lowest = at;
-    while (this.#chunks.at(-1)?.used === 0) this.#chunks.pop();
+    // One that is empty stays, or a record to and fro would cost a chunk each time.
+    while (this.#chunks.at(-1)?.used === 0 && this.#chunks.at(-2)?.used === 0) this.#chunks.pop();
   }
 
   get(record: number, field: number): number {
     const words = this.#chunks[(record - 1) >>> CHUNK_BITS]?.words;
     return words?.[((record - 1) & (PER_CHUNK - 1)) * this.#size + field] ?? 0;
+  }
+
+  /** Whether the record begins with these words. */
+  begins(record: number, start: Uint32Array): boolean {
+    const words = this.#chunks[(record - 1) >>> CHUNK_BITS]?.words;
+    if (words === undefined) return false;
+    const at = ((record - 1) & (PER_CHUNK - 1)) * this.#size;
+    for (let i = 0; i < start.length; i++) if (words[at + i] !== start[i]) return false;
+    return true;
   }
 
   /** `value` is an unsigned 32-bit number. */

@@ -1,12 +1,13 @@
 /**
  * Messages in slabs: a pool for each size class, in which slot after slot is filled without a hole. A message that goes is
  * overwritten by the last of its pool, which changes its number: so what is held is never more than what is used, whatever
- * came and went before. A slot begins with words for the indexes of the store.
+ * came and went before. Beside each slot there are words for the indexes of the store, closely together in arrays of their
+ * own: to follow an index is to look at many of them.
  */
 import { assert, type Time } from "../../bytes/index.ts";
 import { Expiries, NEVER } from "./expiries.ts";
 
-/** Words of a slot that are anybody's: unsigned 32-bit numbers. */
+/** Words of a message that are anybody's: unsigned 32-bit numbers. */
 export const HALF = 0;
 export const LEFT = 1;
 export const RIGHT = 2;
@@ -26,12 +27,12 @@ export class Slots {
     const pool = this.#pools[size];
     const place = pool.grow();
     if (place === undefined) return 0;
-    const { words, bytes: slab } = pool.chunk(place);
+    const { words, slab } = pool.chunk(place);
     const at = pool.at(place);
-    words[at + SERIAL] = serial % 2 ** 32;
+    words[at + SERIAL] = serial; // its low 32 bits
     // The padding, not the length: 16 bits are enough for it.
     words[at + SERIAL_PADDING] = Math.floor(serial / 2 ** 32) * 2 ** 16 + (capacity(size) - bytes.length);
-    slab.set(bytes, 4 * (at + HEAD_WORDS));
+    slab.set(bytes, pool.start(place));
     pool.expiries.set(place, expires);
     this.#earliest = Math.min(this.#earliest, expires);
     return place * CLASSES + size;
@@ -75,18 +76,12 @@ export class Slots {
     return capacity(message & CLASS_MASK) - (this.get(message, SERIAL_PADDING) & 0xffff);
   }
 
-  copy(message: number): Uint8Array {
-    const bytes = new Uint8Array(this.length(message));
-    bytes.set(this.view(message)); // `slice` takes a slow path here: 1 us more
-    return bytes;
-  }
-
   /** The bytes where they lie: to be looked at at once. */
   view(message: number): Uint8Array {
     const pool = this.#pool(message);
     const place = message >>> CLASS_BITS;
-    const start = 4 * (pool.at(place) + HEAD_WORDS);
-    return pool.chunk(place).bytes.subarray(start, start + this.length(message));
+    const start = pool.start(place);
+    return pool.chunk(place).slab.subarray(start, start + this.length(message));
   }
 
   setExpires(message: number, expires: Time): void {
@@ -126,25 +121,27 @@ export function messageMemory(length: number): number {
 }
 
 interface Chunk {
+  /** The words of each message: apart from the bytes, and of a fixed length, since all others are several times slower. */
   readonly words: Uint32Array;
-  /** The same memory. */
-  readonly bytes: Uint8Array;
+  readonly slab: Uint8Array;
 }
 
 /** The messages of one size class. Their places are numbers in which the chunk is the high part. */
 class Pool {
   readonly expiries: Expiries = new Expiries();
   readonly #chunks: Chunk[] = [];
-  /** Words of a slot. */
-  readonly #stride: number;
+  /** Bytes of a slot. */
+  readonly #capacity: number;
   readonly #perChunk: number;
   readonly #bits: number;
+  readonly #mask: number;
   #count = 0;
 
   constructor(size: number) {
-    this.#stride = HEAD_WORDS + capacity(size) / 4;
-    this.#perChunk = Math.max(1, Math.floor(CHUNK_BYTES / (4 * this.#stride)));
+    this.#capacity = capacity(size);
+    this.#perChunk = Math.max(1, Math.floor(CHUNK_BYTES / this.#stride()));
     this.#bits = 32 - Math.clz32(this.#perChunk - 1);
+    this.#mask = (1 << this.#bits) - 1;
   }
 
   /** The place after the last. */
@@ -152,8 +149,8 @@ class Pool {
     const place = this.#placeOf(this.#count);
     if (place >= MAX_PLACES) return undefined;
     const [first] = this.#chunks;
-    if (this.#count === 0) this.#resizeFirst(this.#leastSlots());
-    else if (first !== undefined && this.#count < this.#perChunk && this.#count * this.#stride === first.words.length)
+    if (first === undefined) this.#resizeFirst(this.#leastSlots());
+    else if (this.#count < this.#perChunk && this.#count * HEAD_WORDS === first.words.length)
       this.#resizeFirst(Math.min(2 * this.#count, this.#perChunk));
     else if (this.#chunks.length <= place >>> this.#bits) this.#chunks.push(this.#newChunk(this.#perChunk));
     this.#count++;
@@ -164,28 +161,33 @@ class Pool {
   drop(place: number): number | undefined {
     const last = this.#placeOf(--this.#count);
     const from = this.chunk(last);
-    const start = this.at(last);
+    const at = this.at(last);
+    const start = this.start(last);
     if (last !== place) {
       const to = this.chunk(place);
-      const at = this.at(place);
-      if (this.#stride <= BY_HAND) for (let i = 0; i < this.#stride; i++) to.words[at + i] = from.words[start + i] ?? 0;
-      else to.words.set(from.words.subarray(start, start + this.#stride), at);
+      const over = this.at(place);
+      for (let i = 0; i < HEAD_WORDS; i++) to.words[over + i] = from.words[at + i] ?? 0;
+      if (from === to) to.slab.copyWithin(this.start(place), start, start + this.#capacity);
+      else to.slab.set(from.slab.subarray(start, start + this.#capacity), this.start(place));
       this.expiries.set(place, this.expiries.get(last));
     }
-    from.words.fill(0, start, start + this.#stride);
+    for (let i = 0; i < HEAD_WORDS; i++) from.words[at + i] = 0;
+    from.slab.fill(0, start, start + this.#capacity);
     this.expiries.set(last, NEVER);
     this.#giveBack();
     return last === place ? undefined : last;
   }
 
-  /** With some slack, or a message to and fro would cost a chunk each time. */
+  /** With some slack, or a message to and fro would cost a chunk each time: so the first one stays, small as it is by then. */
   #giveBack(): void {
-    if (this.#count === 0) this.#chunks.length = 0;
+    const first = this.#chunks[0];
+    if (first === undefined) return;
+    if (this.#count === 0 && first.slab.length > SPARE_BYTES) this.#chunks.length = 0;
     else if (this.#chunks.length > 1) {
       if (this.#count + (this.#perChunk >> 1) > (this.#chunks.length - 1) * this.#perChunk) return;
       this.#chunks.pop();
     } else {
-      const slots = (this.#chunks[0]?.words.length ?? 0) / this.#stride;
+      const slots = first.words.length / HEAD_WORDS;
       if (4 * this.#count > slots || slots <= this.#leastSlots()) return;
       this.#resizeFirst(Math.max(slots >> 1, this.#leastSlots()));
     }
@@ -194,30 +196,37 @@ class Pool {
 
   /** The first chunk is as small as it can be: most caches are. */
   #resizeFirst(slots: number): void {
-    const old = this.#chunks[0]?.words;
+    const old = this.#chunks[0];
     const chunk = this.#newChunk(slots);
     if (old !== undefined) {
-      chunk.words.set(old.subarray(0, this.#count * this.#stride));
-      old.fill(0);
+      chunk.words.set(old.words.subarray(0, this.#count * HEAD_WORDS));
+      chunk.slab.set(old.slab.subarray(0, this.#count * this.#capacity));
+      old.words.fill(0);
+      old.slab.fill(0);
     }
     this.#chunks[0] = chunk;
   }
 
   #newChunk(slots: number): Chunk {
     // One that could be resized lies in pages of its own, which go back to the system with it: measured on Linux, a process
-    // kept all 330 MB of a peak without this, and 50 with it.
-    const Pages: new (length: number, options: { maxByteLength: number }) => ArrayBuffer = ArrayBuffer;
-    const length = 4 * this.#stride * slots;
-    const buffer = new Pages(length, { maxByteLength: length });
-    return { words: new Uint32Array(buffer, 0, length / 4), bytes: new Uint8Array(buffer, 0, length) };
+    // kept all 330 MB of a peak without this, and 50 with it. Making one costs ten times as much: not for what is small.
+    const Pages: new (length: number, options?: { maxByteLength: number }) => ArrayBuffer = ArrayBuffer;
+    const length = this.#capacity * slots;
+    const buffer = length > SPARE_BYTES ? new Pages(length, { maxByteLength: length }) : new Pages(length);
+    return { words: new Uint32Array(HEAD_WORDS * slots), slab: new Uint8Array(buffer, 0, length) };
+  }
+
+  /** Bytes that a message takes in its chunk. */
+  #stride(): number {
+    return 4 * HEAD_WORDS + this.#capacity;
   }
 
   #leastSlots(): number {
-    return Math.max(1, Math.floor(LEAST_BYTES / (4 * this.#stride)));
+    return Math.max(1, Math.floor(LEAST_BYTES / this.#stride()));
   }
 
   held(): number {
-    return this.#chunks.reduce((sum, { bytes }) => sum + bytes.length, this.expiries.held());
+    return this.#chunks.reduce((sum, { words, slab }) => sum + words.byteLength + slab.length, this.expiries.held());
   }
 
   chunk(place: number): Chunk {
@@ -226,9 +235,14 @@ class Pool {
     return chunk;
   }
 
-  /** The first word of this place in its chunk. */
+  /** The first word of this place among those of its chunk. */
   at(place: number): number {
-    return (place & ((1 << this.#bits) - 1)) * this.#stride;
+    return (place & this.#mask) * HEAD_WORDS;
+  }
+
+  /** The first byte of this place in its slab. */
+  start(place: number): number {
+    return (place & this.#mask) * this.#capacity;
   }
 
   #placeOf(index: number): number {
@@ -261,4 +275,4 @@ const CLASS_MASK = 127;
 const MAX_PLACES = 2 ** 25;
 const CHUNK_BYTES: number = 512 * 1024;
 const LEAST_BYTES = 4096;
-const BY_HAND = 128; // words: up to here a loop is faster than `set`
+const SPARE_BYTES: number = 64 * 1024;
