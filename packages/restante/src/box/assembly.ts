@@ -139,15 +139,22 @@ export class Assembly {
   /** Absent: for ourselves. */
   readonly recipient: Hashname | undefined;
   readonly #room: AssemblyRoom;
+  readonly #array: (length: number) => Uint8Array;
   // One buffer that doubles, not a list of parts: packets of one byte must not cost a hundred each.
   #buffer: Uint8Array = NOTHING;
   #size = 0;
   #isSkipping = false;
 
-  constructor(room: AssemblyRoom, peer: Hashname, recipient?: Hashname) {
+  /** `array`: where messages of one packet are copied to; arrays of their own unless given. */
+  constructor(
+    room: AssemblyRoom,
+    peer: Hashname,
+    options: { readonly recipient?: Hashname | undefined; readonly array?: (length: number) => Uint8Array } = {},
+  ) {
     this.#room = room;
     this.peer = peer;
-    this.recipient = recipient;
+    this.recipient = options.recipient;
+    this.#array = options.array ?? ((length) => new Uint8Array(length));
   }
 
   /** Whether a message has begun and is being kept. */
@@ -158,8 +165,12 @@ export class Assembly {
   /** Adds a copy of the body; gives the whole message (the caller's own) with its last packet, unless it is empty. */
   push(body: Uint8Array, isLast: boolean, now: Time): Uint8Array | undefined {
     // Most messages: nothing is kept of them here, so they need no room.
-    if (isLast && this.#size === 0 && !this.#isSkipping && body.length <= MAX_MESSAGE_BYTES)
-      return body.length > 0 ? body.slice() : undefined;
+    if (isLast && this.#size === 0 && !this.#isSkipping && body.length <= MAX_MESSAGE_BYTES) {
+      if (body.length === 0) return undefined;
+      const message = this.#array(body.length);
+      message.set(body);
+      return message;
+    }
     if (!this.#isSkipping && body.length > 0) {
       if (this.#size + body.length > MAX_MESSAGE_BYTES || !this.#room.take(this, body.length, now)) this.skip();
       else this.#append(body);

@@ -131,6 +131,7 @@ class Peer {
     } else if (out.type === "release") this.reached.delete(out.peer);
     else if (out.type === "deposited") this.told.push(`deposited ${out.id}`);
     else if (out.type === "failed") this.told.push(`failed ${out.id} ${out.why}`);
+    else if (out.type === "find-stamp" || out.type === "forget-stamp") this.told.push(out.type);
     else this.#op("outbox", out);
   }
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, test } from "vitest";
-import { fromHex, type Time, toHex } from "../bytes/index.ts";
+import { concat, fromHex, type Time, toHex } from "../bytes/index.ts";
 import { hashnameFromBytes, portable } from "../crypto/index.ts";
+import { packetRoom } from "../e3x/index.ts";
 import type { BoxLimits, BoxAnswer as StoreAnswer, BoxOp as StoreOp } from "../store/index.ts";
 import { alice, BOX, bob, CONTACT, Desk, mallory, self } from "../testing/cache-desk.ts";
 import type { JsonObject } from "../wire/index.ts";
@@ -21,7 +22,10 @@ const part = (ch: number, body: Uint8Array, done = true): CacheOut => ({
   ch,
   head: done ? { done } : {},
   body,
+  isGiven: true,
 });
+/** What is said first on an inbox: beside the rest, how many ids one packet may have. */
+const first = (out: CacheOut): CacheOut => (out.type === "send" ? { ...out, head: { ...out.head, ids: 120 } } : out);
 const idsIn = (outs: readonly CacheOut[]): string[] =>
   outs.flatMap((out) => {
     const ids: string[] = [];
@@ -70,6 +74,29 @@ describe("outbox", () => {
     const desk = new Desk();
     desk.outbox(mallory, { from: alice, sender: alice, box: BOX, done: true }, bytesOf(9));
     expect(desk.stored()).toMatchObject([{ type: "put", recipient: bob, box: boxId(portable, mallory, bob) }]);
+  });
+
+  test("where others keep boxes in the same store, it hears by what serial a sender came, and what is revoked", () => {
+    const desk = new Desk({ serial: (uri) => (uri === CONTACT ? 77 : undefined) });
+    const { ch } = desk.outbox(alice, { done: true }, bytesOf(9));
+    desk.packet(ch, { id: "00112233445566aa" });
+    desk.packet(ch, { clear: true });
+    desk.take({ type: "revoked", peer: bob, serials: [77] });
+    expect(desk.stored()).toMatchObject([
+      { type: "put", serial: 77 },
+      { type: "remove", serial: 77 },
+      { type: "clear", serial: 77 },
+      { type: "revoke", recipient: bob, serials: [77] },
+    ]);
+    // What a recipient does in its inbox needs no token.
+    const inbox = desk.inbox(bob);
+    desk.packet(inbox.ch, { id: "00112233445566aa" });
+    desk.packet(inbox.ch, { clear: true });
+    expect(desk.stored().map((op) => "serial" in op)).toEqual([false, false]);
+    const alone = new Desk();
+    alone.outbox(alice, { done: true }, bytesOf(9));
+    alone.take({ type: "revoked", peer: bob, serials: [77] });
+    expect(alone.stored().map((op) => [op.type, "serial" in op])).toEqual([["put", false]]);
   });
 
   test("[C34] [C35] `x` is seconds, up to 30 days; what is none is as if it were not there", () => {
@@ -345,7 +372,7 @@ describe("inbox", () => {
     const { ch, outs } = desk.inbox(bob);
     expect(outs).toEqual([
       took(ch),
-      part(ch, bytesOf(10, 0)),
+      first(part(ch, bytesOf(10, 0))),
       part(ch, bytesOf(20, 1)),
       part(ch, bytesOf(30, 2)),
       cap(ch),
@@ -364,8 +391,9 @@ describe("inbox", () => {
       [bob, null],
     ] as const) {
       const { ch, outs } = desk.inbox(peer, box);
-      expect(outs).toEqual([took(ch), cap(ch)]);
+      expect(outs).toEqual([took(ch), first(cap(ch))]);
       expect(desk.packet(ch, { clear: true })).toEqual([took(ch), cap(ch)]);
+      expect(desk.packet(ch, {}, bytesOf(80))).toEqual([took(ch), cap(ch)]);
     }
     expect(desk.inbox(bob).outs).toHaveLength(3);
   });
@@ -397,6 +425,67 @@ describe("inbox", () => {
     expect(desk.packet(ch, { id: messageId(portable, BOX, bytesOf(10, 0)) })).toEqual([took(ch), cap(ch)]);
     expect(desk.packet(ch, { id: "0123456789abcdef" })).toEqual([took(ch), cap(ch)]);
     expect(desk.inbox(bob).outs.slice(1, -1)).toMatchObject([{ body: bytesOf(20, 1) }]);
+  });
+
+  test("[C54] [C56] up to 120 ids in one BODY are removed together, and answered with one `cap`", () => {
+    const sizes = Array.from({ length: 130 }, (_, n) => 200 + n);
+    const desk = filled(sizes);
+    const { ch } = desk.inbox(bob);
+    const ids = sizes.map((size, n) => fromHex(messageId(portable, BOX, bytesOf(size, n))) ?? NOTHING);
+    expect(desk.packet(ch, {}, concat(...ids.slice(0, 3), bytesOf(8)))).toEqual([took(ch), cap(ch)]);
+    expect(desk.stats()?.messages).toBe(127);
+    expect(desk.packet(ch, {}, concat(...ids.slice(3, 123)))).toEqual([took(ch), cap(ch)]);
+    expect(
+      desk
+        .inbox(bob)
+        .outs.slice(1, -1)
+        .map((out) => out.type === "send" && out.body.length),
+    ).toEqual(sizes.slice(123));
+  });
+
+  test("[C54] a BODY that is no list of ids removes nothing and has no answer", () => {
+    const sizes = Array.from({ length: 130 }, (_, n) => 200 + n);
+    const desk = filled(sizes);
+    const { ch } = desk.inbox(bob);
+    const ids = concat(...sizes.map((size, n) => fromHex(messageId(portable, BOX, bytesOf(size, n))) ?? NOTHING));
+    for (const [head, body] of [
+      [{}, ids.subarray(0, 968)],
+      [{}, ids.subarray(0, 15)],
+      [{}, NOTHING],
+      [{ done: true }, ids.subarray(0, 80)],
+      [{ id: "0123456789abcdef" }, ids.subarray(0, 80)],
+    ] as const)
+      expect(desk.packet(ch, head, body)).toEqual([took(ch)]);
+    expect(desk.stats()?.messages).toBe(130);
+    expect(desk.packet(ch, { clear: true }, ids.subarray(0, 8))).toEqual([took(ch), cap(ch)]);
+    expect(desk.stats()?.messages).toBe(0);
+  });
+
+  test("[C51] the first packet has room for less, and the message is whole", () => {
+    for (const size of [1280, 1290, 1300, 1310, 1320, 1330, 1340, 2600, 2650, 2700]) {
+      const { outs } = filled([size]).inbox(bob);
+      const parts = outs.filter((out) => out.type === "send" && out.body.length > 0);
+      expect(parts.map((out) => out.type === "send" && out.head["ids"])).toEqual([
+        120,
+        ...parts.slice(1).map(() => undefined),
+      ]);
+      expect(parts.reduce((sum, out) => sum + (out.type === "send" ? out.body.length : 0), 0)).toBe(size);
+      for (const out of parts)
+        if (out.type === "send") expect(out.body.length).toBeLessThanOrEqual(packetRoom(out.head, true));
+    }
+  });
+
+  test("[C56] each of several removals is answered, also when nothing could be sent meanwhile", () => {
+    const desk = filled([10, 20]);
+    const { ch } = desk.inbox(bob, BOX, 1);
+    for (const id of ["0123456789abcdef", "0123456789abcdef", messageId(portable, BOX, bytesOf(10, 0))])
+      expect(desk.packet(ch, { id })).toEqual([took(ch)]);
+    const rest = desk.take({ type: "writable", ch, credit: 100 });
+    expect(rest.map((out) => (out.type === "send" ? (out.head["cap"] ?? out.head["done"]) : out.type))).toEqual([
+      ...[CAP, CAP, CAP],
+      true,
+      CAP,
+    ]);
   });
 
   test("[C55] [C56] clear empties the box at once, while it streams too", () => {
@@ -479,17 +568,17 @@ describe("inbox", () => {
 
   test("[X30] of more than 64 standing inboxes the oldest idle one is ended", () => {
     const desk = filled([10]);
-    const first = desk.inbox(bob).ch;
+    const oldest = desk.inbox(bob).ch;
     const busy = desk.inbox(bob, BOX, 0).ch;
     for (let i = 2; i < 64; i++) expect(desk.inbox(bob, "0123456789abcdef").outs).toHaveLength(2);
     const end = (ch: number): CacheOut => ({ type: "send", ch, head: {}, body: NOTHING, end: true });
     const next = desk.inbox(bob, "0123456789abcdef");
-    expect(next.outs).toEqual([took(next.ch), end(first), cap(next.ch)]);
+    expect(next.outs).toEqual([took(next.ch), end(oldest), first(cap(next.ch))]);
     expect(desk.inbox(bob, "0123456789abcdef").outs[1]).toEqual(end(busy + 1));
     // Both go on saying `took` until it is closed, and it is not ended twice.
-    expect(desk.packet(first, { id: "0123456789abcdef" })).toEqual([took(first)]);
-    expect(desk.take({ type: "ended", ch: first })).toEqual([]);
-    expect(desk.take({ type: "closed", ch: first, err: undefined })).toEqual([]);
+    expect(desk.packet(oldest, { id: "0123456789abcdef" })).toEqual([took(oldest)]);
+    expect(desk.take({ type: "ended", ch: oldest })).toEqual([]);
+    expect(desk.take({ type: "closed", ch: oldest, err: undefined })).toEqual([]);
   });
 
   test("an end is answered with an end, and without a seq there is no answer at all", () => {
@@ -627,7 +716,7 @@ test("[X20] a peer that offers no cache takes and drops, and its boxes are empty
   const { ch, outs } = desk.outbox(alice, { done: true }, bytesOf(9));
   expect(outs).toEqual([took(ch)]);
   const inbox = desk.inbox(bob);
-  expect(inbox.outs).toEqual([took(inbox.ch), cap(inbox.ch, 0)]);
+  expect(inbox.outs).toEqual([took(inbox.ch), first(cap(inbox.ch, 0))]);
   expect(desk.packet(inbox.ch, { clear: true })).toEqual([took(inbox.ch), cap(inbox.ch, 0)]);
   expect(desk.ops).toEqual([]);
 });
@@ -659,7 +748,7 @@ test("[X20] a store that loses questions blocks nothing for good", () => {
   desk.take({ type: "up", peer: bob });
   const { ch } = desk.inbox(bob);
   expect(desk.ops.splice(0).filter((op) => op.type === "list")).toHaveLength(1);
-  expect(desk.tick()).toEqual([cap(ch)]);
+  expect(desk.tick()).toEqual([first(cap(ch))]);
   expect(desk.now).toBe(NOW + 60_000);
   desk.packet(outbox, { done: true }, bytesOf(65_536));
   desk.tick();

@@ -2,12 +2,13 @@
  * The cache: takes messages for others, says which boxes hold some, and streams them to whom they are for. What is kept
  * and for how long is the store's business (`BoxStore`), reached by effects. protocol/box.md §5 to §7
  */
-import { Deadlines, type Machine, type Random, type Time } from "../bytes/index.ts";
+import type { Machine, Random, Time } from "../bytes/index.ts";
 import type { Backend, Hashname } from "../crypto/index.ts";
 import { Adverts } from "./adverts.ts";
-import { type ChannelEvent, type ChannelOp, NOTHING } from "./channel.ts";
+import type { ChannelEvent, ChannelOp } from "./channel.ts";
 import { Deposits } from "./deposits.ts";
-import type { BoxAnswer, BoxClass, BoxOp, BoxRequest, PartOut } from "./operations.ts";
+import type { Admit, BoxAnswer, BoxOp, BoxRequest, PartOut } from "./operations.ts";
+import { Questions } from "./questions.ts";
 import type { RateLimits } from "./rates.ts";
 import { Streams } from "./streams.ts";
 
@@ -16,6 +17,8 @@ export type CacheIn =
   | { type: "up" | "down" | "renewed"; peer: Hashname }
   /** A recipient wants nothing kept for it any more. */
   | { type: "left"; peer: Hashname }
+  /** A recipient has revoked these serials. */
+  | { type: "revoked"; peer: Hashname; serials: readonly number[] }
   | { type: "store"; answer: BoxAnswer }
   | { type: "tick" };
 
@@ -33,19 +36,27 @@ export interface CacheOptions {
    */
   readonly cap: number;
   /**
-   * What the admission URI of an outbox grants `sender` towards `to`; `undefined`: nothing. Asked when messages come,
-   * again after a minute, so that tokens end on open channels too, and when `revision` has changed.
+   * What the admission URI of an outbox, with the stamp beside it, grants `sender` towards `to`; `undefined`: nothing. Asked
+   * when messages come, again after a minute, so that tokens end on open channels too, and when `revision` has changed.
    */
-  readonly admit: (uri: string | undefined, to: Hashname, sender: Hashname, now: Time) => BoxClass | undefined;
+  readonly admit: Admit;
   /** A number that is another one whenever `to` has revoked something: then `admit` is asked again at once. */
   readonly revision?: (to: Hashname) => number;
+  /**
+   * Of the token in an admission URI: what a recipient revokes by. Given where the store is shared with others, which then hear
+   * of it there. Default: the store is ours alone, and `admit` knows.
+   */
+  readonly serial?: (uri: string | undefined) => number | undefined;
   /** How fast messages may come to the store. Those of protocol/box.md §7 unless given. */
   readonly rates?: RateLimits;
 }
 
-/** A question to the store. */
+/** A question to the store. The asking part keeps no message that it hands over, and neither do we. */
 interface Pending {
-  readonly request: BoxRequest;
+  readonly op: number;
+  readonly type: BoxRequest["type"];
+  /** Whose boxes are listed. */
+  readonly recipient: Hashname | undefined;
   readonly ch: number | undefined;
   readonly cost: number;
   readonly at: Time;
@@ -63,31 +74,36 @@ export class Cache implements Machine<CacheIn, CacheOut> {
   readonly #streams: Streams;
   readonly #adverts: Adverts;
   /** What the store has not answered yet. */
-  readonly #pending = new Map<number, Pending>();
-  readonly #deadlines = new Deadlines<"sweep" | "answer">();
+  readonly #pending = new Questions<Pending>();
   readonly #isOffered: boolean;
+  readonly #isShared: boolean;
   #pendingBytes = 0;
   #isSweepDue = false;
-  #nextOp = 1;
+  /** When to sweep; absent while the store is asked for it, too. */
+  #sweepAt: Time | undefined;
 
   constructor(options: CacheOptions) {
     this.#isOffered = options.cap > 0;
+    this.#isShared = options.serial !== undefined;
     this.#deposits = new Deposits(this.#isOffered ? options : { ...options, admit: () => undefined });
     this.#streams = new Streams(options);
     this.#adverts = new Adverts({ ...options, hasInbox: (peer, box) => this.#streams.has(peer, box) });
   }
 
   handle(input: CacheIn, now: Time): CacheOut[] {
-    return this.#take(input, now).flatMap((out) => {
-      if (out.type !== "store") return [out];
-      return this.#ask(out, now);
-    });
+    const outs: (PartOut | CacheOut)[] = this.#take(input, now);
+    let to = 0;
+    for (let i = 0; i < outs.length; i++) {
+      const out = outs[i];
+      const next = out?.type === "store" ? this.#ask(out, now) : out;
+      if (next !== undefined) outs[to++] = next;
+    }
+    if (to < outs.length) outs.length = to;
+    return outs as CacheOut[];
   }
 
   deadline(): Time | undefined {
-    const adverts = this.#adverts.deadline();
-    const own = this.#deadlines.next();
-    return adverts === undefined || own === undefined ? (adverts ?? own) : Math.min(adverts, own);
+    return earlier(this.#adverts.deadline(), earlier(this.#sweepAt, this.#answerAt()));
   }
 
   #take(input: CacheIn, now: Time): PartOut[] {
@@ -123,17 +139,15 @@ export class Cache implements Machine<CacheIn, CacheOut> {
         return this.#isOffered
           ? [{ type: "store", request: { type: "list", recipient: input.peer }, clears: true }]
           : [];
+      case "revoked": {
+        const { peer, serials } = input;
+        if (!this.#isOffered || !this.#isShared) return [];
+        return [{ type: "store", request: { type: "revoke", recipient: peer, serials } }];
+      }
       case "store":
         return this.#answered(input.answer, now);
       case "tick":
-        return [
-          ...this.#adverts.tick(now),
-          ...this.#deadlines
-            .due(now)
-            .flatMap((what): PartOut[] =>
-              what === "answer" ? this.#giveUp(now) : [{ type: "store", request: { type: "sweep" } }],
-            ),
-        ];
+        return [...this.#adverts.tick(now), ...this.#giveUp(now), ...this.#sweep(now)];
     }
   }
 
@@ -143,24 +157,31 @@ export class Cache implements Machine<CacheIn, CacheOut> {
     this.#adverts.down(peer);
   }
 
-  #ask({ request, ch, clears = false }: Extract<PartOut, { type: "store" }>, now: Time): CacheOut[] {
-    const cost = request.type === "put" ? request.bytes.length + OP_BYTES : OP_BYTES;
-    const isDroppable = request.type === "put" || request.type === "remove" || request.type === "clear";
-    if (isDroppable && this.#pendingBytes + cost > MAX_PENDING_BYTES) {
-      if (request.type === "put") request.bytes.fill(0);
-      return [];
+  #ask({ request, ch, clears = false }: Extract<PartOut, { type: "store" }>, now: Time): CacheOut | undefined {
+    const { type } = request;
+    const data = type === "put" ? request.bytes.length : type === "revoke" ? 8 * request.serials.length : 0;
+    const cost = data + OP_BYTES;
+    const isDroppable = type === "put" || type === "remove" || type === "clear";
+    // What is revoked is told once for a link, so it has room of its own.
+    const room = type === "revoke" ? 2 * MAX_PENDING_BYTES : isDroppable ? MAX_PENDING_BYTES : undefined;
+    if (room !== undefined && this.#pendingBytes + cost > room) {
+      if (type === "put") request.bytes.fill(0);
+      return undefined;
     }
-    const op = this.#nextOp++;
-    // The asking part keeps no message that it hands over, and neither do we.
-    const kept = request.type === "put" ? { ...request, bytes: NOTHING } : request;
-    this.#pending.set(op, { request: kept, ch, cost, at: now, clears });
+    const op = this.#pending.next;
+    const recipient = type === "list" ? request.recipient : undefined;
+    this.#pending.add({ op, type, recipient, ch, cost, at: now, clears });
     this.#pendingBytes += cost;
-    if (this.#pending.size === 1) this.#deadlines.set("answer", now + ANSWER_MS);
-    if (request.type === "put" && !this.#isSweepDue) {
+    if (type === "put" && !this.#isSweepDue) {
       this.#isSweepDue = true;
-      this.#deadlines.set("sweep", now + SWEEP_MS);
+      this.#sweepAt = now + SWEEP_MS;
     }
-    return [{ type: "boxes", op: { ...request, op } }];
+    if (request.type !== "put" || request.serial !== undefined) return { type: "boxes", op: { ...request, op } };
+    const { box, id, bytes, expires, class: kind } = request; // one by one: to copy an object whole takes 0.4 us
+    return {
+      type: "boxes",
+      op: { type: "put", op, recipient: request.recipient, box, id, bytes, expires, class: kind },
+    };
   }
 
   #answered(answer: BoxAnswer, now: Time): PartOut[] {
@@ -170,48 +191,61 @@ export class Cache implements Machine<CacheIn, CacheOut> {
     }
     const asked = this.#settle(answer.op);
     if (asked === undefined) return [];
-    const { request, ch, clears } = asked;
+    const { recipient, ch, clears } = asked;
     switch (answer.type) {
       case "done":
         return [];
       case "list":
-        if (request.type === "list" && clears)
-          return answer.boxes.map((box): PartOut => {
-            return { type: "store", request: { type: "clear", recipient: request.recipient, box } };
-          });
-        return request.type === "list" ? this.#adverts.listed(request.recipient, answer.boxes, now) : [];
+        if (recipient === undefined) return [];
+        if (!clears) return this.#adverts.listed(recipient, answer.boxes, now);
+        return answer.boxes.map((box): PartOut => ({ type: "store", request: { type: "clear", recipient, box } }));
       case "message":
       case "dry":
         return ch === undefined ? [] : this.#streams.read(ch, answer);
       case "swept":
         this.#isSweepDue = answer.messages > 0;
-        if (this.#isSweepDue) this.#deadlines.set("sweep", now + SWEEP_MS);
+        if (this.#isSweepDue) this.#sweepAt = now + SWEEP_MS;
         return [];
     }
   }
 
   #settle(op: number): Pending | undefined {
-    const asked = this.#pending.get(op);
+    const asked = this.#pending.settle(op);
     if (asked === undefined) return undefined;
-    this.#pending.delete(op);
     this.#pendingBytes -= asked.cost;
-    const [oldest] = this.#pending.values();
-    this.#deadlines.set("answer", oldest && oldest.at + ANSWER_MS);
     return asked;
+  }
+
+  /** When the oldest question has waited for too long. Not in a heap: most stores answer at once. */
+  #answerAt(): Time | undefined {
+    const oldest = this.#pending.oldest();
+    return oldest && oldest.at + ANSWER_MS;
+  }
+
+  #sweep(now: Time): PartOut[] {
+    if (this.#sweepAt === undefined || this.#sweepAt > now) return [];
+    this.#sweepAt = undefined;
+    return [{ type: "store", request: { type: "sweep" } }];
   }
 
   /** A store that lost questions must not block what asked them, nor the room that they take. */
   #giveUp(now: Time): PartOut[] {
     const outs: PartOut[] = [];
-    for (const [op, { request, ch, at, clears }] of this.#pending) {
-      if (at + ANSWER_MS > now) break;
+    for (;;) {
+      const oldest = this.#pending.oldest();
+      if (oldest === undefined || oldest.at + ANSWER_MS > now) break;
+      const { op, type, recipient, ch, clears } = oldest;
       this.#settle(op);
-      if (request.type === "read" && ch !== undefined) outs.push(...this.#streams.read(ch, { type: "dry", op }));
-      else if (request.type === "list" && !clears) this.#adverts.unlisted(request.recipient, now);
-      else if (request.type === "sweep") this.#deadlines.set("sweep", now + SWEEP_MS);
+      if (type === "read" && ch !== undefined) outs.push(...this.#streams.read(ch, { type: "dry", op }));
+      else if (recipient !== undefined && !clears) this.#adverts.unlisted(recipient, now);
+      else if (type === "sweep") this.#sweepAt = now + SWEEP_MS;
     }
     return outs;
   }
+}
+
+function earlier(a: Time | undefined, b: Time | undefined): Time | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }
 
 const MAX_PENDING_BYTES = 8 * 1024 * 1024; // X20: "bounded (8 MiB per node), beyond that deposits are dropped in silence"

@@ -2,27 +2,38 @@
  * The cache's end of `outbox`: puts messages together and hands them to the store. Whoever writes sees the same
  * whatever becomes of it: `took` for each packet, an end for an end, never an `err` (C44, C45). protocol/box.md §5
  */
-import type { Time } from "../bytes/index.ts";
+import { slabs, type Time } from "../bytes/index.ts";
 import { type Backend, type Hashname, parseHashname } from "../crypto/index.ts";
 import { flag, type JsonObject, text, uint } from "../wire/index.ts";
 import { Assembly, AssemblyRoom, MAX_MESSAGE_BYTES } from "./assembly.ts";
 import { type ChannelEvent, type ChannelOpened, NOTHING } from "./channel.ts";
-import { boxId, messageId, removedId } from "./ids.ts";
-import type { BoxClass, PartOut } from "./operations.ts";
-import { type RateLimits, Rates } from "./rates.ts";
+import { boxId, type MessageIds, messageIds, removedId } from "./ids.ts";
+import type { Admit, BoxClass, PartOut } from "./operations.ts";
+import { pairOf, type RateLimits, Rates } from "./rates.ts";
 
 interface Options {
   readonly backend: Backend;
   readonly self: Hashname;
-  readonly admit: (uri: string | undefined, to: Hashname, sender: Hashname, now: Time) => BoxClass | undefined;
+  readonly admit: Admit;
   readonly revision?: (to: Hashname) => number;
+  readonly serial?: (uri: string | undefined) => number | undefined;
   readonly rates?: RateLimits;
+}
+
+/** Where the messages of a channel go, and what was shown for that. */
+interface Target {
+  readonly to: Hashname;
+  readonly uri: string | undefined;
+  readonly stamp: string | undefined;
+  readonly ids: MessageIds;
+  readonly pair: string;
+  readonly place: { readonly recipient: Hashname; readonly box: string; readonly serial?: number };
 }
 
 /** One `outbox` channel. `target` is absent where everything is dropped, whatever the token says. */
 interface Deposit {
   readonly peer: Hashname;
-  readonly target: { readonly to: Hashname; readonly uri: string | undefined; readonly box: string } | undefined;
+  readonly target: Target | undefined;
   readonly message: Assembly;
   class: BoxClass | undefined;
   askedAt: Time;
@@ -45,6 +56,7 @@ export class Deposits {
     inAll: MAX_STRANGER_BYTES,
   });
   readonly #rates: Rates;
+  readonly #slabs = slabs(SLAB_BYTES);
   readonly #deposits = new Map<number, Deposit>();
   readonly #ofPeer = new Map<Hashname, Set<number>>();
 
@@ -58,18 +70,19 @@ export class Deposits {
   }
 
   opened(open: ChannelOpened, now: Time): PartOut[] {
-    const { backend, self, admit } = this.#options;
+    const { self, admit } = this.#options;
     const channels = this.#ofPeer.get(open.peer) ?? new Set();
     const to = parseHashname(open.head["to"]);
-    const uri = text(open.head, "uri");
+    const [uri, stamp] = [text(open.head, "uri"), text(open.head, "stamp")];
     // The sender is who the exchange says it is, so nobody writes into another's box (C31).
     const target =
       to === undefined || to === self || channels.size >= MAX_CHANNELS_PER_PEER
         ? undefined
-        : { to, uri, box: boxId(backend, open.peer, to) };
-    const granted = target && admit(uri, target.to, open.peer, now);
+        : this.#target(open.peer, to, uri, stamp);
+    const granted = target && admit(uri, target.to, open.peer, now, stamp);
     const isKnown = granted !== undefined && granted !== "stranger";
-    const message = new Assembly(isKnown ? this.#room : this.#strangersRoom, open.peer, to);
+    const room = isKnown ? this.#room : this.#strangersRoom;
+    const message = new Assembly(room, open.peer, { recipient: to, array: this.#slabs });
     const revision = target === undefined ? 0 : this.#revision(target.to);
     this.#deposits.set(open.ch, { peer: open.peer, target, message, class: granted, askedAt: now, revision });
     channels.add(open.ch);
@@ -83,31 +96,55 @@ export class Deposits {
     const { head, body } = packet;
     const { message, target } = deposit;
     const isLast = flag(head, "done");
-    const outs: PartOut[] = [{ type: "took", ch: packet.ch }];
+    const took: PartOut = { type: "took", ch: packet.ch };
     const granted = this.#granted(deposit, now);
     if (target === undefined || granted === undefined) {
       message.skip(); // should the token become good again, then from the next message on
       message.push(NOTHING, isLast, now);
-      return outs;
-    }
-    const { peer } = deposit;
-    const place = { recipient: target.to, box: target.box };
-    if (flag(head, "clear")) {
-      message.clear();
-      if (this.#rates.remove(granted, peer, now)) outs.push({ type: "store", request: { type: "clear", ...place } });
+      return [took];
     }
     const removed = removedId(head, body);
-    if (removed !== undefined && this.#rates.remove(granted, peer, now))
-      outs.push({ type: "store", request: { type: "remove", ...place, id: removed } });
+    const isRemoval = removed !== undefined || flag(head, "clear");
+    const removals = isRemoval ? this.#remove(deposit, target, granted, removed, flag(head, "clear"), now) : undefined;
     const bytes = message.push(body, isLast, now);
-    if (bytes !== undefined && !this.#rates.put(granted, peer, target.to, bytes.length, now)) bytes.fill(0);
-    else if (bytes !== undefined) {
-      const id = messageId(this.#options.backend, target.box, bytes);
-      const seconds = uint(head, "x") ?? MAX_LIFETIME_S;
-      const expires = now + Math.min(seconds, MAX_LIFETIME_S) * 1000;
-      outs.push({ type: "store", request: { type: "put", ...place, id, bytes, expires, class: granted } });
+    const put = bytes && this.#put(deposit.peer, target, granted, bytes, uint(head, "x"), now);
+    if (removals === undefined) return put === undefined ? [took] : [took, put];
+    return put === undefined ? [took, ...removals] : [took, ...removals, put];
+  }
+
+  #put(
+    peer: Hashname,
+    { to, pair, ids, place }: Target,
+    granted: BoxClass,
+    bytes: Uint8Array,
+    seconds: number | undefined,
+    now: Time,
+  ): PartOut | undefined {
+    if (!this.#rates.put(granted, peer, to, bytes.length, now, pair)) {
+      bytes.fill(0);
+      return undefined;
     }
-    return outs;
+    const expires = now + Math.min(seconds ?? MAX_LIFETIME_S, MAX_LIFETIME_S) * 1000;
+    const { recipient, box, serial } = place;
+    const id = ids(bytes);
+    // One by one, on the way of every message: to spread an object costs more than to make it.
+    return serial === undefined
+      ? { type: "store", request: { type: "put", recipient, box, id, bytes, expires, class: granted } }
+      : { type: "store", request: { type: "put", recipient, box, serial, id, bytes, expires, class: granted } };
+  }
+
+  #remove(
+    { peer, message }: Deposit,
+    { place }: Target,
+    granted: BoxClass,
+    id: string | undefined,
+    isClear: boolean,
+    now: Time,
+  ): PartOut[] {
+    if (isClear) message.clear();
+    if (!this.#rates.remove(granted, peer, now)) return [];
+    if (isClear) return [{ type: "store", request: { type: "clear", ...place } }];
+    return id === undefined ? [] : [{ type: "store", request: { type: "remove", ...place, id } }];
   }
 
   over(event: Extract<ChannelEvent, { type: "ended" | "closed" }>): PartOut[] {
@@ -129,13 +166,21 @@ export class Deposits {
     this.#ofPeer.delete(peer);
   }
 
+  #target(peer: Hashname, to: Hashname, uri: string | undefined, stamp: string | undefined): Target {
+    const { backend } = this.#options;
+    const box = boxId(backend, peer, to);
+    const serial = this.#options.serial?.(uri);
+    const place = serial === undefined ? { recipient: to, box } : { recipient: to, box, serial };
+    return { to, uri, stamp, ids: messageIds(backend, box), pair: pairOf(peer, to), place };
+  }
+
   #granted(deposit: Deposit, now: Time): BoxClass | undefined {
     const { target } = deposit;
     if (target === undefined) return undefined;
     const revision = this.#revision(target.to);
     // A clock that was set back must not make a grant last.
     if (deposit.revision !== revision || deposit.askedAt + ASK_AGAIN_MS <= now || now < deposit.askedAt) {
-      deposit.class = this.#options.admit(target.uri, target.to, deposit.peer, now);
+      deposit.class = this.#options.admit(target.uri, target.to, deposit.peer, now, target.stamp);
       deposit.askedAt = now;
       deposit.revision = revision;
     }
@@ -155,3 +200,4 @@ const MAX_BYTES_PER_PEER = 512 * 1024; // eight of the longest
 const MAX_CHANNELS_PER_PEER = 64;
 const MAX_LIFETIME_S = 30 * 24 * 60 * 60; // DESIGN "Constants"
 const ASK_AGAIN_MS = 60_000;
+const SLAB_BYTES = 32 * 1024; // messages on their way to the store, which overwrites them when it has them

@@ -18,9 +18,18 @@ export function boxId(backend: Backend, sender: Hashname, recipient: Hashname): 
  * Names copies for removal and for nothing else: 64 bits are found twice by whoever wants to. seed 003, "Message IDs"
  */
 export function messageId(backend: Backend, box: string, bytes: Uint8Array): string {
+  return messageIds(backend, box)(bytes);
+}
+
+/** Gives the id of each message of one box. */
+export type MessageIds = (bytes: Uint8Array) => string;
+
+/** `messageId` for many messages of one box. */
+export function messageIds(backend: Backend, box: string): MessageIds {
   const half = fromHex(box);
   assert(half?.length === ID_BYTES, "a box id is 16 hex characters");
-  return toHex(backend.siphash(concat(half, half), bytes));
+  const key = concat(half, half);
+  return (bytes) => toHex(backend.siphash(key, bytes));
 }
 
 /** A box or message id as a peer wrote it; `undefined` for anything but 16 lower-case hex characters. */
@@ -35,3 +44,5 @@ export function removedId(head: JsonObject, body: Uint8Array): string | undefine
 
 /** Bytes of a box id and of a message id: one SipHash output. */
 export const ID_BYTES = 8;
+/** The most ids that one packet has as its BODY. seed 003, of `boxes`: "only up to 120 IDs are included per message" */
+export const IDS_PER_PACKET = 120;

@@ -192,6 +192,62 @@ describe("fetching", () => {
     expect(opened(desk.packet(1, { cap: 5 }))).toEqual([all[16]]);
   });
 
+  test("[C54] [C56] what is done while a removal is under way goes in one packet, once that is answered", () => {
+    const desk = open();
+    desk.take({ type: "writable", ch: 1, credit: 9 });
+    const ids = Array.from({ length: 5 }, (_, n) => idOf(bytesOf(9, n)));
+    for (const n of ids.keys()) desk.packet(1, { done: true, ...(n === 0 ? { ids: 120 } : {}) }, bytesOf(9, n));
+    const done = (n: number) => desk.take({ type: "done", via: carol, box: BOX, id: ids[n] ?? "" });
+    expect(done(0)).toEqual([{ type: "send", ch: 1, head: { id: ids[0] }, body: NOTHING }]);
+    for (const n of [1, 2, 3]) expect(done(n)).toEqual([]);
+    const body = concat(...ids.slice(1, 4).map((id) => fromHex(id) ?? NOTHING));
+    expect(desk.packet(1, { cap: 5 })).toEqual([{ type: "send", ch: 1, head: {}, body }, took(1)]);
+    expect(done(4)).toEqual([]);
+    expect(desk.packet(1, { cap: 5 })).toEqual([{ type: "send", ch: 1, head: { id: ids[4] }, body: NOTHING }, took(1)]);
+    // None of these says that the box has run dry; the next one after that of the last removal does.
+    for (const isDry of [false, true]) {
+      desk.boxes(
+        Array.from({ length: 17 }, (_, n) => box(n + 1)),
+        1001,
+      );
+      expect(opened(desk.packet(1, { cap: 5 }))).toEqual(isDry ? [box(16)] : []);
+    }
+  });
+
+  test("a full packet of ids waits for no answer, and how many that is the cache says: at most 120", () => {
+    for (const [said, size] of [
+      [120, 120],
+      [7, 7],
+      [1e9, 120],
+      [1, 1],
+      [0, 1],
+      [-1, 1],
+      ["9", 1],
+    ] as const) {
+      const desk = open();
+      desk.packet(1, { ids: said, done: true }, bytesOf(9));
+      for (let n = 0; n < 300; n++)
+        desk.take({ type: "done", via: carol, box: BOX, id: n.toString(16).padStart(16, "0") });
+      const sent = desk.take({ type: "writable", ch: 1, credit: 1000 });
+      const sizes = sent.map((out) => (out.type === "send" ? Math.max(out.body.length / 8, 1) : 0));
+      expect(sizes.every((one) => one === size)).toBe(true);
+      expect(sizes.length).toBe(Math.floor(300 / size));
+    }
+  });
+
+  test("what a cache takes at once holds for all its inboxes, until the link is another", () => {
+    const desk = new Desk();
+    desk.boxes([box(1), box(2)]);
+    desk.packet(1, { cap: 5, ids: 120 });
+    for (const ch of [1, 2]) desk.take({ type: "writable", ch, credit: 9 });
+    const done = (n: number, id: string) => desk.take({ type: "done", via: carol, box: box(n), id });
+    expect([BOX, box(5), box(6)].map((id) => done(2, id).length)).toEqual([1, 0, 0]);
+    desk.take({ type: "down", peer: carol });
+    desk.boxes([box(1)]);
+    desk.take({ type: "writable", ch: 3, credit: 9 });
+    expect([BOX, box(5), box(6)].map((id) => done(1, id).length)).toEqual([1, 1, 1]);
+  });
+
   test("with `keep` it is left there", () => {
     const desk = open();
     desk.take({ type: "writable", ch: 1, credit: 9 });
@@ -309,7 +365,7 @@ describe("directly", () => {
 
 test("nothing that peers say makes the inbox throw, err, answer too often, or send what it may not", () => {
   const json = fc.oneof(fc.constantFrom<JsonObject[string]>(true, null, 0, 1, BOX, self, 1e300, [], {}), fc.string());
-  const head = fc.dictionary(fc.constantFrom("to", "box", "id", "clear", "done", "x", "cap", "type"), json, {
+  const head = fc.dictionary(fc.constantFrom("to", "box", "id", "clear", "done", "x", "cap", "ids", "type"), json, {
     maxKeys: 5,
   });
   const body = fc.oneof(fc.constantFrom(0, 8, 16, 1300, 66_000), fc.nat(40)).map((length) => bytesOf(length));

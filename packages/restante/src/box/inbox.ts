@@ -2,12 +2,12 @@
  * The recipient: hears which boxes hold messages, fetches them, has them removed when they are dealt with, and takes
  * what a sender leaves here itself. protocol/box.md §6, §8
  */
-import { Deadlines, fromHex, type Machine, type Time, toHex } from "../bytes/index.ts";
+import { concat, Deadlines, fromHex, type Machine, type Time, toHex } from "../bytes/index.ts";
 import type { Backend, Hashname } from "../crypto/index.ts";
 import { flag, type JsonObject, uint } from "../wire/index.ts";
 import { Assembly, AssemblyRoom, MAX_MESSAGE_BYTES } from "./assembly.ts";
 import { type ChannelEvent, type ChannelOp, type ChannelOpened, NOTHING } from "./channel.ts";
-import { boxId, ID_BYTES, messageId } from "./ids.ts";
+import { boxId, ID_BYTES, IDS_PER_PACKET, messageId } from "./ids.ts";
 
 export type InboxIn =
   | ChannelEvent
@@ -37,7 +37,7 @@ interface Reader {
   credit: number;
   /** Ids to remove that were not sent yet. */
   readonly removals: Set<string>;
-  /** `cap`s to come that answer a removal. One more than these says that the box has been sent to its end. */
+  /** `cap`s to come that answer packets that remove. One more than these says that the box has been sent to its end. */
   capsOwed: number;
   isDrained: boolean;
   isEnded: boolean;
@@ -73,6 +73,8 @@ interface Way {
   openCount: number;
   /** Packets of each channel that are not acknowledged before the application has caught up. */
   readonly withheld: Map<number, number>;
+  /** How many ids it takes in one packet to remove them, as it said on any inbox. */
+  atOnce: number;
   /** The box of what the peer itself sends us, once it was asked for. */
   ownBox: string | undefined;
 }
@@ -186,7 +188,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
 
   /** Part of a list of boxes. The lists of all packets are taken together, since some get lost. */
   #advertised(way: Way, body: Uint8Array): void {
-    if (body.length % ID_BYTES !== 0 || body.length > MAX_IDS * ID_BYTES) return;
+    if (body.length % ID_BYTES !== 0 || body.length > IDS_PER_PACKET * ID_BYTES) return;
     for (let at = 0; at < body.length; at += ID_BYTES) this.#want(way, toHex(body.subarray(at, at + ID_BYTES)));
     this.#openWanted(way);
   }
@@ -234,9 +236,13 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     if (reader.isEnded) return;
     way.readers.delete(box);
     way.readers.set(box, reader);
+    const atOnce = uint(head, "ids");
+    if (atOnce !== undefined) way.atOnce = Math.min(atOnce, IDS_PER_PACKET);
     if (uint(head, "cap") !== undefined) {
-      if (reader.capsOwed > 0) reader.capsOwed--;
-      else this.#drained(reader);
+      if (reader.capsOwed > 0) {
+        reader.capsOwed--;
+        this.#sendRemovals(reader);
+      } else this.#drained(reader);
     }
     const bytes = reader.message.push(body, flag(head, "done"), now);
     if (bytes !== undefined) this.#deliver(way, false, box, bytes, now);
@@ -282,13 +288,26 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     this.#caughtUp(way);
   }
 
+  /**
+   * Sends what it may. To a cache that takes many ids in a packet, the next packet leaves when the one before is answered, or
+   * when it is full: so removals are as fast as the cache, and what comes in the meantime costs one packet.
+   */
   #sendRemovals(reader: Reader): void {
-    for (const id of reader.removals) {
-      if (reader.credit <= 0 || reader.isEnded) return;
-      reader.removals.delete(id);
+    const { removals, ch } = reader;
+    while (removals.size > 0 && reader.credit > 0 && !reader.isEnded) {
+      const most = Math.max(reader.way.atOnce, 1);
+      if (most > 1 && reader.capsOwed > 0 && removals.size < most) return;
+      const ids: string[] = [];
+      for (const id of removals) {
+        removals.delete(id);
+        if (ids.push(id) === most) break;
+      }
       reader.credit--;
       reader.capsOwed++;
-      this.#outs.push({ type: "send", ch: reader.ch, head: { id }, body: NOTHING });
+      const [id = ""] = ids;
+      const isOne = ids.length === 1;
+      const body = isOne ? NOTHING : concat(...ids.map((id) => fromHex(id) ?? NOTHING));
+      this.#outs.push({ type: "send", ch, head: isOne ? { id } : {}, body });
     }
   }
 
@@ -385,6 +404,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       open: new Map(),
       openCount: 0,
       withheld: new Map(),
+      atOnce: 1,
       ownBox: undefined,
     };
     this.#ways.set(via, way);
@@ -397,7 +417,6 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 }
 
-const MAX_IDS = 120; // seed 003: "only up to 120 IDs are included per message"
 const MAX_WANTED = 4096; // boxes that wait to be opened, per cache
 const MAX_DRAINING = 16; // boxes that are being fetched at once, per cache
 const MAX_STANDING = 32; // open inboxes per cache, of the 64 that it serves

@@ -6,6 +6,15 @@ import type { ChannelOp } from "./channel.ts";
 /** Whom a message is from: the recipient itself, a sender that it named, or anybody with an invite. */
 export type BoxClass = "member" | "contact" | "stranger";
 
+/** What is granted to `sender` towards `to` for an admission URI, and the stamp that was shown with it. */
+export type Admit = (
+  uri: string | undefined,
+  to: Hashname,
+  sender: Hashname,
+  now: Time,
+  stamp: string | undefined,
+) => BoxClass | undefined;
+
 /**
  * What the store is asked; each has one answer with the same `op`. `BoxOp` and `BoxAnswer` are those of store/boxes.ts,
  * in the same words: neighbours do not import each other, and cache.test.ts holds the two equal.
@@ -22,12 +31,34 @@ export type BoxRequest =
       readonly bytes: Uint8Array;
       readonly expires: Time;
       readonly class: BoxClass;
+      readonly serial?: number;
     }
-  | { readonly type: "remove"; readonly recipient: Hashname; readonly box: string; readonly id: string }
-  | { readonly type: "clear"; readonly recipient: Hashname; readonly box: string }
+  | {
+      readonly type: "remove";
+      readonly recipient: Hashname;
+      readonly box: string;
+      readonly id: string;
+      readonly serial?: number;
+    }
+  | { readonly type: "clear"; readonly recipient: Hashname; readonly box: string; readonly serial?: number }
+  | { readonly type: "revoke"; readonly recipient: Hashname; readonly serials: readonly number[] }
   | { readonly type: "list"; readonly recipient: Hashname }
-  | { readonly type: "read"; readonly recipient: Hashname; readonly box: string; readonly after: number }
+  | {
+      readonly type: "read";
+      readonly recipient: Hashname;
+      readonly box: string;
+      readonly after: number;
+      readonly most?: number;
+      readonly room?: number;
+    }
   | { readonly type: "sweep" };
+
+/** A message as it is read. */
+interface BoxMessage {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly cursor: number;
+}
 
 export type BoxAnswer =
   | { readonly type: "done"; readonly op: number }
@@ -38,6 +69,7 @@ export type BoxAnswer =
       readonly id: string;
       readonly bytes: Uint8Array;
       readonly cursor: number;
+      readonly more?: readonly BoxMessage[];
     }
   | { readonly type: "dry"; readonly op: number }
   | { readonly type: "swept"; readonly op: number; readonly messages: number }

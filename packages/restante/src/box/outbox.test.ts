@@ -234,6 +234,18 @@ test("at most 32 channels by one way; the others have their turn when one is idl
   expect(done.size).toBe(40);
 });
 
+test("where 32 channels are idle, the next recipient waits for the end of one of them, and not for five seconds", () => {
+  const desk = new Desk();
+  const recipients = Array.from({ length: 33 }, (_, n) => hashnameFromBytes(new Uint8Array(32).fill(100 + n)));
+  for (const [id, to] of recipients.slice(0, 32).entries()) {
+    desk.deposit(id, bytesOf(9), { to });
+    desk.take({ type: "acked", ch: id + 1, count: 1 });
+  }
+  expect(desk.deposit(32, bytesOf(9), { to: recipients[32] as Hashname })).toEqual([end(1)]);
+  expect(desk.take({ type: "ended", ch: 1 })).toEqual([]);
+  expect(types(desk.take({ type: "closed", ch: 1, err: undefined }))).toEqual(["open"]);
+});
+
 test("every deposit has exactly one answer, whatever the channels do, and nothing is sent that may not be", () => {
   const via = fc.constantFrom(carol, dave);
   const ch = fc.integer({ min: 1, max: 8 });

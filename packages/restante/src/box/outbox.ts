@@ -3,17 +3,19 @@
  * destination, kept for a series of messages. protocol/box.md §5
  */
 import { assert, Deadlines, type Machine, type Time } from "../bytes/index.ts";
+import { admissionWork } from "../card/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import { packetRoom } from "../e3x/index.ts";
 import type { JsonObject } from "../wire/index.ts";
 import { MAX_MESSAGE_BYTES } from "./assembly.ts";
 import { type ChannelEvent, type ChannelOp, NOTHING } from "./channel.ts";
+import { type StampOut, Stamps } from "./stamps.ts";
 
 export type OutboxIn =
   /**
    * Leave `bytes` (1 to 64 KiB, not to be changed afterwards) for `to` at `via`, which may be `to` itself. `uri`: the
-   * admission URI, shown when the channel is opened. `x`: seconds to keep it. Answered once with the same `id`, unless
-   * cancelled. Ids in use must differ.
+   * admission URI, shown when the channel is opened; should it ask for work, the message waits for a stamp first. `x`:
+   * seconds to keep it. Answered once with the same `id`, unless cancelled. Ids in use must differ.
    */
   | { type: "deposit"; id: number; via: Hashname; to: Hashname; uri?: string; x?: number; bytes: Uint8Array }
   /** Remove our messages with these ids there. Best effort and never answered: what stays, expires. */
@@ -21,11 +23,14 @@ export type OutboxIn =
   /** No answer is wanted any more. A message that has begun to leave is finished: half of one cannot be taken back. */
   | { type: "cancel"; id: number }
   | { type: "up" | "down"; peer: Hashname }
+  /** The answer to `find-stamp`; `undefined`: there is none. */
+  | { type: "stamp"; req: number; stamp: Uint8Array | undefined }
   | ChannelEvent
   | { type: "tick" };
 
 export type OutboxOut =
   | ChannelOp
+  | StampOut
   /** A link is needed; answered by `up` when there is one (and by nothing when it is up already). */
   | { type: "reach"; peer: Hashname }
   | { type: "release"; peer: Hashname }
@@ -34,7 +39,10 @@ export type OutboxOut =
   /** It may or may not have arrived; try again later, with the same bytes. */
   | { type: "failed"; id: number; why: OutboxFailure };
 
-/** Why a deposit failed: no link in 35 s; the channel or link was lost; too much waits already; empty or above 64 KiB. */
+/**
+ * Why a deposit failed: no link in 35 s; the channel or link was lost; too much waits already, or too much work was asked of
+ * us lately; empty or above 64 KiB.
+ */
 export type OutboxFailure = "unreachable" | "lost" | "busy" | "size";
 
 interface Deposit {
@@ -62,7 +70,11 @@ type Job = Deposit | Removal;
 interface Line {
   readonly way: Way;
   readonly key: string;
+  readonly via: Hashname;
+  readonly to: Hashname;
   readonly open: JsonObject;
+  /** What the stamp beside `open` has to have; 0: none is needed. */
+  readonly work: number;
   /** Not wholly sent yet, in order. */
   readonly jobs: Set<Job>;
   channel: Channel | undefined;
@@ -74,6 +86,8 @@ interface Channel {
   readonly line: Line;
   credit: number;
   isEnded: boolean;
+  /** When the cache will soon want a newer stamp. */
+  readonly until: Time | undefined;
   /** What was sent and not yet taken, in order. */
   readonly flight: { readonly job: Job; packets: number; isWhole: boolean }[];
   /** When the first of these has been waited for long enough; absent while there is none. */
@@ -103,6 +117,9 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
   readonly #idle = new Deadlines<number>();
   /** Until when the oldest message of a channel must have been taken. */
   readonly #stalled = new Deadlines<number>();
+  readonly #stamps = new Stamps((out) => this.#outs.push(out));
+  /** Lines that wait for a stamp. */
+  readonly #stampless = new Set<Line>();
   #bytes = 0;
   #outs: OutboxOut[] = [];
 
@@ -133,6 +150,9 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
         break;
       case "down":
         this.#down(input.peer, now);
+        break;
+      case "stamp":
+        this.#stamped(input, now);
         break;
       case "writable": {
         const channel = this.#channels.get(input.ch);
@@ -167,7 +187,7 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
           if (way === undefined) continue;
           for (const line of [...way.lines.values()]) {
             this.#failLine(line, "unreachable");
-            this.#settle(line);
+            this.#settle(line, now);
           }
         }
         break;
@@ -206,7 +226,7 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
     if (deposit.offset > 0 || !line.jobs.delete(deposit)) return;
     this.#finish(line.way, deposit);
     this.#pump(line, now);
-    this.#settle(line);
+    this.#settle(line, now);
   }
 
   /** Where it goes; `undefined` when the URI (which comes out of a contact's card) leaves no room for anything else. */
@@ -216,7 +236,12 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
     const way = this.#ways.get(to.via) ?? newWay(to.via);
     this.#ways.set(to.via, way);
     const key = `${to.to} ${to.uri ?? ""}`;
-    const line = way.lines.get(key) ?? { way, key, open, jobs: new Set(), channel: undefined };
+    const known = way.lines.get(key);
+    if (known !== undefined) return known;
+    const { via, to: recipient, uri } = to;
+    // The recipient itself needs no stamp: it is the cache's to ask for one.
+    const work = via === recipient ? 0 : admissionWork(uri);
+    const line: Line = { way, key, via, to: recipient, open, work, jobs: new Set(), channel: undefined };
     way.lines.set(key, line);
     return line;
   }
@@ -224,6 +249,7 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
   #add(line: Line, job: Job): boolean {
     const { way } = line;
     if (way.bytes + job.cost > MAX_BYTES_PER_WAY || this.#bytes + job.cost > MAX_BYTES) return false;
+    if (this.#stampless.has(line) && this.#waitingJobs() >= MAX_STAMPLESS) return false;
     line.jobs.add(job);
     way.bytes += job.cost;
     this.#bytes += job.cost;
@@ -239,36 +265,72 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
       if (!this.#up.has(way.via)) this.#reaching.set(way.via, now + REACH_MS);
     }
     this.#pump(line, now);
-    this.#settle(line);
+    this.#settle(line, now);
   }
 
   /** Sends what the channel takes now. */
   #pump(line: Line, now: Time): void {
     const { way } = line;
     if (!this.#up.has(way.via)) return;
+    if (line.channel !== undefined && isOutdated(line.channel, now)) this.#leave(line.channel, now);
     if (line.channel === undefined && line.jobs.size > 0) {
+      const stamp = line.work === 0 ? undefined : this.#stamps.get(line, line.work, now);
+      if (line.work > 0 && stamp === undefined) return this.#awaitStamp(line, now);
       if (way.channels.size >= MAX_CHANNELS_PER_WAY) {
         way.waiting.add(line);
+        this.#leaveIdle(way, now);
         return;
       }
       const ch = this.#handles();
-      const channel: Channel = { ch, line, credit: 0, isEnded: false, flight: [], stallsAt: undefined };
+      const until = stamp?.until;
+      const channel: Channel = { ch, line, credit: 0, isEnded: false, until, flight: [], stallsAt: undefined };
       line.channel = channel;
       way.channels.add(channel);
       this.#channels.set(channel.ch, channel);
-      const { head, body } = this.#nextPacket(channel, line.open);
+      const opening = stamp === undefined ? line.open : { ...line.open, stamp: stamp.text };
+      const { head, body } = this.#nextPacket(channel, opening);
       this.#outs.push({ type: "open", ch: channel.ch, peer: way.via, reliable: true, head, body });
     }
     const { channel } = line;
     if (channel === undefined) return;
-    while (channel.credit > 0 && line.jobs.size > 0) {
+    while (channel.credit > 0 && line.jobs.size > 0 && !isOutdated(channel, now)) {
       channel.credit--;
       this.#outs.push({ type: "send", ch: channel.ch, ...this.#nextPacket(channel, {}) });
     }
+    if (line.jobs.size > 0 && isOutdated(channel, now)) return this.#pump(line, now); // on another channel
     if (channel.stallsAt === undefined && channel.flight.length > 0) this.#expectProgress(channel, now);
     const isIdle = line.jobs.size === 0 && channel.flight.length === 0;
     if (isIdle && way.waiting.size > 0) this.#leave(channel, now);
     else this.#idle.set(channel.ch, isIdle ? now + IDLE_MS : undefined);
+  }
+
+  /** Nothing is opened without a stamp: what came with it would be lost, and nobody would say so. */
+  #awaitStamp(line: Line, now: Time): void {
+    const waits = this.#stampless.has(line) || this.#waitingJobs() + line.jobs.size <= MAX_STAMPLESS;
+    if (waits && this.#stamps.want(line, line.work, now)) this.#stampless.add(line);
+    else {
+      this.#failLine(line, "busy");
+      this.#settle(line, now);
+    }
+  }
+
+  #stamped({ req, stamp }: Extract<OutboxIn, { type: "stamp" }>, now: Time): void {
+    const pair = this.#stamps.found(req, stamp, now);
+    if (pair === undefined) return;
+    for (const line of [...this.#stampless]) {
+      if (line.via !== pair.via || line.to !== pair.to) continue;
+      this.#stampless.delete(line);
+      if (stamp === undefined) this.#failLine(line, "busy");
+      this.#pump(line, now);
+      this.#settle(line, now);
+    }
+  }
+
+  /** Deposits and removals that wait for stamps. They have places that all deliveries share. */
+  #waitingJobs(): number {
+    let jobs = 0;
+    for (const line of this.#stampless) jobs += line.jobs.size;
+    return jobs;
   }
 
   /** The next packet of the line; `base` is what its head has besides. */
@@ -327,7 +389,17 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
       this.#failLine(line);
     }
     this.#letNextOpen(line.way, now);
-    this.#settle(line);
+    this.#settle(line, now);
+  }
+
+  /** A line waits for a place: one that has nothing to do gives up its own at once. */
+  #leaveIdle(way: Way, now: Time): void {
+    for (const channel of way.channels) {
+      const { line, flight, isEnded } = channel;
+      if (isEnded || line.channel !== channel || line.jobs.size > 0 || flight.length > 0) continue;
+      this.#leave(channel, now);
+      return;
+    }
   }
 
   /** Ends a channel that has nothing to do. */
@@ -335,7 +407,7 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
     const { line } = channel;
     this.#end(channel);
     line.channel = undefined;
-    this.#settle(line);
+    this.#settle(line, now);
     this.#letNextOpen(line.way, now);
   }
 
@@ -358,7 +430,7 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
     }
     if (event.type === "ended") this.#end(channel);
     this.#letNextOpen(line.way, now);
-    this.#settle(line);
+    this.#settle(line, now);
   }
 
   #down(peer: Hashname, now: Time): void {
@@ -371,7 +443,7 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
     }
     // What has not begun to leave may wait for the link to come back, for a while.
     this.#reaching.set(peer, now + REACH_MS);
-    for (const line of [...way.lines.values()]) this.#settle(line);
+    for (const line of [...way.lines.values()]) this.#settle(line, now);
     this.#settleWay(way);
   }
 
@@ -416,8 +488,12 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
   }
 
   /** Drops a line that is not used any more. */
-  #settle(line: Line): void {
+  #settle(line: Line, now: Time): void {
     const { way } = line;
+    if (line.jobs.size === 0 && this.#stampless.delete(line)) {
+      const others = [...this.#stampless].filter(({ via, to }) => via === line.via && to === line.to);
+      if (others.length === 0) this.#stamps.drop(line, now);
+    }
     if (line.jobs.size === 0 && line.channel === undefined && way.lines.get(line.key) === line) {
       way.waiting.delete(line);
       way.lines.delete(line.key);
@@ -434,6 +510,12 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
   }
 }
 
+/** Whether what comes next should show a newer stamp: never in the middle of a message. */
+function isOutdated({ line, until }: Channel, now: Time): boolean {
+  const [job] = line.jobs;
+  return until !== undefined && until <= now && (job?.type !== "deposit" || job.offset === 0);
+}
+
 function newWay(via: Hashname): Way {
   return { via, lines: new Map(), channels: new Set(), waiting: new Set(), bytes: 0, isReached: false };
 }
@@ -445,4 +527,5 @@ const MAX_CHANNELS_PER_WAY = 32; // of the 64 that a cache serves for one peer
 const MAX_BYTES_PER_WAY = 8 * 1024 * 1024;
 const MAX_BYTES = 64 * 1024 * 1024;
 const MIN_FIRST_ROOM = 256; // an admission URI has 300 bytes at most, so there is far more
+const MAX_STAMPLESS = 16; // jobs that wait for stamps, of the 64 parts that a peer has in flight
 const JOB_BYTES = 256; // what a job costs besides its message

@@ -35,15 +35,23 @@ export class Rates {
     this.#strange = [new Buckets(limits.strangeSender), new Buckets(limits.strangersOfRecipient)];
   }
 
-  /** Whether a message of `bytes` may be put; if so, it counts. One that may not counts nowhere. */
-  put(kind: BoxClass, sender: Hashname, recipient: Hashname, bytes: number, now: Time): boolean {
+  /**
+   * Whether a message of `bytes` may be put; if so, it counts. One that may not counts nowhere. `pair`: what `pairOf` gave
+   * for the two, where it is at hand.
+   */
+  put(
+    kind: BoxClass,
+    sender: Hashname,
+    recipient: Hashname,
+    bytes: number,
+    now: Time,
+    pair: string = pairOf(sender, recipient),
+  ): boolean {
     const [senders, recipients] = kind === "stranger" ? this.#strange : this.#known;
     const size = Math.max(bytes, MIN_COUNTED);
     if (!senders.has(sender, size, now)) return false;
-    const pair = `${sender} ${recipient}`;
-    if (kind !== "stranger" && this.#pairs.has(pair, size, now)) this.#pairs.take(pair, size, now);
-    else if (recipients.has(recipient, size, now)) recipients.take(recipient, size, now);
-    else return false;
+    if (!(kind !== "stranger" && this.#pairs.take(pair, size, now)) && !recipients.take(recipient, size, now))
+      return false;
     senders.take(sender, size, now);
     return true;
   }
@@ -51,51 +59,87 @@ export class Rates {
   /** Whether a sender may remove once more; if so, it counts. */
   remove(kind: BoxClass, sender: Hashname, now: Time): boolean {
     const [senders] = kind === "stranger" ? this.#strange : this.#known;
-    if (!senders.has(sender, MIN_COUNTED, now)) return false;
-    senders.take(sender, MIN_COUNTED, now);
-    return true;
+    return senders.take(sender, MIN_COUNTED, now);
   }
+}
+
+/** What a sender and a recipient are called together: made once, since to make it costs more than to look it up. */
+export function pairOf(sender: Hashname, recipient: Hashname): string {
+  return `${sender} ${recipient}`;
+}
+
+/** What one name has, in its place among the others: more recently used than `older`, less than `newer`. */
+interface Bucket {
+  readonly name: string;
+  readonly budget: Budget;
+  older: Bucket | undefined;
+  newer: Bucket | undefined;
 }
 
 /** A bucket for each of many names; one that is full again is as none. */
 class Buckets {
   readonly #rate: Rate;
-  /** Least recently used first. */
-  readonly #byName = new Map<string, Budget>();
+  /** In no order: a map that is kept in one by deleting and setting again is copied all the time. */
+  readonly #byName = new Map<string, Bucket>();
+  /** Least and most recently used. */
+  #oldest: Bucket | undefined;
+  #newest: Bucket | undefined;
   /** For all that find no place: nobody gets a full bucket because another was forgotten. */
-  readonly #rest: Budget;
+  readonly #rest: Bucket;
 
   constructor(rate: Rate) {
     this.#rate = rate;
-    this.#rest = this.#full();
+    this.#rest = this.#full("");
   }
 
   has(name: string, bytes: number, now: Time): boolean {
-    return this.#of(name, now).left(now) >= bytes;
+    return this.#of(name, now).budget.left(now) >= bytes;
   }
 
-  /** After `has`. */
-  take(name: string, bytes: number, now: Time): void {
+  /** False: there is not so much, and nothing is taken. */
+  take(name: string, bytes: number, now: Time): boolean {
     const bucket = this.#of(name, now);
-    bucket.take(now, bytes);
-    if (bucket === this.#rest) return;
-    this.#byName.delete(name);
-    this.#byName.set(name, bucket);
+    if (!bucket.budget.take(now, bytes)) return false;
+    if (bucket === this.#rest || bucket === this.#newest) return true;
+    if (bucket.newer === undefined) this.#byName.set(name, bucket);
+    else this.#unlink(bucket);
+    this.#append(bucket);
+    return true;
   }
 
-  #of(name: string, now: Time): Budget {
+  #of(name: string, now: Time): Bucket {
+    if (this.#newest?.name === name) return this.#newest;
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
-    if (this.#byName.size >= MAX_NAMES) {
-      const [oldest] = this.#byName;
-      if (oldest === undefined || !oldest[1].isFull(now)) return this.#rest;
-      this.#byName.delete(oldest[0]);
+    const oldest = this.#oldest;
+    if (this.#byName.size >= MAX_NAMES && oldest !== undefined) {
+      if (!oldest.budget.isFull(now)) return this.#rest;
+      this.#byName.delete(oldest.name);
+      this.#unlink(oldest);
     }
-    return this.#full();
+    return this.#full(name);
   }
 
-  #full(): Budget {
-    return new Budget(this.#rate.perSecond, this.#rate.most);
+  #unlink(bucket: Bucket): void {
+    const { older, newer } = bucket;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+  }
+
+  #append(bucket: Bucket): void {
+    const newest = this.#newest;
+    bucket.older = newest;
+    bucket.newer = undefined;
+    if (newest === undefined) this.#oldest = bucket;
+    else newest.newer = bucket;
+    this.#newest = bucket;
+  }
+
+  #full(name: string): Bucket {
+    const budget = new Budget(this.#rate.perSecond, this.#rate.most);
+    return { name, budget, older: undefined, newer: undefined };
   }
 }
 

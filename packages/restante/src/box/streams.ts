@@ -2,29 +2,32 @@
  * The cache's end of `inbox`: streams the waiting messages of one box to its recipient, stays open, and streams what
  * comes later (X30). An unknown box, and one of somebody else, look like an empty one. protocol/box.md §6
  */
+import { toHex } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import { packetRoom } from "../e3x/index.ts";
 import { flag, type JsonObject } from "../wire/index.ts";
 import { type ChannelEvent, type ChannelOpened, NOTHING } from "./channel.ts";
-import { parseId, removedId } from "./ids.ts";
+import { ID_BYTES, IDS_PER_PACKET, parseId, removedId } from "./ids.ts";
 import type { BoxAnswer, PartOut } from "./operations.ts";
 
 /** One `inbox` channel. */
 interface Stream {
   readonly ch: number;
-  readonly peer: Hashname;
+  readonly link: Link;
   /** Absent: not the id of any box, or no cache is offered. */
   readonly box: string | undefined;
   credit: number;
-  /** `cap`s that are owed: one for each removal, one each time there is nothing left to send. */
+  /** Something was sent: what we can do has been said. */
+  hasSpoken: boolean;
+  /** `cap`s that are owed: one for each packet that removes, one each time there is nothing left to send. */
   caps: number;
   /** Up to where the box has been sent. Moves when the first packet of a message leaves. */
   cursor: number;
   /** Our copy of the message that is on its way. Finished even when the store loses it meanwhile. */
-  message: { readonly bytes: Uint8Array; readonly cursor: number; offset: number } | undefined;
+  message: { readonly bytes: Uint8Array; offset: number } | undefined;
   isReading: boolean;
-  /** Something was removed since the store was asked: its answer may be what was removed, so ask again. */
-  isStale: boolean;
+  /** What was removed since the store was asked: the answer may hold it. `true`: anything. */
+  removed: Set<string> | true | undefined;
   /** There may be messages behind the cursor. */
   isFresh: boolean;
   /** A message came since the store was asked. */
@@ -34,9 +37,20 @@ interface Stream {
 
 /** The streams of one recipient's link. Few have a message in memory at once, the others wait for their turn. */
 interface Link {
+  readonly peer: Hashname;
   readonly streams: Map<number, Stream>;
+  /** Those that have not ended, by their box. */
+  readonly byBox: Map<string, readonly Stream[]>;
   readonly turns: Set<Stream>;
   readonly waiting: Set<Stream>;
+}
+
+/** The heads of the packets of a message, and the room that each leaves. */
+interface MessageHeads {
+  readonly last: JsonObject;
+  readonly lastRoom: number;
+  readonly middle: JsonObject;
+  readonly middleRoom: number;
 }
 
 /** A box that its recipient does not have open any more. */
@@ -48,39 +62,44 @@ export interface Unread {
 
 /** All `inbox` channels that others opened to us. */
 export class Streams {
-  readonly #cap: number;
+  readonly #cap: JsonObject;
+  readonly #firstCap: JsonObject;
+  readonly #isOffered: boolean;
   readonly #links = new Map<Hashname, Link>();
-  readonly #peers = new Map<number, Hashname>();
+  readonly #streams = new Map<number, Stream>();
 
   constructor(options: { readonly cap: number }) {
-    this.#cap = options.cap;
+    this.#cap = Object.freeze({ cap: options.cap });
+    this.#firstCap = Object.freeze({ cap: options.cap, ids: IDS_PER_PACKET });
+    this.#isOffered = options.cap > 0;
   }
 
   /** Whether the recipient has this box open. */
   has(peer: Hashname, box: string): boolean {
-    return this.#of(peer, box).length > 0;
+    return this.#links.get(peer)?.byBox.has(box) === true;
   }
 
   opened(open: ChannelOpened): PartOut[] {
-    const link = this.#links.get(open.peer) ?? { streams: new Map(), turns: new Set(), waiting: new Set() };
-    this.#links.set(open.peer, link);
-    this.#peers.set(open.ch, open.peer);
-    const box = this.#cap > 0 ? parseId(open.head["box"]) : undefined;
+    const link = this.#link(open.peer);
+    const box = this.#isOffered ? parseId(open.head["box"]) : undefined;
     const stream: Stream = {
       ch: open.ch,
-      peer: open.peer,
+      link,
       box,
       credit: 0,
+      hasSpoken: false,
       caps: box === undefined ? 1 : 0,
       cursor: 0,
       message: undefined,
       isReading: false,
-      isStale: false,
+      removed: undefined,
       isFresh: box !== undefined,
       hasGained: false,
       isEnded: false,
     };
+    this.#streams.set(open.ch, stream);
     link.streams.set(open.ch, stream);
+    if (box !== undefined) link.byBox.set(box, [...(link.byBox.get(box) ?? []), stream]);
     const outs = this.packet(open);
     const standing = [...link.streams.values()].filter((one) => !one.isEnded);
     if (standing.length > MAX_STANDING) this.#end(standing.find(isIdle) ?? standing[0] ?? stream, outs);
@@ -88,18 +107,21 @@ export class Streams {
   }
 
   packet(packet: { ch: number; head: JsonObject; body: Uint8Array }): PartOut[] {
-    const stream = this.#get(packet.ch);
+    const stream = this.#streams.get(packet.ch);
     if (stream === undefined) return [];
     const outs: PartOut[] = [{ type: "took", ch: packet.ch }];
-    const { peer: recipient, box } = stream;
+    const { box } = stream;
+    const { peer: recipient } = stream.link;
     const isClear = flag(packet.head, "clear");
-    const id = removedId(packet.head, packet.body);
-    if (!isClear && id === undefined) return outs;
+    const ids = isClear ? [] : removedIds(packet.head, packet.body);
+    if (ids === undefined) return outs;
     if (box !== undefined) {
       // Immediately: what was read but has not begun to leave does not leave any more (C55).
-      for (const one of this.#of(recipient, box)) this.#recall(one);
+      for (const one of stream.link.byBox.get(box) ?? [])
+        if (isClear) recall(one, undefined);
+        else for (const id of ids) recall(one, id);
       if (isClear) outs.push({ type: "store", request: { type: "clear", recipient, box } });
-      else if (id !== undefined) outs.push({ type: "store", request: { type: "remove", recipient, box, id } });
+      for (const id of ids) outs.push({ type: "store", request: { type: "remove", recipient, box, id } });
     }
     stream.caps++;
     this.#pump(stream, outs);
@@ -107,7 +129,7 @@ export class Streams {
   }
 
   writable(ch: number, credit: number): PartOut[] {
-    const stream = this.#get(ch);
+    const stream = this.#streams.get(ch);
     const outs: PartOut[] = [];
     if (stream !== undefined) {
       stream.credit = credit;
@@ -119,7 +141,7 @@ export class Streams {
   /** The store has a new message. `recipient` as text: the store does not know hashnames from other keys. */
   gained(recipient: string, box: string): PartOut[] {
     const outs: PartOut[] = [];
-    for (const stream of this.#of(recipient as Hashname, box)) {
+    for (const stream of this.#links.get(recipient as Hashname)?.byBox.get(box) ?? []) {
       stream.isFresh = true;
       stream.hasGained = true;
       this.#pump(stream, outs);
@@ -130,33 +152,47 @@ export class Streams {
   /** The store's answer to a `read` for this channel. */
   read(ch: number, answer: Extract<BoxAnswer, { type: "message" | "dry" }>): PartOut[] {
     const outs: PartOut[] = [];
-    const stream = this.#get(ch);
-    if (stream?.isReading && !stream.isEnded) {
-      stream.isReading = false;
-      if (answer.type === "dry") {
-        stream.isFresh = stream.hasGained;
-        if (!stream.isFresh) stream.caps++;
-        this.#giveTurn(stream, outs);
-      } else if (stream.isStale) answer.bytes.fill(0);
-      else stream.message = { bytes: answer.bytes, cursor: answer.cursor, offset: 0 };
-      stream.isStale = false;
-      this.#pump(stream, outs);
-    } else if (answer.type === "message") answer.bytes.fill(0);
+    const stream = this.#streams.get(ch);
+    const messages = answer.type === "message" ? [answer, ...(answer.more ?? [])] : [];
+    if (!stream?.isReading || stream.isEnded) {
+      for (const { bytes } of messages) bytes.fill(0);
+      return outs;
+    }
+    const { removed } = stream;
+    stream.isReading = false;
+    stream.removed = undefined;
+    if (answer.type === "dry") {
+      stream.isFresh = stream.hasGained;
+      if (!stream.isFresh) stream.caps++;
+    }
+    this.#sendCaps(stream, outs);
+    for (const { id, bytes, cursor } of messages) {
+      // What cannot begin to leave now is read again when it can: nothing waits here beyond its time or its removal.
+      const isGone = removed === true || removed?.has(id) === true;
+      if (isGone || stream.message !== undefined || stream.credit <= 0) bytes.fill(0);
+      else {
+        stream.cursor = cursor;
+        stream.message = { bytes, offset: 0 };
+        this.#sendParts(stream, outs);
+      }
+    }
+    if (stream.message === undefined) this.#giveTurn(stream, outs);
+    this.#pump(stream, outs);
     return outs;
   }
 
   /** The other side ended or lost the channel. `unread`: whose box has one inbox less, and whether all of it was sent. */
   over(event: Extract<ChannelEvent, { type: "ended" | "closed" }>): { outs: PartOut[]; unread?: Unread } {
-    const stream = this.#get(event.ch);
+    const stream = this.#streams.get(event.ch);
     if (stream === undefined) return { outs: [] };
-    const unread = { peer: stream.peer, isDry: !stream.isFresh && stream.message === undefined };
+    const { link } = stream;
+    const unread = { peer: link.peer, isDry: !stream.isFresh && stream.message === undefined };
     const outs: PartOut[] = [];
     if (event.type === "ended") this.#end(stream, outs);
     else {
       this.#stop(stream, outs);
-      this.#peers.delete(event.ch);
-      const link = this.#links.get(stream.peer);
-      if (link?.streams.delete(event.ch) && link.streams.size === 0) this.#links.delete(stream.peer);
+      this.#streams.delete(event.ch);
+      if (link.streams.delete(event.ch) && link.streams.size === 0) this.#links.delete(link.peer);
     }
     return { outs, unread };
   }
@@ -165,34 +201,29 @@ export class Streams {
     const link = this.#links.get(peer);
     for (const stream of link?.streams.values() ?? []) {
       stream.message?.bytes.fill(0);
-      this.#peers.delete(stream.ch);
+      this.#streams.delete(stream.ch);
     }
     this.#links.delete(peer);
   }
 
-  #get(ch: number): Stream | undefined {
-    const peer = this.#peers.get(ch);
-    return peer === undefined ? undefined : this.#links.get(peer)?.streams.get(ch);
+  #link(peer: Hashname): Link {
+    const known = this.#links.get(peer);
+    if (known !== undefined) return known;
+    const link = { peer, streams: new Map(), byBox: new Map(), turns: new Set<Stream>(), waiting: new Set<Stream>() };
+    this.#links.set(peer, link);
+    return link;
   }
 
-  #of(peer: Hashname, box: string): Stream[] {
-    const streams = this.#links.get(peer)?.streams.values() ?? [];
-    return [...streams].filter((stream) => stream.box === box && !stream.isEnded);
-  }
-
-  /** Sends what may be sent now, and asks the store for the next message once there is room to send it. */
+  /** Sends what may be sent now, and asks the store for what comes next once there is room to send some of it. */
   #pump(stream: Stream, outs: PartOut[]): void {
-    while (stream.credit > 0 && !stream.isEnded) {
-      const hasBegun = stream.message !== undefined && stream.message.offset > 0;
-      if (stream.caps > 0 && !hasBegun) {
-        stream.caps--;
-        stream.credit--;
-        outs.push({ type: "send", ch: stream.ch, head: { cap: this.#cap }, body: NOTHING });
-      } else if (stream.message !== undefined) this.#sendPart(stream, outs);
-      else break;
+    const { link, box } = stream;
+    this.#sendCaps(stream, outs);
+    if (stream.message !== undefined) {
+      this.#sendParts(stream, outs);
+      if (stream.message === undefined) this.#giveTurn(stream, outs);
+      this.#sendCaps(stream, outs);
     }
-    const link = this.#links.get(stream.peer);
-    if (link === undefined || stream.credit <= 0 || stream.isEnded || stream.box === undefined) return;
+    if (stream.credit <= 0 || stream.isEnded || box === undefined) return;
     if (stream.message !== undefined || stream.isReading || !stream.isFresh) return;
     if (!link.turns.has(stream) && link.turns.size >= MAX_TURNS) {
       link.waiting.add(stream);
@@ -201,45 +232,65 @@ export class Streams {
     link.turns.add(stream);
     stream.isReading = true;
     stream.hasGained = false;
-    const request = { type: "read", recipient: stream.peer, box: stream.box, after: stream.cursor } as const;
+    const most = Math.min(stream.credit, MAX_READ_MESSAGES);
+    const request = {
+      type: "read",
+      recipient: link.peer,
+      box,
+      after: stream.cursor,
+      most,
+      room: MAX_READ_BYTES,
+    } as const;
     outs.push({ type: "store", request, ch: stream.ch });
   }
 
-  #sendPart(stream: Stream, outs: PartOut[]): void {
+  /** Never inside a message. */
+  #sendCaps(stream: Stream, outs: PartOut[]): void {
+    while (stream.caps > 0 && stream.credit > 0 && stream.message === undefined && !stream.isEnded) {
+      stream.caps--;
+      stream.credit--;
+      outs.push({ type: "send", ch: stream.ch, head: stream.hasSpoken ? this.#cap : this.#firstCap, body: NOTHING });
+      stream.hasSpoken = true;
+    }
+  }
+
+  /** Sends as much of the message as may be sent. */
+  #sendParts(stream: Stream, outs: PartOut[]): void {
     const { message } = stream;
-    if (message === undefined) return;
-    const { bytes, offset } = message;
-    stream.cursor = message.cursor;
-    stream.credit--;
-    const left = bytes.length - offset;
-    const isLast = left <= LAST_ROOM;
-    // All but the last leave a byte over, so that no packet is without a part of the message (C50).
-    const size = isLast ? left : Math.min(MIDDLE_ROOM, left - 1);
-    message.offset += size;
-    const body = bytes.slice(offset, message.offset);
-    outs.push({ type: "send", ch: stream.ch, head: isLast ? LAST : MIDDLE, body });
-    if (!isLast) return;
-    bytes.fill(0);
-    stream.message = undefined;
-    this.#giveTurn(stream, outs);
+    while (message !== undefined && stream.message === message && stream.credit > 0 && !stream.isEnded) {
+      const { bytes, offset } = message;
+      stream.credit--;
+      const left = bytes.length - offset;
+      const heads = stream.hasSpoken ? LATER : FIRST;
+      stream.hasSpoken = true;
+      const isLast = left <= heads.lastRoom;
+      // All but the last leave a byte over, so that no packet is without a part of the message (C50).
+      const size = isLast ? left : Math.min(heads.middleRoom, left - 1);
+      message.offset += size;
+      // A message of one packet, as nearly all, goes as it is: it is nobody's any more.
+      const isWhole = size === bytes.length;
+      outs.push({
+        type: "send",
+        ch: stream.ch,
+        head: isLast ? heads.last : heads.middle,
+        body: isWhole ? bytes : bytes.slice(offset, message.offset),
+        isGiven: true,
+      });
+      if (!isLast) continue;
+      if (!isWhole) bytes.fill(0);
+      stream.message = undefined;
+    }
   }
 
   /** The stream has no message in memory any more: another may have one. */
   #giveTurn(stream: Stream, outs: PartOut[]): void {
-    const link = this.#links.get(stream.peer);
-    if (link === undefined || !link.turns.delete(stream)) return;
+    const { link } = stream;
+    if (!link.turns.delete(stream)) return;
     for (const next of link.waiting) {
       link.waiting.delete(next);
       this.#pump(next, outs);
       if (link.turns.size >= MAX_TURNS) return;
     }
-  }
-
-  #recall(stream: Stream): void {
-    if (stream.isReading) stream.isStale = true;
-    if (stream.message === undefined || stream.message.offset > 0) return;
-    stream.message.bytes.fill(0);
-    stream.message = undefined;
   }
 
   #end(stream: Stream, outs: PartOut[]): void {
@@ -249,12 +300,41 @@ export class Streams {
   }
 
   #stop(stream: Stream, outs: PartOut[]): void {
+    const { link, box } = stream;
     stream.isEnded = true;
     stream.message?.bytes.fill(0);
     stream.message = undefined;
-    this.#links.get(stream.peer)?.waiting.delete(stream);
+    const others = box === undefined ? [] : (link.byBox.get(box) ?? []).filter((one) => one !== stream);
+    if (box !== undefined && others.length > 0) link.byBox.set(box, others);
+    else if (box !== undefined) link.byBox.delete(box);
+    link.waiting.delete(stream);
     this.#giveTurn(stream, outs);
   }
+}
+
+/** What a packet asks to remove: one id in its head, or several in its BODY and nothing in its head. `undefined`: nothing. */
+function removedIds(head: JsonObject, body: Uint8Array): readonly string[] | undefined {
+  if (body.length === 0) {
+    const id = removedId(head, body);
+    return id === undefined ? undefined : [id];
+  }
+  if (body.length % ID_BYTES !== 0 || body.length > IDS_PER_PACKET * ID_BYTES) return undefined;
+  if (head["id"] !== undefined || head["done"] !== undefined) return undefined;
+  const ids: string[] = [];
+  for (let at = 0; at < body.length; at += ID_BYTES) ids.push(toHex(body.subarray(at, at + ID_BYTES)));
+  return ids;
+}
+
+function headsOf(fields: JsonObject): MessageHeads {
+  const [last, middle] = [Object.freeze({ ...fields, done: true }), Object.freeze({ ...fields })];
+  return { last, middle, lastRoom: packetRoom(last, true), middleRoom: packetRoom(middle, true) };
+}
+
+/** Something was removed from its box: a message of this id, or everything. */
+function recall(stream: Stream, id: string | undefined): void {
+  if (!stream.isReading) return;
+  if (id === undefined || stream.removed === true || (stream.removed?.size ?? 0) >= MAX_REMOVED) stream.removed = true;
+  else stream.removed = (stream.removed ?? new Set()).add(id);
 }
 
 function isIdle(stream: Stream): boolean {
@@ -263,7 +343,8 @@ function isIdle(stream: Stream): boolean {
 
 const MAX_STANDING = 64; // X30: "at most 64 standing inboxes per link"
 const MAX_TURNS = 8; // messages in memory per link: half a MiB at most
-const LAST: JsonObject = { done: true };
-const MIDDLE: JsonObject = {};
-const LAST_ROOM = packetRoom(LAST, true);
-const MIDDLE_ROOM = packetRoom(MIDDLE, true);
+const MAX_READ_BYTES: number = 64 * 1024; // at once for one stream: as many as the longest message has
+const MAX_READ_MESSAGES = 64;
+const MAX_REMOVED = 64; // ids that are remembered while the store is asked; with more it is asked again
+const LATER: MessageHeads = headsOf({});
+const FIRST: MessageHeads = headsOf({ ids: IDS_PER_PACKET });

@@ -5,6 +5,7 @@ import { fromHex, toHex } from "../bytes/index.ts";
 import { type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
 import {
   admissionUri,
+  admissionWork,
   cacheKey,
   encodeJoinAnswer,
   encodeJoinLink,
@@ -33,6 +34,7 @@ interface Vectors {
     recipient: Hashname;
     until: number;
     serial: number;
+    work?: number;
     sender?: Hashname;
     shownBy: Hashname;
     token: string;
@@ -66,6 +68,7 @@ test.each(vectors.accept)("a $class token until $until is minted and verified as
   expect(verifyToken(portable, hex(vectors.cacheKey), hex(token), shownBy, 0)).toEqual(grant);
   expect(admissionUri(hex(token))).toBe(uri);
   expect(parseAdmissionUri(uri)).toEqual(hex(token));
+  expect(admissionWork(uri)).toBe(grant.work ?? 0);
 });
 
 test.each(vectors.reject)("no admission: $why", ({ token, shownBy, now }) => {
@@ -118,6 +121,40 @@ test("no changed bit and no cut leaves a token valid", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       expect(verifyToken(portable, kC, bytes, alice, 0)).toBeUndefined();
+    }),
+  );
+});
+
+test("an invite's token can ask for work, 1 to 24 bits; no other class can, and no other number is minted or read", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom<TokenClass>("join", "member", "contact", "invite"),
+      fc.integer({ min: -2, max: 40 }),
+      (kind, work) => {
+        const sender = kind === "contact" ? alice : kind === "member" ? bob : undefined;
+        const mint = () => mintToken(portable, kR, { recipient: bob, class: kind, until: 0, serial: 1, work, sender });
+        if (work < 0 || work > 24 || (work > 0 && kind !== "invite")) {
+          expect(mint).toThrow(/work/);
+          return;
+        }
+        const granted = verifyToken(portable, kC, mint(), sender ?? alice, 0);
+        expect(granted).toMatchObject({ class: kind, serial: 1 });
+        expect(granted?.work).toBe(work === 0 ? undefined : work);
+        expect(admissionWork(admissionUri(mint()))).toBe(work);
+      },
+    ),
+  );
+  for (const work of [0.5, Number.NaN, Number.POSITIVE_INFINITY])
+    expect(() => mintToken(portable, kR, { recipient: bob, class: "invite", until: 0, serial: 1, work })).toThrow();
+});
+
+test("a URI that is no admission URI, and any 77 bytes in one, ask for 0 to 24 bits of work", () => {
+  for (const uri of [undefined, "", "link:///?t=abc", "https://example.org/"]) expect(admissionWork(uri)).toBe(0);
+  const least = { minLength: TOKEN_BYTES, maxLength: TOKEN_BYTES };
+  fc.assert(
+    fc.property(fc.uint8Array(least), (bytes) => {
+      const work = admissionWork(admissionUri(bytes));
+      expect(work >= 0 && work <= 24).toBe(true);
     }),
   );
 });

@@ -7,6 +7,7 @@ import { type Backend, type Hashname, hashnameBytes, hashnameFromBytes, type Key
 import { flag, type JsonObject, text, uint } from "../wire/index.ts";
 import { encodeLink, type Link, linkPaths, parseLink, placeOf } from "./link.ts";
 import type { Path } from "./path.ts";
+import { MAX_WORK } from "./stamp.ts";
 
 /**
  * What a token is for, in the order of its codes 1..4: `join` = become a recipient of this cache; `member` = the
@@ -23,6 +24,8 @@ export interface Admission {
   readonly until: number;
   /** 0..2^48-1, chosen by the recipient; what a revocation names. */
   readonly serial: number;
+  /** In `invite` alone: leading zero bits of the stamp that its holder has to show as well, 1 to 24. Absent: none. */
+  readonly work?: number;
 }
 
 /** The key that every token of a cache (or of a cluster with one secret) hangs on: 32 bytes. k_C in admission.md §1. */
@@ -38,20 +41,27 @@ export function recipientKey(backend: Backend, kC: Uint8Array, recipient: Hashna
 /**
  * A token of 77 bytes. The same arguments give the same bytes.
  * `sender` is who alone may show it: needed for `contact`; `member` is for the recipient itself; `join` and `invite`
- * are for anyone. Throws `RestanteError` "bad-token" when that, `until` or `serial` is not as described.
+ * are for anyone. Throws `RestanteError` "bad-token" when that, `until`, `serial` or `work` is not as described.
  */
 export function mintToken(
   backend: Backend,
   kR: Uint8Array,
   grant: Admission & { readonly sender?: Hashname | undefined },
 ): Uint8Array {
-  const { recipient, class: kind, until, serial, sender } = grant;
+  const { recipient, class: kind, until, serial, work = 0, sender } = grant;
   if (!isUint48(until) || !isUint48(serial)) throw new RestanteError("bad-token", "until and serial are 0..2^48-1");
+  if (!isWork(work) || (work > 0 && kind !== "invite")) {
+    throw new RestanteError("bad-token", `work is 0 to ${MAX_WORK} bits, and more than 0 in invites alone`);
+  }
   const expected = kind === "contact" ? sender : kind === "member" ? recipient : undefined;
   if (kind === "contact" ? sender === undefined : sender !== undefined && sender !== expected) {
     throw new RestanteError("bad-token", `a token of class ${kind} is not for that sender`);
   }
-  const terms = concat(Uint8Array.of(CLASSES.indexOf(kind) + 1), uint48(until), uint48(serial));
+  const terms = concat(
+    Uint8Array.of((work << WORK_SHIFT) | (CLASSES.indexOf(kind) + 1)),
+    uint48(until),
+    uint48(serial),
+  );
   return concat(hashnameBytes(recipient), terms, tag(backend, kR, terms, expected));
 }
 
@@ -59,7 +69,7 @@ export function mintToken(
  * What the token grants to `sender` (the authenticated peer that shows it) at time `now` (ms).
  * `undefined` when it is malformed, not for this sender, at or past its end, or not minted under `kC`.
  * Stateless: the caller refuses revoked serials (but those of `join`), and a `join` token whose recipient is not the cache itself, for every
- * recipient can mint all classes in its own name.
+ * recipient can mint all classes in its own name. Where there is `work` it asks for the stamp (`verifyStamp`), too.
  */
 export function verifyToken(
   backend: Backend,
@@ -68,8 +78,8 @@ export function verifyToken(
   sender: Hashname,
   now: Time,
 ): Admission | undefined {
-  const kind = CLASSES[(token[32] ?? 0) - 1];
-  if (token.length !== TOKEN_BYTES || kind === undefined) return undefined;
+  const [kind, work] = [classOf(token), workOf(token)];
+  if (token.length !== TOKEN_BYTES || kind === undefined || work === undefined) return undefined;
   const recipient = hashnameFromBytes(token.subarray(0, 32));
   const terms = token.subarray(32, 45);
   const kR = recipientKey(backend, kC, recipient);
@@ -77,7 +87,28 @@ export function verifyToken(
   if (!equal(token.subarray(45), tag(backend, kR, terms, holder))) return undefined;
   if (kind === "member" && sender !== recipient) return undefined;
   const [until, serial] = [fromUint48(terms.subarray(1, 7)), fromUint48(terms.subarray(7, 13))];
-  return until === 0 || now < until * 1000 ? { recipient, class: kind, until, serial } : undefined;
+  if (until !== 0 && now >= until * 1000) return undefined;
+  return { recipient, class: kind, until, serial, ...(work > 0 && { work }) };
+}
+
+/**
+ * The work that whoever shows this URI has to have done: leading zero bits of a stamp, 1 to 24. 0 for a URI without a
+ * token, or with one that asks for none. The token is not verified: only the cache can.
+ */
+export function admissionWork(uri: string | undefined): number {
+  const token = uri === undefined ? undefined : parseAdmissionUri(uri);
+  return (token && workOf(token)) ?? 0;
+}
+
+/** The serial of the token in this URI, which is what a revocation names; `undefined` without a token. It is not verified. */
+export function admissionSerial(uri: string | undefined): number | undefined {
+  const token = uri === undefined ? undefined : parseAdmissionUri(uri);
+  return token && fromUint48(token.subarray(39, 45));
+}
+
+/** Whether so many bits of work may be asked of strangers: a whole number, 0 to 24. */
+export function isWork(work: number): boolean {
+  return Number.isInteger(work) && work >= 0 && work <= MAX_WORK;
 }
 
 /**
@@ -205,6 +236,17 @@ function tag(backend: Backend, kR: Uint8Array, terms: Uint8Array, sender: Hashna
   return backend.hmac(kR, sender === undefined ? terms : concat(terms, hashnameBytes(sender)));
 }
 
+/** The low bits of the byte. */
+function classOf(token: Uint8Array): TokenClass | undefined {
+  return CLASSES[((token[32] ?? 0) & ((1 << WORK_SHIFT) - 1)) - 1];
+}
+
+/** The high bits of it; `undefined` when no token says that. */
+function workOf(token: Uint8Array): number | undefined {
+  const work = (token[32] ?? 0) >> WORK_SHIFT;
+  return isWork(work) && (work === 0 || classOf(token) === "invite") ? work : undefined;
+}
+
 /** The one token in a query; `undefined` for none, several, or one of another length. */
 function tokenOf(link: Link): Uint8Array | undefined {
   const [field, ...more] = link.query.filter(([name]) => name === TOKEN_FIELD);
@@ -225,6 +267,7 @@ function fromUint48(bytes: Uint8Array): number {
 }
 
 const CLASSES: readonly TokenClass[] = ["join", "member", "contact", "invite"]; // codes 1..4, admission.md §2
+const WORK_SHIFT = 3; // of the byte with the class
 const CACHE_KEY_INFO = utf8("restante/admission/1"); // admission.md §1
 const SERIAL_INFO = utf8("restante/serial/1"); // begins with another byte than the terms of any token
 const TOKEN_FIELD = "t";

@@ -30,6 +30,8 @@ export interface CacheRef {
   readonly store: string;
   /** Whether it passes packets on to the peer, when there is a link: a router of the peer. */
   readonly routes?: true;
+  /** What other devices of the reader show there: by their hashnames, the admission URIs. At most 8. */
+  readonly others?: readonly (readonly [device: Hashname, uri: string])[];
 }
 
 /** One device. */
@@ -127,7 +129,23 @@ function parseCache(json: JsonObject, identify: (keys: Keys) => Hashname): Cache
   const hashname = identify(keys);
   const store = json["store"] === undefined ? hashname : text(json, "store");
   if (store === undefined || !isUriText(uri) || !(store === hashname || isStore(store))) return undefined;
-  return { hashname, keys, paths, uri, cap, store, ...(flag(json, "routes") && { routes: true }) };
+  const others = parseOthers(json["others"]);
+  return {
+    ...{ hashname, keys, paths, uri, cap, store },
+    ...(flag(json, "routes") && { routes: true }),
+    ...(others.length > 0 && { others }),
+  };
+}
+
+/** Readers of before pass over it, so nothing in it makes a card worse: what is not as it should be is as none. */
+function parseOthers(json: Json | undefined): [Hashname, string][] {
+  const others = (asList(json ?? [], MAX_OTHERS) ?? []).map((item): [Hashname, string] | undefined => {
+    const [device, uri] = asList(item, 2) ?? [];
+    const hashname = parseHashname(device);
+    return hashname && typeof uri === "string" && uri !== "" && isUriText(uri) ? [hashname, uri] : undefined;
+  });
+  const found = others.filter((item) => item !== undefined);
+  return found.length === others.length ? found : [];
 }
 
 /** All items of an array of objects, each with another hashname; absent is empty. */
@@ -161,13 +179,14 @@ export function isUriText(uri: string): boolean {
 }
 
 function cacheJson(cache: CacheRef): JsonObject {
-  const { uri, cap, store, hashname, routes } = cache;
+  const { uri, cap, store, hashname, routes, others } = cache;
   return {
     ...place(cache),
     uri: uri === "" ? undefined : uri,
     cap,
     store: store === hashname ? undefined : store,
     routes,
+    others: unlessEmpty(others ?? []),
   };
 }
 
@@ -189,6 +208,8 @@ const CARD_BYTES = 32 * 1024; // card.md §1: half of the largest message, since
 const MAX_PEERS = 64; // card.md §1
 /** The most caches of one peer. card.md §1 */
 export const MAX_CACHES = 8;
+/** The most other devices of a reader that one card names. card.md §1 */
+export const MAX_OTHERS = 8;
 const MAX_NAMES = 16;
 const NAME_LENGTH = 64;
 const ID = /^[0-9a-f]{32}$/;

@@ -1,11 +1,14 @@
 /** Cards, links, invites and admission tokens: pure formats. protocol/card.md, protocol/admission.md */
 export {
   type Admission,
+  admissionSerial,
   admissionUri,
+  admissionWork,
   cacheKey,
   encodeJoinAnswer,
   encodeJoinLink,
   encodeRevocations,
+  isWork,
   type JoinAnswer,
   type JoinLink,
   mintToken,
@@ -18,7 +21,15 @@ export {
   tokenSerial,
   verifyToken,
 } from "./admission.ts";
-export { type CacheRef, type Card, type CardPeer, encodeCard, isName, parseCard } from "./card.ts";
+export {
+  type CacheRef,
+  type Card,
+  type CardPeer,
+  encodeCard,
+  isName,
+  MAX_OTHERS,
+  parseCard,
+} from "./card.ts";
 export { encodeInvite, type Invite, inviteProblem, parseInvite, parseSecretUri, secretUri } from "./invite.ts";
 export {
   baseUri,
@@ -60,3 +71,24 @@ export {
   type Published,
   parseTxt,
 } from "./published.ts";
+export {
+  findStamp,
+  MAX_WORK,
+  type StampPlace,
+  type StampTask,
+  stampDay,
+  stampText,
+  verifyStamp,
+} from "./stamp.ts";
+export {
+  cardFor,
+  type Device,
+  encodeDevice,
+  type Gone,
+  MAX_DEVICES,
+  parseSync,
+  readDevice,
+  type Sync,
+  syncText,
+} from "./sync.ts";
+export { isSafetyOf, safetyText, safetyWords } from "./words.ts";

@@ -236,3 +236,34 @@ test("encoding refuses an invite that leads nowhere or that no one would accept"
   expect(() => encodeInvite({ ...invite, card: new Uint8Array(17) })).toThrow(/16 bytes/);
   expect(() => encodeInvite({ ...invite, caches: [cacheOf(2), cacheOf(2)] })).toThrow(/malformed/);
 });
+
+test("of a text of a hundred megabytes not one character is read", () => {
+  let reads = 0;
+  const read = (): string => {
+    reads++;
+    return text;
+  };
+  const huge = { length: 100 << 20, trim: read, toString: read, [Symbol.iterator]: read } as unknown as string;
+  expect(parseInvite(portable, huge)).toBeUndefined();
+  expect(inviteProblem(huge)).toMatch(/too long/);
+  expect(reads).toBe(0);
+  for (const long of ["x".repeat(20_000), " ".repeat(20_000) + text, text + "&paths=ba".repeat(1_000_000)]) {
+    expect(parseInvite(portable, long)).toBeUndefined();
+    expect(inviteProblem(long)).toMatch(/too long/);
+  }
+  // White space around it is no damage.
+  expect(parseInvite(portable, `${" ".repeat(5000)}${text}\n`)).toEqual(invite);
+});
+
+test("an invite with as many paths as fit into a link has sixteen of them at most, or is none", () => {
+  const path = (n: number): Path => ({ type: "udp4", ip: `203.0.113.${n}`, port: 1 });
+  const some = Array.from({ length: 16 }, (_, n) => path(n));
+  expect(parseInvite(portable, encodeInvite({ ...invite, paths: some }))?.paths).toHaveLength(16);
+  const member = (_: unknown, n: number): string =>
+    `&paths=${toBase32(new TextEncoder().encode(JSON.stringify(path(n))))}`;
+  const members = Array.from({ length: 250 }, member);
+  const counts = [17, 60, 250].map((count) => members.slice(0, count).join(""));
+  for (const more of [...counts, members.join("").repeat(4000)]) {
+    expect(parseInvite(portable, text.replace("&invite=", `${more}&invite=`))).toBeUndefined();
+  }
+});

@@ -63,7 +63,7 @@ export function encodeInvite(invite: Invite): string {
 
 /**
  * An invite from text of any origin, white space around it ignored. `undefined` when anything is wrong with it; a
- * mistyped or missing character in keys or caches is noticed. Never throws.
+ * mistyped or missing character in keys or caches is noticed. Of more than 16,384 characters nothing is looked at. Never throws.
  */
 export function parseInvite(backend: Backend, text: string): Invite | undefined {
   const invite = readInvite(text, (keys) => hashnameOf(backend, keys));
@@ -78,6 +78,7 @@ export function inviteProblem(text: string): string {
 
 /** The invite, or what is wrong with it. */
 function readInvite(text: string, identify: (keys: Keys) => Hashname): Invite | string {
+  if (text.length > TEXT_LENGTH) return "This is not an invite: it is much too long.";
   const trimmed = text.trim();
   if (trimmed === "") return "There is no invite: the text is empty.";
   if (!trimmed.includes("://")) return "This is not an invite: an invite starts with link://.";
@@ -234,6 +235,7 @@ function readList<T>(reader: Reader, max: number, read: () => T | undefined): T[
 }
 
 const FIELD = "invite";
+const TEXT_LENGTH = 16 * 1024; // a link has half of that; the rest is white space
 const FORMAT = 1;
 const HAS_SECRET = 1;
 const HAS_NAME = 2;
