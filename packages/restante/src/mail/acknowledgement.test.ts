@@ -56,6 +56,33 @@ function told({ ranges, unfinished }: AckReport): [seq: number, part: number][] 
   return list;
 }
 
+test("what it says beside its reports travels, and readers of before pass over it", () => {
+  const all: Acknowledgement = {
+    ...ack([]),
+    marked: [{ epoch: E, marks: [{ seq: 1, mark: "00000001" }] }],
+    twice: [E, F],
+    left: [OWN],
+    read: [{ epoch: E, ranges: [[1, 3]] }],
+  };
+  expect(travel(all)).toEqual(all);
+  const packet = parsePacket(encode(all)) ?? expect.fail();
+  const { ids: _ids, twice: _twice, left: _left, read: _read, ...before } = packet.json ?? {};
+  expect(parseAck(encodePacket(before, packet.body))).toEqual({ ...ack([]), from, to });
+  // Who must know them says so.
+  const crit = encodePacket({ ...packet.json, crit: ["ids", "twice", "left", "read"] }, packet.body);
+  expect(parseAck(crit)).toEqual({ ...all, from, to });
+  const bad: JsonObject[] = [
+    ...["twice", "left"].flatMap((name) =>
+      [[], [E, E], ["00"], [1], E, Array.from({ length: 5 }, (_, i) => `000000000000000${i}`)].map((value) => ({
+        [name]: value,
+      })),
+    ),
+    ...[{ ids: [] }, { ids: [[E]] }, { ids: {} }, { read: [] }, { read: [[E, 3, 1]] }, { read: 7 }],
+  ];
+  for (const head of bad)
+    expect(parseAck(encodePacket({ ...packet.json, ...head }, packet.body)), JSON.stringify(head)).toBeUndefined();
+});
+
 const OF = 5;
 const commits = fc.array(
   fc.record({

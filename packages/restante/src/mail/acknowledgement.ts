@@ -19,7 +19,10 @@ import {
 import { isHex, unpad } from "./envelope.ts";
 import { FORWARD_KEYS, forwardId } from "./forward.ts";
 import { encodeCommonHead, pad, parseCommonHead } from "./inner.ts";
+import { encodeMarked, type Marked, parseMarked } from "./marks.ts";
 import { type Range, Ranges } from "./ranges.ts";
+import { encodeReads, parseReads, type Read } from "./reads.ts";
+import { encodeShown, parseShown, type Shown } from "./shown.ts";
 
 /** What the acknowledger has of one epoch of the reader's. */
 export interface AckReport {
@@ -58,6 +61,22 @@ export interface Acknowledgement {
    * mail still wants. Absent: it was told none.
    */
   readonly uses?: readonly string[];
+  /** By which of the acknowledger's caches the reader's mail came. Absent: by none lately, or it does not say. */
+  readonly shown?: Shown;
+  /** Which mails stand under the numbers that were committed last. Absent: none lately, or it does not say. */
+  readonly marked?: readonly Marked[];
+  /**
+   * At most 4 epochs of the reader's, 16 hex: under a number of them there came two mails, so two copies of its store number
+   * mail. What the reports say of these epochs is true of one of the copies.
+   */
+  readonly twice?: readonly string[];
+  /**
+   * At most 4 epochs of the acknowledger's, 16 hex, in which it numbers no mail any more, and nobody should: if a copy of its
+   * store does, the reader tells it so by `twice`.
+   */
+  readonly left?: readonly string[];
+  /** Which of the reader's mails the acknowledger's user has seen. Absent: none, or it does not say. */
+  readonly read?: readonly Read[];
 }
 
 /** What forward keys a peer holds for one sender. */
@@ -78,7 +97,7 @@ export interface AddressedAck extends Acknowledgement {
 
 /**
  * The inner packet, padded to the second size class (to a larger one when the state does not fit, which takes hundreds of
- * ranges). Equal input gives equal bytes.
+ * ranges). Equal input gives equal bytes. Which caches showed what is left out where it would make the packet larger.
  */
 export function encodeAck(crypto: Crypto, csid: number, ack: AddressedAck): Uint8Array {
   const reports = concat(encodeVarint(ack.reports.length), ...ack.reports.map(encodeReport));
@@ -89,9 +108,15 @@ export function encodeAck(crypto: Crypto, csid: number, ack: AddressedAck): Uint
     floor: ack.floor,
     keys: ack.keys && { ring: ack.keys.ring, turn: ack.keys.turn, list: ack.keys.keys },
     uses: ack.uses,
-    len: reports.length,
+    ids: ack.marked && encodeMarked(ack.marked),
+    twice: ack.twice,
+    left: ack.left,
+    read: ack.read && encodeReads(ack.read),
   };
-  const packet = encodePacket(head, reports);
+  const told = encodePacket({ ...head, via: ack.shown && encodeShown(ack.shown), len: reports.length }, reports);
+  const overhead = crypto.sets.get(csid)?.overhead ?? 0;
+  const isSmall = ack.shown === undefined || told.length + overhead <= SECOND_CLASS;
+  const packet = isSmall ? told : encodePacket({ ...head, len: reports.length }, reports);
   assert(parseAck(packet) !== undefined, "we write only acknowledgements that we would read");
   return pad(crypto, csid, packet, SECOND_CLASS);
 }
@@ -110,9 +135,26 @@ export function parseAck(inner: Uint8Array): AddressedAck | undefined {
   if (!isHex(by, EPOCH_BYTES) || !isHex(ownEpoch, EPOCH_BYTES) || floor === undefined || floor < 1) return undefined;
   const keys = json?.["keys"] === undefined ? undefined : parseAnnouncement(json["keys"]);
   const uses = json?.["uses"] === undefined ? undefined : parseNames(json["uses"], ID_BYTES);
-  if (keys === null || uses === null) return undefined;
+  const twice = json?.["twice"] === undefined ? undefined : parseNames(json["twice"], EPOCH_BYTES);
+  const left = json?.["left"] === undefined ? undefined : parseNames(json["left"], EPOCH_BYTES);
+  if (keys === null || uses === null || twice === null || left === null) return undefined;
+  const shown = parseShown(json?.["via"]);
+  const marked = parseMarked(json?.["ids"]);
+  const read = parseReads(json?.["read"]);
+  if (read === undefined && json?.["read"] !== undefined) return undefined;
+  if (shown === undefined && json?.["via"] !== undefined) return undefined;
+  if (marked === undefined && json?.["ids"] !== undefined) return undefined;
   const { from, to } = common;
-  return { from, to, by, ownEpoch, floor, reports, ...(keys && { keys }), ...(uses && { uses }) };
+  return {
+    ...{ from, to, by, ownEpoch, floor, reports },
+    ...(keys && { keys }),
+    ...(uses && { uses }),
+    ...(shown && { shown }),
+    ...(marked && { marked }),
+    ...(twice && { twice }),
+    ...(left && { left }),
+    ...(read && { read }),
+  };
 }
 
 /** What one acknowledgement brought. */

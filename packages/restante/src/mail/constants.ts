@@ -9,6 +9,9 @@ export const SECOND_CLASS = 2048;
 /** Content bytes of each part of a file but the last: beside the largest heads they fit the 32768 class. */
 export const PART_CONTENT: number = 28 * 1024;
 
+/** How long a mail is offered, unless its sender says otherwise. DESIGN 5, constants */
+export const EXPIRY_MS: number = 14 * 86_400_000;
+
 /** UTF-8 bytes of a text. A text is always one part, so it is shown whole or not at all; what is longer is a file. */
 export const TEXT_LIMIT: number = 28 * 1024;
 

@@ -4,6 +4,7 @@
  */
 import { assert, Deadlines, type Machine, type Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
+import { Backlog } from "./backlog.ts";
 import {
   failed,
   type HasPart,
@@ -20,19 +21,26 @@ import {
 } from "./lane.ts";
 import { addPart, nextPart, numbers, type Parcel, takeBack, type Withdrawal } from "./parcel.ts";
 import { Ranges } from "./ranges.ts";
-import { chooseCaches, type Destination, onePerStore, type Route } from "./route.ts";
+import { type Account, score } from "./repute.ts";
+import { type CacheOffer, chooseCaches, type Destination, onePerStore, type Route, rankCaches } from "./route.ts";
+import { cacheName, type ShownBy } from "./shown.ts";
+import type { Slots } from "./slots.ts";
 
 export type DeliveryIn =
   /** Its caches, keys or addresses may have changed. */
   | { type: "destination"; to: Destination }
   /** The link to the peer itself, or to one of its caches, came or went. */
   | { type: "link"; peer: Hashname; up: boolean }
+  /** One of its caches started anew: what lay there may be gone. */
+  | { type: "renewed"; peer: Hashname }
   /** A parcel to deliver: new, or open since before a restart. */
   | { type: "offer"; parcel: Parcel }
   /** It is acknowledged or stopped: take its copies back. */
   | { type: "stop"; parcel: Parcel }
-  /** Some parts are acknowledged. */
-  | { type: "progress" }
+  /** The peer says by which caches our mail of the present epoch came. Before the `stop` of what it acknowledges. */
+  | { type: "shown"; caches: readonly ShownBy[] }
+  /** Some parts are acknowledged. `below`: the peer has the mail with this number of the epoch. */
+  | { type: "progress"; below?: { readonly epoch: string; readonly seq: number } }
   /** The peer's store was restored: all that is open is offered again. */
   | { type: "restored" }
   /** Answer to `fetch`; `undefined`: the content is gone. */
@@ -59,24 +67,14 @@ export type DeliveryOut =
   /** The latest acknowledgement was handed over somewhere. */
   | { type: "told" }
   /** Which acknowledgements lie where: save before anything that follows. */
-  | { type: "told-state"; told: ReadonlyMap<Hashname, Told> };
+  | { type: "told-state"; told: ReadonlyMap<Hashname, Told> }
+  /** What became of mail at each cache is worth saving. */
+  | { type: "reputes"; reputes: ReadonlyMap<Hashname, Account> };
 
 /** Our acknowledgements at one cache of the peer: message ids, the newest last. */
 export interface Told {
   readonly uri: string;
   readonly ids: readonly string[];
-}
-
-/** How much may be in flight at once, shared by all deliveries of a `Mail`. */
-export class Slots {
-  readonly limit: number;
-  used = 0;
-  /** Who has more to send than there was room for, in the order of asking. */
-  readonly starved: Set<Hashname> = new Set();
-
-  constructor(limit: number = SLOTS) {
-    this.limit = limit;
-  }
 }
 
 export interface DeliveryOptions {
@@ -91,6 +89,28 @@ export interface DeliveryOptions {
   /** Id of a sealed message in our box for the peer. */
   readonly messageId: (bytes: Uint8Array) => string;
   readonly told: ReadonlyMap<Hashname, Told>;
+  /** What became of mail at each cache before. */
+  readonly reputes?: ReadonlyMap<Hashname, Account>;
+  /** At how many caches a mail lies, if none fails. Default: 2. */
+  readonly copies?: number;
+}
+
+/** A cache of the peer, as mail goes there. */
+export interface RankedCache extends Account {
+  readonly offer: CacheOffer;
+  readonly up: boolean;
+  /** Failed attempts since the last good one. */
+  readonly failures: number;
+}
+
+/** What is known of an open parcel until the next restart. */
+interface Care {
+  /** When caches may have it: the link has a head start. */
+  cachesFrom: Time;
+  /** No route has all of it. */
+  isBare: boolean;
+  /** When all of it lay at every cache that was chosen. */
+  placedAt: Time | undefined;
 }
 
 interface Flight {
@@ -110,8 +130,12 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
   #mayReach = false;
   /** Links that are up, to the peer and to its caches. */
   readonly #up = new Set<Hashname>();
-  /** Open parcels, and when caches may have them: the link has a head start. */
-  readonly #parcels = new Map<Parcel, { cachesFrom: Time }>();
+  /** Open parcels that are looked after. */
+  readonly #parcels = new Map<Parcel, Care>();
+  /** Of how many of them no route has all, texts and files. */
+  readonly #bare = { text: 0, file: 0 };
+  /** Those behind: nobody has anything of them, and they cost nothing until it is their turn. */
+  readonly #backlog = { text: new Backlog(), file: new Backlog() };
   /** Those of them with several parts. */
   readonly #files = new Set<Parcel>();
   readonly #flights = new Map<number, Flight>();
@@ -129,6 +153,7 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
 
   handle(input: DeliveryIn, now: Time): DeliveryOut[] {
     this.#take(input, now);
+    this.#advance(now);
     for (const lane of this.#lanes()) this.#fill(lane, now);
     const out = this.#out;
     this.#out = []; // what has left is not kept until the next turn
@@ -147,14 +172,25 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
       case "link":
         this.#link(input.peer, input.up, now);
         return;
+      case "renewed":
+        this.#doubt(
+          this.#caches.find(({ key }) => key === input.peer),
+          RENEWED_MS,
+          now,
+        );
+        return;
       case "offer":
         this.#offer(input.parcel, now);
         return;
       case "stop":
-        this.#stop(input.parcel);
+        this.#stop(input.parcel, now);
+        return;
+      case "shown":
+        this.#shown(input.caches);
         return;
       case "progress":
         this.#weighFiles(now);
+        if (input.below !== undefined) this.#heal(input.below, now);
         return;
       case "restored":
         for (const parcel of this.#parcels.keys()) this.#again(parcel, now);
@@ -170,12 +206,15 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
         return;
       case "end":
         for (const number of [...this.#flights.keys()]) this.#land(number);
-        for (const parcel of [...this.#parcels.keys()]) this.#stop(parcel);
+        for (const backlog of [this.#backlog.text, this.#backlog.file]) backlog.clear();
+        for (const parcel of [...this.#parcels.keys()]) this.#stop(parcel, now);
         for (const lane of this.#lanes()) lane.tell = "none";
         this.#acknowledgement = undefined;
         return;
       case "tick":
-        for (const key of this.#deadlines.due(now)) if ("seq" in key) this.#wake(key, now);
+        for (const key of this.#deadlines.due(now))
+          if ("seq" in key) this.#wake(key, now);
+          else if (key.renewAt !== undefined && key.renewAt <= now) this.#renew(key, now);
     }
   }
 
@@ -183,12 +222,20 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
     return [this.#direct, ...this.#caches];
   }
 
+  /** The peer's caches, the best first. */
+  caches(): RankedCache[] {
+    return rankCaches(this.#caches).map(({ offer, up, failures, repute: { settled, delivered } }) => ({
+      ...{ offer, up, failures, settled, delivered },
+    }));
+  }
+
   // --- where to ---
 
   #setDestination(to: Destination, now: Time): void {
     const old = new Map(this.#caches.map((lane) => [lane.key, lane]));
     this.#caches = to.caches.map((offer) => {
-      const lane = old.get(offer.hashname) ?? newLane("cache", offer);
+      const { hashname } = offer;
+      const lane = old.get(hashname) ?? newLane("cache", offer, this.#options.reputes?.get(hashname));
       lane.offer = offer;
       lane.up = this.#up.has(offer.hashname);
       old.delete(offer.hashname);
@@ -209,6 +256,10 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
     else this.#up.delete(peer);
     const lane = this.#lanes().find(({ key }) => key === peer);
     if (lane === undefined) return;
+    if (!up && lane.up) lane.wasDown = true;
+    // It may have been away because it started anew: one that crashed cannot say so.
+    if (up && lane.wasDown && lane.type === "cache") this.#doubt(lane, LINK_AGAIN_MS, now);
+    if (up) lane.wasDown = false;
     lane.up = up;
     if (up) {
       lane.failures = 0;
@@ -238,10 +289,32 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
 
   #offer(parcel: Parcel, now: Time): void {
     if (parcel.state !== "open" || this.#parcels.has(parcel)) return;
-    this.#parcels.set(parcel, { cachesFrom: this.#direct.up ? now + headStart(parcel) : now });
+    // What may lie somewhere is looked after from the first on: it may have to be taken back, or offered again.
+    if (parcel.copies.size > 0) this.#carry(parcel, now);
+    else this.#backlog[kindOf(parcel)].push(parcel);
+    this.#advance(now);
+    for (const lane of this.#lanes()) if (lane.texts.size + lane.files.size > 0) lane.isProbe = true;
+  }
+
+  /** Takes up as many of those behind as there may be. So what happens to routes is no work for all that is queued. */
+  #advance(now: Time): void {
+    for (const kind of ["text", "file"] as const) {
+      while (this.#bare[kind] < WINDOW[kind] && this.#parcels.size < CARRIED) {
+        const parcel = this.#backlog[kind].take();
+        if (parcel === undefined) break;
+        this.#carry(parcel, now);
+      }
+    }
+  }
+
+  #carry(parcel: Parcel, now: Time): void {
+    // Saved by a clock that was ahead, it could be later than the mail lives.
+    if (parcel.offerAt !== undefined) parcel.offerAt = Math.min(parcel.offerAt, now + OFFER_DAILY_MS);
+    const cachesFrom = this.#direct.up ? now + headStart(parcel) : now;
+    this.#parcels.set(parcel, { cachesFrom, isBare: true, placedAt: undefined });
+    this.#bare[kindOf(parcel)]++;
     if (parcel.of > 1) this.#files.add(parcel);
     this.#place(parcel, now);
-    for (const lane of this.#lanes()) if (waiting(lane, parcel).has(parcel)) lane.isProbe = true;
   }
 
   /** Puts the parcel into the queue of each lane that should have it and does not; sets its next time. */
@@ -250,22 +323,35 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
     if (waits === undefined) return;
     const lanes = this.#isUsable(this.#direct) ? [this.#direct] : [];
     const cachesWait = this.#direct.up && now < waits.cachesFrom && this.#caches.length > 0;
-    if (!cachesWait) lanes.push(...chooseCaches(this.#caches, ({ key }) => parcel.copies.has(key)));
+    if (!cachesWait) lanes.push(...this.#chosen(parcel));
     for (const lane of this.#caches) if (!lanes.includes(lane)) waiting(lane, parcel).delete(parcel);
     let open = false;
+    let isBare = true;
     for (const lane of lanes) {
       const { copy } = progressOf(lane, parcel, this.#options.hasPart);
       const isOpen = nextPart(parcel, copy.handed, (part) => this.#options.hasPart(parcel, part)) !== undefined;
       if (isOpen) waiting(lane, parcel).add(parcel);
       else waiting(lane, parcel).delete(parcel);
+      isBare &&= isOpen;
       // The link alone settles nothing: while it is up, caches are only spared as long as it makes progress.
       open ||= isOpen && (lane.type === "cache" || this.#caches.length === 0);
     }
-    if (!cachesWait && !open && lanes.length > 0 && parcel.offerAt === undefined) {
+    if (isBare !== waits.isBare) this.#bare[kindOf(parcel)] += isBare ? 1 : -1;
+    waits.isBare = isBare;
+    const isPlaced = !cachesWait && !open && lanes.length > 0;
+    if (!isPlaced) waits.placedAt = undefined;
+    else waits.placedAt ??= now;
+    if (isPlaced && parcel.offerAt === undefined) {
       parcel.offerAt = now + (parcel.offers === 0 ? OFFER_AGAIN_MS : OFFER_DAILY_MS);
       this.#out.push({ type: "changed", parcel });
     }
     this.#deadlines.set(parcel, cachesWait ? waits.cachesFrom : parcel.offerAt);
+  }
+
+  /** Offered twice and again without an answer: then what took it may have lost it, and one more cache has it each time. */
+  #chosen(parcel: Parcel): Lane[] {
+    const copies = (this.#options.copies ?? COPIES) + Math.max(0, parcel.offers - 1);
+    return chooseCaches(this.#caches, ({ key }) => parcel.copies.has(key), copies);
   }
 
   #wake(parcel: Parcel, now: Time): void {
@@ -287,8 +373,49 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
     this.#place(parcel, now);
   }
 
-  #stop(parcel: Parcel): void {
-    if (!this.#parcels.delete(parcel)) return;
+  /**
+   * The peer has a later mail, and this one not: whatever took it has lost it. (Or it is slow: the same once more does no
+   * harm.) In the order of numbers, as far as they were offered in it.
+   */
+  #heal({ epoch, seq }: { readonly epoch: string; readonly seq: number }, now: Time): void {
+    for (const [parcel, { placedAt }] of this.#parcels) {
+      if (parcel.seq >= seq && parcel.epoch === epoch) return;
+      if (parcel.epoch !== epoch || placedAt === undefined || parcel.offerAt === undefined) continue;
+      const wait = HEAL_MS[Math.min(parcel.offers + Number(parcel.of > 1), HEAL_MS.length - 1)] ?? 0;
+      parcel.offerAt = Math.min(parcel.offerAt, placedAt + wait);
+      if (parcel.offerAt <= now) this.#again(parcel, now);
+      else this.#deadlines.set(parcel, parcel.offerAt);
+    }
+  }
+
+  /** What lies at this cache is offered there again soon: not at once, for all its senders hear of it at the same time. */
+  #doubt(lane: Lane | undefined, atMostEach: number, now: Time): void {
+    if (lane === undefined || lane.renewAt !== undefined) return;
+    const spread = Math.round(SPREAD_MS * this.#options.chance());
+    lane.renewAt = Math.max(now, (lane.renewedAt ?? Number.NEGATIVE_INFINITY) + atMostEach) + spread;
+  }
+
+  #renew(lane: Lane, now: Time): void {
+    lane.renewAt = undefined;
+    lane.renewedAt = now;
+    for (const parcel of this.#parcels.keys()) {
+      const progress = lane.progress.get(parcel);
+      if (progress === undefined || progress.copy.handed.count === 0) continue;
+      progress.copy.handed = new Ranges();
+      progress.withdrawn = new Ranges();
+      this.#place(parcel, now);
+    }
+    const { ids = [] } = this.#told.get(lane.key) ?? {};
+    if (lane.tell === "none" && this.#acknowledgement !== undefined && ids.includes(this.#acknowledgement.id))
+      lane.tell = "due";
+  }
+
+  #stop(parcel: Parcel, now: Time): void {
+    const care = this.#parcels.get(parcel);
+    if (care === undefined) return; // behind: nobody has anything of it
+    this.#parcels.delete(parcel);
+    if (care.isBare) this.#bare[kindOf(parcel)]--;
+    this.#judge(parcel, now);
     this.#files.delete(parcel);
     this.#deadlines.set(parcel, undefined);
     for (const lane of this.#lanes()) {
@@ -297,11 +424,41 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
       lane.progress.delete(parcel);
       waiting(lane, parcel).delete(parcel);
       lane.held -= progress.weight;
-      if (progress.copy.handed.count === 0) continue;
-      lane.settled++;
-      if (parcel.state === "acknowledged") lane.delivered++;
     }
     for (const out of takeBack(parcel)) this.#out.push(out);
+  }
+
+  /** What the caches that took the parcel did with it. A mail that came otherwise, or was cancelled, says nothing of them. */
+  #judge(parcel: Parcel, now: Time): void {
+    const took = this.#caches.filter(({ progress }) => (progress.get(parcel)?.copy.handed.count ?? 0) > 0);
+    const isTelling =
+      parcel.state === "acknowledged"
+        ? took.some(({ repute }) => repute.showed(parcel.seq))
+        : parcel.state === "stopped" && now >= parcel.expires;
+    if (!isTelling) return;
+    const before = this.#scores();
+    for (const { repute } of took) repute.settle(parcel.seq);
+    const isRound = took.some(({ repute }) => repute.settled % REPUTE_SAVED === 0);
+    if (isRound || this.#scores() !== before) this.#saveReputes();
+  }
+
+  #shown(caches: readonly ShownBy[]): void {
+    const before = this.#scores();
+    for (const { key, repute } of this.#caches) {
+      const name = cacheName(key);
+      for (const { cache, ranges } of caches) if (cache === name) repute.heard(ranges);
+    }
+    if (this.#scores() !== before) this.#saveReputes();
+  }
+
+  #scores(): string {
+    return this.#caches.map(({ repute }) => score(repute)).join();
+  }
+
+  #saveReputes(): void {
+    const tried = this.#caches.filter(({ repute }) => repute.settled > 0);
+    const reputes = new Map(tried.map(({ key, repute: { settled, delivered } }) => [key, { settled, delivered }]));
+    this.#out.push({ type: "reputes", reputes });
   }
 
   /** Acknowledged parts of files make room, and should make it at the cache too: there the oldest would go first. */
@@ -327,17 +484,14 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
   /** Starts what may start on a lane. */
   #fill(lane: Lane, now: Time): void {
     const { slots, peer } = this.#options;
-    while (this.#isUsable(lane) && this.#isReady(lane, now)) {
-      if (slots.used >= slots.limit) {
-        if (hasWork(lane)) slots.starved.add(peer);
-        break;
-      }
+    while (hasWork(lane) && this.#isUsable(lane) && this.#isReady(lane, now) && slots.has(peer)) {
       if (lane.tell === "due") this.#flyAcknowledgement(lane);
       else if (!this.#flyNext(lane)) break;
     }
     lane.isProbe = false;
     const waits = lane.flying === 0 && lane.retryAt !== undefined && lane.retryAt > now;
-    this.#deadlines.set(lane, waits && this.#isUsable(lane) && hasWork(lane) ? lane.retryAt : undefined);
+    const retryAt = waits && this.#isUsable(lane) && hasWork(lane) ? lane.retryAt : undefined;
+    this.#deadlines.set(lane, earliest(retryAt, lane.renewAt));
   }
 
   /** A lane that failed gets one attempt at a time until one succeeds. */
@@ -348,10 +502,7 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
 
   #flyNext(lane: Lane): boolean {
     const { slots, hasPart, peer } = this.#options;
-    // The last slots are for texts, so that files cannot make them wait.
-    const fileSlots = slots.limit - slots.limit / 8;
-    if (lane.files.size > 0 && slots.used >= fileSlots) slots.starved.add(peer);
-    const mayFile = lane.flying < IN_FLIGHT - 1 && slots.used < fileSlots;
+    const mayFile = lane.files.size > 0 && lane.flying < IN_FLIGHT - 1 && slots.hasForFile(peer);
     for (const queue of mayFile ? [lane.texts, lane.files] : [lane.texts]) {
       for (const parcel of queue) {
         const progress = progressOf(lane, parcel, hasPart);
@@ -504,15 +655,30 @@ export class Delivery implements Machine<DeliveryIn, DeliveryOut> {
   }
 }
 
+function kindOf(parcel: Parcel): "text" | "file" {
+  return parcel.of === 1 ? "text" : "file";
+}
+
+function earliest(a: Time | undefined, b: Time | undefined): Time | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+}
+
 function headStart(parcel: Parcel): number {
   return parcel.of === 1 ? HEAD_START_MS : FILE_HEAD_START_MS;
 }
 
-const SLOTS = 64; // parts in flight in all
+const COPIES = 2; // DESIGN 5, constants: 2 caches
+const REPUTE_SAVED = 8; // mails between two writes that say nothing new
+const WINDOW = { text: 256, file: 16 }; // that no route has: several times what is in flight
+const CARRIED = 16_384; // twice the texts that a box holds
 const IN_FLIGHT = 8; // per lane
 const HEAD_START_MS = 2_000; // of the link over caches: time for one acknowledgement
 const FILE_HEAD_START_MS = 30_000; // the recipient checks the digest of a file first
 const OFFER_AGAIN_MS = 6 * 3_600_000;
 const OFFER_DAILY_MS = 24 * 3_600_000;
+const HEAL_MS = [60_000, 600_000, 3_600_000, OFFER_AGAIN_MS]; // by how often it was offered again; a file takes longer to fetch
+const SPREAD_MS = 30_000;
+const RENEWED_MS = 600_000; // however often a cache starts anew
+const LINK_AGAIN_MS = 3_600_000; // most links that went and came again broke for other reasons
 const TOLD_LIMIT = 8; // acknowledgements remembered per cache
 const SMALL_BYTES = 2048; // hardly any part is smaller

@@ -16,7 +16,10 @@ export interface InboxRecord {
   readonly id: string;
   /** Mails that the writer had seen. */
   readonly after: readonly string[];
-  /** When it was written, by the writer's clock. */
+  /** Its number, and the epoch of the writer's store that counts so. Absent in what came before these were kept. */
+  readonly epoch?: string;
+  readonly seq?: number;
+  /** When it was written, by the writer's clock: that may be any time. `shownTime` is for people. */
   readonly time: Time;
   /** When it was whole here. */
   readonly received: Time;
@@ -160,7 +163,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 
   #show(arrival: Arrival, contact: string, isDamaged: boolean, now: Time): void {
-    const { from, id, after, time, kind, suite = "static", content, file, blob, parts } = arrival;
+    const { from, id, after, epoch, seq, time, kind, suite = "static", content, file, blob, parts } = arrival;
     const text = kind === "text" && content !== undefined ? fromUtf8(content) : undefined;
     const n = ++this.#last;
     const isWhole = !isDamaged && blob !== undefined;
@@ -170,6 +173,8 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       from,
       id,
       after,
+      // Under a number that another mail has, it has none.
+      ...(!arrival.isRepeat && { epoch, seq }),
       time,
       received: now,
       kind,

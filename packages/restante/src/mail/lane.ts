@@ -3,6 +3,7 @@ import type { Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import { type Copy, numbers, type Parcel } from "./parcel.ts";
 import { Ranges } from "./ranges.ts";
+import { type Account, Repute } from "./repute.ts";
 import type { CacheOffer, Route } from "./route.ts";
 
 /** Which parts of a parcel the peer has. */
@@ -17,6 +18,11 @@ export interface Lane {
   up: boolean;
   failures: number;
   retryAt: Time | undefined;
+  /** Its link went, since it came last. */
+  wasDown: boolean;
+  /** When what lies there is offered again, because it may be gone; and when it last was. */
+  renewAt: Time | undefined;
+  renewedAt: Time | undefined;
   /** One attempt before `retryAt`, for somebody who just pressed "send". */
   isProbe: boolean;
   flying: number;
@@ -27,9 +33,7 @@ export interface Lane {
   held: number;
   /** Of the latest acknowledgement. */
   tell: "none" | "due" | "flying";
-  /** Of the parcels handed there: how many ended, and how many of those were delivered. */
-  settled: number;
-  delivered: number;
+  readonly repute: Repute;
 }
 
 /** How far one parcel is on one lane. */
@@ -43,8 +47,8 @@ export interface Progress {
   withdrawn: Ranges;
 }
 
-/** A lane on which nothing was tried yet. */
-export function newLane(type: Route["type"], offer: CacheOffer): Lane {
+/** A lane on which nothing is on its way; `account`: what became of what was. */
+export function newLane(type: Route["type"], offer: CacheOffer, account?: Account): Lane {
   return {
     type,
     key: offer.hashname,
@@ -52,6 +56,9 @@ export function newLane(type: Route["type"], offer: CacheOffer): Lane {
     up: false,
     failures: 0,
     retryAt: undefined,
+    wasDown: false,
+    renewAt: undefined,
+    renewedAt: undefined,
     isProbe: false,
     flying: 0,
     texts: new Set(),
@@ -59,8 +66,7 @@ export function newLane(type: Route["type"], offer: CacheOffer): Lane {
     progress: new Map(),
     held: 0,
     tell: "none",
-    settled: 0,
-    delivered: 0,
+    repute: new Repute(account),
   };
 }
 

@@ -16,6 +16,8 @@ export interface LedgerEntry {
   readonly route?: Route["type"];
   /** Of `handed` with route "cache". */
   readonly cache?: Hashname;
+  /** Of `delivered` and `read`: which of the contact's peers said it. Absent in what was written before this was kept. */
+  readonly peer?: Hashname;
   /** Of `cancelled`: "forgotten" with its contact, "lost" in a damaged store; absent when the user asked for it. */
   readonly why?: string;
 }
@@ -25,12 +27,15 @@ export function openLedger(at: Time): LedgerEntry[] {
   return [{ at, state: "queued" }];
 }
 
-/** The state a ledger says: that of its last entry. */
+/** The state a ledger says: that of its last entry; but what one peer has read stays so while it is delivered to the next. */
 export function stateOf(ledger: readonly LedgerEntry[]): MailState {
-  return ledger.at(-1)?.state ?? "queued";
+  return ledger.some(({ state }) => state === "read") ? "read" : (ledger.at(-1)?.state ?? "queued");
 }
 
-/** May a mail go from one state to the other? `handed` may follow itself: by another route. */
+/**
+ * May an entry follow on a state? `handed` on itself: by another route. `delivered` and `read` on themselves and each other:
+ * by another peer of the contact.
+ */
 export function mayFollow(from: MailState, to: MailState): boolean {
   return NEXT[from].includes(to);
 }
@@ -43,8 +48,9 @@ export function isFinal(state: MailState): boolean {
 /** Appends and says true, or says false and changes nothing: for a step that is not allowed, or says nothing new. */
 export function append(ledger: LedgerEntry[], entry: LedgerEntry): boolean {
   if (!mayFollow(stateOf(ledger), entry.state)) return false;
-  if (entry.state === "handed" && ledger.some((old) => old.route === entry.route && old.cache === entry.cache))
-    return false;
+  const isKnown = ({ state, route, cache, peer }: LedgerEntry): boolean =>
+    state === entry.state && route === entry.route && cache === entry.cache && peer === entry.peer;
+  if (ledger.some(isKnown)) return false;
   ledger.push(entry);
   return true;
 }
@@ -62,8 +68,8 @@ export function handedCount(ledger: readonly LedgerEntry[]): number {
 const NEXT: Readonly<Record<MailState, readonly MailState[]>> = {
   queued: ["handed", "delivered", "expired", "cancelled"],
   handed: ["handed", "delivered", "expired", "cancelled"],
-  delivered: ["read"],
-  read: [],
+  delivered: ["delivered", "read"],
+  read: ["delivered", "read"],
   expired: ["delivered"],
   cancelled: ["delivered"],
 };

@@ -177,7 +177,7 @@ describe("forward secrecy", () => {
     bob.wake();
     for (let i = 0; i < 8; i++) {
       alice.send(bob, `text ${i}`);
-      world.run(5 * MINUTE);
+      world.run(MINUTE); // all of it before the file counts as lost, and is offered again
     }
     const { keys } = ring(bob, alice).announce();
     expect(keys).toContain(parcel?.forward?.key);
@@ -256,9 +256,12 @@ describe("lost keys cost no mail", () => {
     const backup = bob.backup();
     alice.send(bob, "one");
     world.run(DAY);
+    const before = announcedTo(alice, bob)[0];
     bob.restore(backup);
     world.run(MINUTE);
-    expect(announcedTo(alice, bob)).toEqual(ring(bob, alice).announce().keys);
+    const [newest] = announcedTo(alice, bob);
+    expect(newest).not.toBe(before);
+    expect(ring(bob, alice).announce().keys).toContain(newest);
     const id = alice.send(bob, "two");
     world.run(MINUTE);
     expect(parcelsOf(alice, id)).toMatchObject([{ generation: 0 }]);

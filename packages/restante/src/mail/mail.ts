@@ -4,54 +4,37 @@
  *
  * In what one `handle` returns, blob records come first, then saves, then all that may only happen after the commit.
  */
-import { Deadlines, type Machine, type Random, RestanteError, type Time, toHex, utf8 } from "../bytes/index.ts";
-import { type Crypto, type Hashname, highestCommon, type Identity, type Keys } from "../crypto/index.ts";
-import { encodeAck, parseAck } from "./acknowledgement.ts";
-import { CONTENT_LIMIT, PART_CONTENT, TEXT_LIMIT } from "./constants.ts";
-import { Delivery, type DeliveryIn, type DeliveryOut, Slots, type Told } from "./delivery.ts";
+import { Deadlines, fromUtf8, type Machine, type Time, toHex } from "../bytes/index.ts";
+import type { Hashname } from "../crypto/index.ts";
+import { parseAck } from "./acknowledgement.ts";
+import { Allowance, allowanceKey } from "./allowance.ts";
+import { CANARY_KEY, type CacheTest, Canary, type CanaryIn, type CanaryOut } from "./canary.ts";
+import { EXPIRY_MS } from "./constants.ts";
+import {
+  acknowledgementTo,
+  correspondent,
+  type Correspondent as Peer,
+  reputeKey,
+  savedByPeer,
+  toldKey,
+} from "./correspondent.ts";
+import type { DeliveryIn, DeliveryOut, RankedCache } from "./delivery.ts";
+import { addresseeOf, mailOf, type Ownerless, REFUSALS, tooLarge } from "./draft.ts";
 import { isForwardKey } from "./forward.ts";
 import type { Hello } from "./hello.ts";
 import { Inbox, type InboxIn, type InboxOut } from "./inbox.ts";
-import { messageKind, parsePart, sizeOfPart } from "./inner.ts";
+import { messageKind, parsePart } from "./inner.ts";
 import { isFinal, type LedgerEntry, stateOf } from "./ledger.ts";
 import { openFromContact } from "./open.ts";
-import { Received, type ReceivedIn, type ReceivedOut, ringKey, type Source } from "./received.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
-import { Ring } from "./ring.ts";
-import type { CacheOffer, Destination } from "./route.ts";
-import { sealSeeded } from "./seal.ts";
-import { partOf, partsFor, Sealing, type SealingIn, type SealingOut } from "./sealing.ts";
+import type { ReceivedIn, ReceivedOut, Source } from "./received.ts";
+import { asJson, type Save } from "./record.ts";
+import { type Destination, isSameKeys } from "./route.ts";
+import { Sealing, type SealingIn, type SealingOut } from "./sealing.ts";
+import { SENT_COUNT_KEY, Sent } from "./sent.ts";
+import { Slots } from "./slots.ts";
 import { type Addressee, type OutboxEntry, type Posted, Spool, type SpoolIn, type SpoolOut } from "./spool.ts";
 import { type Request, Strangers, type StrangersIn, type StrangersOut } from "./strangers.ts";
-import type { MailContact, MailEvent, MailIn, MailOut } from "./turn.ts";
-
-export interface MailOptions {
-  readonly crypto: Crypto;
-  readonly identity: Identity;
-  readonly random: Random;
-  readonly boxId: (sender: Hashname, recipient: Hashname) => string;
-  readonly messageId: (box: string, bytes: Uint8Array) => string;
-  /** Our card for this reader. */
-  readonly cardFor: (reader: Hashname) => Uint8Array;
-  /** Whether an invite of ours with this secret waits for its guest. Default: any may be one. */
-  readonly isInvite?: (secret: Uint8Array) => boolean;
-  /** Every key that begins with "mail/". */
-  readonly saved: ReadonlyMap<string, Uint8Array>;
-}
-
-/** One peer of a contact. */
-interface Peer {
-  readonly hashname: Hashname;
-  readonly contact: string;
-  readonly box: string;
-  keys: Keys;
-  caches: readonly CacheOffer[];
-  readonly delivery: Delivery;
-  readonly received: Received;
-  /** Our forward keys for it: `received` keeps them. */
-  readonly ring: Ring;
-  gaps: number;
-}
+import type { MailContact, MailEvent, MailIn, MailOptions, MailOut, ReadMail } from "./turn.ts";
 
 /** All mail of one peer of ours. */
 export class Mail implements Machine<MailIn, MailOut> {
@@ -59,11 +42,16 @@ export class Mail implements Machine<MailIn, MailOut> {
   readonly #spool: Spool;
   readonly #sealing: Sealing;
   readonly #inbox: Inbox;
+  readonly #sent: Sent;
   readonly #strangers: Strangers;
+  readonly #canary: Canary;
+  /** Of what we leave for ourselves. */
+  readonly #ownBox: string;
   readonly #contacts = new Map<string, MailContact>();
   readonly #peers = new Map<Hashname, Peer>();
   /** Whose box it is: known beforehand for every contact. */
   readonly #boxes = new Map<string, Hashname>();
+  readonly #allowances = new Map<string, Allowance>();
   readonly #up = new Set<Hashname>();
   readonly #slots = new Slots();
   /** Who waits for the answer to a `deliver`. */
@@ -71,7 +59,7 @@ export class Mail implements Machine<MailIn, MailOut> {
   /** How many mails of a request are not taken over yet. */
   readonly #absorbing = new Map<string, number>();
   /** Saved state of peers that no contact has named yet. */
-  readonly #saved = new Map<Hashname, Map<string, Uint8Array>>();
+  readonly #saved: Map<Hashname, Map<string, Uint8Array>>;
   readonly #deadlines = new Deadlines<Machine<{ type: "tick" }, unknown>>();
   readonly #ticks = new Map<Machine<{ type: "tick" }, unknown>, () => void>();
   #isStarted = false;
@@ -84,24 +72,30 @@ export class Mail implements Machine<MailIn, MailOut> {
 
   constructor(options: MailOptions) {
     this.#options = options;
-    const { crypto, identity, random, saved, boxId, isInvite = () => true } = options;
+    const { crypto, identity, random, saved, boxId, isInvite = () => true, isBlocked = () => false } = options;
     const reads = (): number => this.#number++;
     const isKey = (key: string): boolean => isForwardKey(crypto.backend, key);
-    this.#spool = new Spool({ saved, fresh: toHex(random(EPOCH_BYTES)), isKey });
+    const draw = (): string => toHex(random(EPOCH_BYTES));
+    this.#spool = new Spool({ saved, fresh: draw(), draw, isKey });
     this.#sealing = new Sealing({ crypto, identity, reads });
     this.#inbox = new Inbox({ saved: saved.get("mail/n"), reads });
+    this.#sent = new Sent({ saved: saved.get(SENT_COUNT_KEY), isKept: options.keepSent ?? true });
     const boxOf = (sender: Hashname): string => boxId(sender, identity.hashname);
-    this.#strangers = new Strangers({ crypto, identity, saved, boxOf, isInvite });
+    this.#strangers = new Strangers({ crypto, identity, saved, boxOf, isInvite, isBlocked });
+    const ownBox = boxOf(identity.hashname);
+    this.#ownBox = ownBox;
+    this.#canary = new Canary({
+      ...{ crypto, identity, random },
+      flights: reads,
+      messageId: (bytes) => options.messageId(ownBox, bytes),
+      saved: saved.get(CANARY_KEY),
+    });
+    this.#ticks.set(this.#canary, () => this.#toCanary({ type: "tick" }));
     this.#ticks.set(this.#spool, () => this.#toSpool({ type: "tick" }));
     this.#ticks.set(this.#strangers, () => this.#toStrangers({ type: "tick" }));
     this.#deadlines.set(this.#spool, 0); // it has to be started, by whatever input comes first
     this.#deadlines.set(this.#strangers, this.#strangers.deadline());
-    for (const [key, value] of saved) {
-      const peer = PEER_KEY.exec(key)?.[1] as Hashname | undefined;
-      if (peer === undefined) continue;
-      const own = this.#saved.get(peer) ?? new Map<string, Uint8Array>();
-      this.#saved.set(peer, own.set(key, value));
-    }
+    this.#saved = savedByPeer(saved);
   }
 
   handle(input: MailIn, now: Time): MailOut[] {
@@ -109,7 +103,7 @@ export class Mail implements Machine<MailIn, MailOut> {
     if (!this.#isStarted) this.#toSpool({ type: "start" });
     this.#isStarted = true;
     this.#take(input);
-    this.#feedStarved();
+    this.#slots.feed((hashname) => this.#toDeliveryOf(hashname, { type: "tick" }));
     const saves = [...this.#saves].map(([key, value]): Save => ({ type: "save", key, value }));
     const out = [...this.#records, ...saves, ...this.#effects];
     this.#records = [];
@@ -143,6 +137,11 @@ export class Mail implements Machine<MailIn, MailOut> {
     return this.#inbox.last;
   }
 
+  /** Number of the newest mail of ours that was kept; 0 when there is none. */
+  lastSent(): number {
+    return this.#sent.last;
+  }
+
   unread(): number {
     return this.#inbox.unread;
   }
@@ -150,6 +149,36 @@ export class Mail implements Machine<MailIn, MailOut> {
   /** Whether a contact has not been told yet of mail that came from it. */
   get owesAcknowledgement(): boolean {
     return [...this.#peers.values()].some(({ received }) => received.isDue);
+  }
+
+  /** How many mails of a contact are known to be missing. */
+  missing(contact: string): number {
+    return [...this.#peers.values()].reduce((sum, peer) => sum + (peer.contact === contact ? peer.gaps : 0), 0);
+  }
+
+  /** Is our card on its way to the contact? */
+  isSendingCard(contact: string): boolean {
+    return this.#spool.mailsOf(contact).some(({ kind, ledger }) => kind === "card" && !isFinal(stateOf(ledger)));
+  }
+
+  /** When a contact last spoke of mail that another copy of our store sent it; `undefined`: never. */
+  get copiedAt(): Time | undefined {
+    return this.#spool.copiedAt;
+  }
+
+  /** The caches of a contact's peers, the best of each peer first. */
+  cachesOf(contact: string): RankedCache[] {
+    return [...this.#peers.values()].flatMap((peer) => (peer.contact === contact ? peer.delivery.caches() : []));
+  }
+
+  /** The last test of each of our own caches. */
+  cacheTests(): CacheTest[] {
+    return this.#canary.tests();
+  }
+
+  /** Up to which mail the user has seen the inbox. */
+  seen(): number {
+    return this.#inbox.last - this.#inbox.unread;
   }
 
   /** Figures without names, for status and metrics. */
@@ -161,8 +190,6 @@ export class Mail implements Machine<MailIn, MailOut> {
       refused: this.#strangers.refused,
     };
   }
-
-  // --- inputs ---
 
   #take(input: MailIn): void {
     switch (input.type) {
@@ -187,14 +214,23 @@ export class Mail implements Machine<MailIn, MailOut> {
       case "flush":
         for (const peer of this.#peers.values()) this.#toReceived(peer, { type: "flush" });
         return;
+      case "caches":
+      case "test":
+        this.#toCanary(input);
+        return;
       case "delivered": {
         const peer = this.#flights.get(input.id);
+        if (this.#canary.owns(input.id)) this.#toCanary({ type: "delivered", flight: input.id, ok: input.ok });
         this.#flights.delete(input.id);
         if (peer !== undefined) this.#toDelivery(peer, { type: "delivered", flight: input.id, ok: input.ok });
         return;
       }
       case "link":
         this.#link(input.peer, input.up);
+        return;
+      case "renewed":
+        for (const peer of this.#peers.values())
+          if (peer.caches.some((cache) => cache.hashname === input.peer)) this.#toDelivery(peer, input);
         return;
       case "accept":
         this.#accept(input.req, input.request);
@@ -217,8 +253,13 @@ export class Mail implements Machine<MailIn, MailOut> {
       case "blob":
         this.#toSealing(input);
         return;
+      case "erase":
+        for (const key of input.keys) this.#save(key, undefined);
+        this.#reply(input.req, {});
+        return;
       case "seen":
-        this.#toInbox(input);
+        this.#read(input.read ?? []);
+        this.#toInbox({ type: "seen", n: input.n });
         this.#reply(input.req, { unread: this.#inbox.unread });
         return;
       case "tick":
@@ -226,55 +267,59 @@ export class Mail implements Machine<MailIn, MailOut> {
     }
   }
 
-  // --- contacts ---
-
   #setContact(contact: MailContact): void {
     const known = this.#contacts.get(contact.id);
     this.#contacts.set(contact.id, contact);
     const named = new Set(contact.peers.map(({ hashname }) => hashname));
     for (const { hashname } of known?.peers ?? []) if (!named.has(hashname)) this.#removePeer(contact.id, hashname);
+    let isOther = false;
     for (const to of contact.peers) {
-      const peer = this.#peers.get(to.hashname) ?? this.#addPeer(contact.id, to);
+      const before = this.#peers.get(to.hashname);
+      const peer = before ?? this.#addPeer(contact.id, to);
       if (peer.contact !== contact.id) continue;
+      isOther ||= before === undefined || !isSameKeys(peer.keys, to.keys);
       peer.keys = to.keys;
       peer.caches = to.caches;
       this.#toDelivery(peer, { type: "destination", to });
     }
-    for (const mail of this.#spool.mailsOf(contact.id)) this.#readdress(mail, contact);
+    // News of its caches alone, and each card is news, is nothing to all that is in the spool.
+    if (isOther || known === undefined)
+      for (const mail of this.#spool.mailsOf(contact.id)) this.#readdress(mail, contact);
     for (const { hashname } of contact.peers) this.#absorb(hashname);
   }
 
-  #addPeer(contact: string, { hashname, keys, caches }: Destination): Peer {
-    const { crypto, random, identity, boxId, messageId } = this.#options;
+  #addPeer(contact: string, to: Destination): Peer {
+    const { hashname, caches } = to;
     const saved = this.#saved.get(hashname) ?? new Map<string, Uint8Array>();
     this.#saved.delete(hashname);
-    const told = saved.get(toldKey(hashname));
-    const ownBox = boxId(identity.hashname, hashname);
-    const digest = (bytes: Uint8Array): string => toHex(crypto.backend.sha256(bytes));
-    const delivery = new Delivery({
-      peer: hashname,
+    const peer = correspondent({
+      ...this.#options,
+      ...{ contact, to, saved },
+      spool: this.#spool,
       slots: this.#slots,
       flights: () => this.#number++,
-      chance: () => (random(1)[0] ?? 0) / 255,
-      hasPart: (parcel, part) => this.#spool.hasPart(parcel, part),
-      messageId: (bytes) => messageId(ownBox, bytes),
-      told: new Map(told === undefined ? [] : ofJson<(readonly [Hashname, Told])[]>(told)),
+      allowance: this.#allowanceOf(contact),
+      isOwn: this.#contacts.get(contact)?.own === true,
     });
-    const keyRecord = saved.get(ringKey(hashname));
-    const ring = new Ring({ backend: crypto.backend, random, by: this.#spool.epoch, saved: keyRecord });
-    const received = new Received({ peer: hashname, fresh: () => random(SEED_BYTES), digest, ring, saved });
-    const box = boxId(hashname, identity.hashname);
-    const peer: Peer = { hashname, contact, box, keys, caches, delivery, received, ring, gaps: received.gaps() };
     this.#peers.set(hashname, peer);
-    this.#boxes.set(box, hashname);
-    this.#ticks.set(delivery, () => this.#toDelivery(peer, { type: "tick" }));
-    this.#ticks.set(received, () => this.#toReceived(peer, { type: "tick" }));
+    this.#boxes.set(peer.box, hashname);
+    this.#ticks.set(peer.delivery, () => this.#toDelivery(peer, { type: "tick" }));
+    this.#ticks.set(peer.received, () => this.#toReceived(peer, { type: "tick" }));
     this.#toReceived(peer, { type: "start" });
     for (const up of this.#up)
       if (up === hashname || caches.some((cache) => cache.hashname === up))
         this.#toDelivery(peer, { type: "link", peer: up, up: true });
     for (const parcel of this.#spool.openParcels(hashname)) this.#toDelivery(peer, { type: "offer", parcel });
     return peer;
+  }
+
+  #allowanceOf(contact: string): Allowance {
+    const known = this.#allowances.get(contact);
+    if (known !== undefined) return known;
+    const { saved, dailyBytes = DAILY_BYTES } = this.#options;
+    const allowance = new Allowance({ contact, saved: saved.get(allowanceKey(contact)), limit: dailyBytes });
+    this.#allowances.set(contact, allowance);
+    return allowance;
   }
 
   #removePeer(contact: string, hashname: Hashname): void {
@@ -284,6 +329,7 @@ export class Mail implements Machine<MailIn, MailOut> {
     this.#toDelivery(peer, { type: "end" });
     this.#toReceived(peer, { type: "end" });
     this.#save(toldKey(hashname), undefined);
+    this.#save(reputeKey(hashname), undefined);
     this.#peers.delete(hashname);
     this.#boxes.delete(peer.box);
     for (const child of [peer.delivery, peer.received]) {
@@ -298,17 +344,18 @@ export class Mail implements Machine<MailIn, MailOut> {
     for (const mail of this.#spool.mailsOf(id)) this.#toSpool({ type: "cancel", mail: mail.id, why: "forgotten" });
     for (const { hashname } of contact.peers) this.#removePeer(id, hashname);
     this.#contacts.delete(id);
+    this.#allowances.delete(id);
+    this.#save(allowanceKey(id), undefined);
   }
 
   #link(hashname: Hashname, up: boolean): void {
     if (up) this.#up.add(hashname);
     else this.#up.delete(hashname);
+    this.#toCanary({ type: "link", peer: hashname, up });
     for (const peer of this.#peers.values())
       if (peer.hashname === hashname || peer.caches.some((cache) => cache.hashname === hashname))
         this.#toDelivery(peer, { type: "link", peer: hashname, up });
   }
-
-  // --- sending ---
 
   #send({ req, contact: id, mail: draft, expires }: Extract<MailIn, { type: "send" }>): void {
     const contact = this.#contacts.get(id);
@@ -316,29 +363,12 @@ export class Mail implements Machine<MailIn, MailOut> {
       this.#refuse(req, "not-found", "there is no such contact");
       return;
     }
-    const text = draft.kind === "text" ? draft.text : undefined;
-    const { kind } = draft;
-    const size = draft.kind === "file" ? draft.size : utf8(text ?? "").length;
-    if (kind === "text" && size > TEXT_LIMIT) {
-      this.#refuse(req, "too-large", `a text has at most ${TEXT_LIMIT} bytes: send it as a file`);
+    const problem = tooLarge(draft);
+    if (problem !== undefined) {
+      this.#refuse(req, "too-large", problem);
       return;
     }
-    if (size > CONTENT_LIMIT) {
-      this.#refuse(req, "too-large", `a file has at most ${CONTENT_LIMIT} bytes`);
-      return;
-    }
-    const mail: Ownerless = {
-      id: toHex(this.#options.random(ID_BYTES)),
-      contact: id,
-      kind,
-      created: this.#now,
-      expires: Math.max(this.#now, Math.min(expires ?? this.#now + EXPIRY_MS, this.#now + EXPIRY_LIMIT_MS)),
-      size,
-      parts: partsFor(size),
-      ...(draft.kind === "file" && {
-        file: { name: draft.name, media: draft.media, size, sha256: draft.sha256, blob: draft.blob },
-      }),
-    };
+    const mail = mailOf(draft, { id: toHex(this.#options.random(ID_BYTES)), contact: id, now: this.#now, expires });
     const after = this.#recent(contact);
     const to: Addressee[] = [];
     for (const peer of contact.peers) {
@@ -349,32 +379,25 @@ export class Mail implements Machine<MailIn, MailOut> {
       }
       to.push(addressee);
     }
-    const seed = this.#options.random(SEED_BYTES);
-    this.#toSealing({ type: "store", mail: mail.id, content: { seed, after, ...(text !== undefined && { text }) } });
+    const content = {
+      seed: this.#options.random(SEED_BYTES),
+      after,
+      ...((draft.kind === "text" || draft.kind === "sync") && { text: draft.text }),
+    };
+    this.#toSealing({ type: "store", mail: mail.id, content });
     for (const addressee of to) this.#greet(mail.id, contact, addressee);
     this.#toSpool({ type: "post", mail, to });
+    for (const { key, value } of this.#sent.keep(draft, { id: mail.id, contact: id, after, time: mail.created }))
+      this.#save(key, value);
     this.#reply(req, { id: mail.id });
   }
 
   /** How the mail goes to this peer; or the code of the reason why it cannot. Makes its first part once, to be sure. */
   #addressee(contact: MailContact, to: Destination, mail: Ownerless, after: readonly string[]): Addressee | string {
-    const { crypto, identity } = this.#options;
-    const csid = highestCommon(crypto, identity.keys, to.keys);
-    const overhead = crypto.sets.get(csid ?? 0)?.overhead;
-    if (csid === undefined || overhead === undefined) return "no-cipher";
     const number = this.#spool.next(to.hashname);
-    const hello = number.hello || mail.kind === "card";
-    const parcel = { peer: to.hashname, ...number };
-    const content = new Uint8Array(Math.min(mail.size, PART_CONTENT));
-    const greeting = hello ? this.#hello(contact, to.hashname) : undefined;
-    const part = partOf(identity, { mail, parcel, part: 0, after, content, hello: greeting });
-    try {
-      const size = sizeOfPart(crypto, csid, identity, part, hello ? undefined : number.forward);
-      return { peer: to.hashname, hello, partBytes: size + overhead };
-    } catch (error) {
-      if (error instanceof RestanteError) return error.code;
-      throw error;
-    }
+    const hasHello = number.hello || mail.kind === "card";
+    const hello = hasHello ? this.#hello(contact, to.hashname) : undefined;
+    return addresseeOf(this.#options, { to, mail, number, after, hello });
   }
 
   #hello({ secret }: MailContact, reader: Hashname): Hello {
@@ -416,10 +439,13 @@ export class Mail implements Machine<MailIn, MailOut> {
     this.#reply(req, { id });
   }
 
-  // --- receiving ---
-
   #message({ via, direct, box, id, bytes }: Extract<MailIn, { type: "message" }>): void {
     const source: Source = { type: direct ? "direct" : "cache", via, box, id };
+    if (box === this.#ownBox) {
+      this.#toCanary({ type: "message", via, id, bytes });
+      this.#done(source);
+      return;
+    }
     const peer = this.#peers.get(this.#boxes.get(box) ?? ("" as Hashname));
     if (peer === undefined) {
       this.#toStrangers({ type: "message", source, box, id, bytes });
@@ -444,9 +470,12 @@ export class Mail implements Machine<MailIn, MailOut> {
     }
     const acknowledgement = parseAck(inner);
     if (acknowledgement?.from !== peer.hashname || acknowledgement.to !== identity.hashname) return false;
+    const { ownEpoch: epoch, floor, uses, shown, left } = acknowledgement;
+    if (shown?.epoch === this.#spool.next(peer.hashname).epoch)
+      this.#toDelivery(peer, { type: "shown", caches: shown.caches });
     this.#toSpool({ type: "acknowledged", peer: peer.hashname, acknowledgement });
-    const { ownEpoch: epoch, floor, uses } = acknowledgement;
     this.#toReceived(peer, { type: "floor", epoch, floor });
+    if (left !== undefined) this.#toReceived(peer, { type: "left", epochs: left });
     if (uses !== undefined) this.#toReceived(peer, { type: "uses", ids: uses });
     this.#done(source);
     return true;
@@ -487,34 +516,20 @@ export class Mail implements Machine<MailIn, MailOut> {
     else this.#refuse(req, "not-found", "there is no such request");
   }
 
-  #acknowledge(peer: Peer): void {
-    const { crypto, identity } = this.#options;
-    const { hashname, keys, received, ring } = peer;
-    const csid = highestCommon(crypto, identity.keys, keys);
-    if (csid === undefined) return;
-    const { epoch, floor } = this.#spool.next(hashname);
-    const uses = this.#spool.uses(hashname);
-    const inner = encodeAck(crypto, csid, {
-      from: identity.hashname,
-      to: hashname,
-      by: this.#spool.epoch,
-      ownEpoch: epoch,
-      floor,
-      reports: received.report(),
-      keys: ring.announce(),
-      ...(uses && { uses }),
-    });
-    // A seed of its own: unchanged state makes the same bytes, which are no second message to a cache.
-    const bytes = sealSeeded(crypto, identity, keys, {
-      seed: received.seed,
-      recipient: hashname,
-      generation: 0,
-      inner,
-    });
-    if (bytes !== undefined) this.#toDelivery(peer, { type: "tell", bytes, expires: this.#now + EXPIRY_MS });
+  /** Told to those alone for whom the user wants it. */
+  #read(mails: readonly ReadMail[]): void {
+    for (const peer of this.#peers.values()) {
+      if (!this.#contacts.get(peer.contact)?.readMarks) continue;
+      const numbers = mails.filter(({ from }) => from === peer.hashname);
+      if (numbers.length > 0) this.#toReceived(peer, { type: "read", numbers });
+    }
   }
 
-  // --- children ---
+  #acknowledge(peer: Peer): void {
+    const saysRead = this.#contacts.get(peer.contact)?.readMarks === true;
+    const bytes = acknowledgementTo(peer, { ...this.#options, spool: this.#spool, saysRead });
+    if (bytes !== undefined) this.#toDelivery(peer, { type: "tell", bytes, expires: this.#now + EXPIRY_MS });
+  }
 
   #toSpool(input: SpoolIn): void {
     for (const out of this.#spool.handle(input, this.#now)) this.#fromSpool(out);
@@ -532,9 +547,9 @@ export class Mail implements Machine<MailIn, MailOut> {
         return;
       case "state": {
         const { mail, entry } = out;
-        const { at, state, why } = entry;
+        const { at, state, why, peer } = entry;
         const { id, contact } = mail;
-        this.#tell({ type: "state", id, contact, state, at, ...(why !== undefined && { why }) });
+        this.#tell({ type: "state", id, contact, state, at, ...(why !== undefined && { why }), ...(peer && { peer }) });
         return;
       }
       case "offer":
@@ -542,13 +557,20 @@ export class Mail implements Machine<MailIn, MailOut> {
         this.#toDeliveryOf(out.parcel.peer, out);
         return;
       case "progress":
-        this.#toDeliveryOf(out.peer, { type: "progress" });
+        this.#toDeliveryOf(out.peer, out);
         return;
       case "restored": {
         const peer = this.#peers.get(out.peer);
         if (peer === undefined) return;
         this.#toDelivery(peer, { type: "restored" });
         this.#tell({ type: "restored", contact: peer.contact, from: peer.hashname });
+        return;
+      }
+      case "copied": {
+        const peer = this.#peers.get(out.peer);
+        if (peer === undefined) return;
+        this.#toReceived(peer, { type: "copied" });
+        this.#tell({ type: "copied", contact: peer.contact, from: peer.hashname });
         return;
       }
       case "floor": {
@@ -603,16 +625,9 @@ export class Mail implements Machine<MailIn, MailOut> {
         return;
       case "told-state":
         this.#save(toldKey(peer.hashname), asJson([...out.told]));
-    }
-  }
-
-  /** Whoever had more to send than there were slots goes on as soon as there are. */
-  #feedStarved(): void {
-    const { starved, limit } = this.#slots;
-    for (const hashname of [...starved]) {
-      if (this.#slots.used >= limit) return;
-      starved.delete(hashname);
-      this.#toDeliveryOf(hashname, { type: "tick" });
+        return;
+      case "reputes":
+        this.#save(reputeKey(peer.hashname), asJson([...out.reputes]));
     }
   }
 
@@ -623,8 +638,7 @@ export class Mail implements Machine<MailIn, MailOut> {
     if (gaps === peer.gaps || input.type === "end") return;
     peer.gaps = gaps;
     const { contact } = peer;
-    const peers = [...this.#peers.values()].filter((each) => each.contact === contact);
-    this.#tell({ type: "gap", contact, missing: peers.reduce((sum, each) => sum + each.gaps, 0) });
+    this.#tell({ type: "gap", contact, missing: this.missing(contact) });
   }
 
   #fromReceived(peer: Peer, out: ReceivedOut): void {
@@ -641,6 +655,9 @@ export class Mail implements Machine<MailIn, MailOut> {
       case "done":
         this.#done(out.source, out.keep);
         return;
+      case "full":
+        this.#tell({ type: "full", contact: peer.contact, until: out.until });
+        return;
       case "junk":
         this.#junk++;
         this.#done(out.source);
@@ -652,6 +669,11 @@ export class Mail implements Machine<MailIn, MailOut> {
       case "card":
         this.#effects.push({ ...out, contact: peer.contact, from: peer.hashname });
         return;
+      case "sync": {
+        const { contact, hashname: from } = peer;
+        this.#effects.push({ type: "sync", contact, from, text: fromUtf8(out.content) ?? "" });
+        return;
+      }
       case "acknowledge":
         this.#acknowledge(peer);
     }
@@ -701,6 +723,31 @@ export class Mail implements Machine<MailIn, MailOut> {
     }
   }
 
+  #toCanary(input: CanaryIn): void {
+    for (const out of this.#canary.handle(input, this.#now)) this.#fromCanary(out);
+    this.#deadlines.set(this.#canary, this.#canary.deadline());
+  }
+
+  #fromCanary(out: CanaryOut): void {
+    switch (out.type) {
+      case "save":
+        this.#save(out.key, out.value);
+        return;
+      case "deliver": {
+        const { flight: id, route, bytes, expires } = out;
+        this.#effects.push({ type: "deliver", id, route, to: this.#options.identity.hashname, bytes, expires });
+        return;
+      }
+      case "withdraw":
+      case "reply":
+      case "refuse":
+        this.#effects.push(out);
+        return;
+      case "judged":
+        this.#tell({ type: "cache-test", ...out.test });
+    }
+  }
+
   #toStrangers(input: StrangersIn): void {
     for (const out of this.#strangers.handle(input, this.#now)) this.#fromStrangers(out);
     this.#deadlines.set(this.#strangers, this.#strangers.deadline());
@@ -741,22 +788,8 @@ export class Mail implements Machine<MailIn, MailOut> {
   }
 }
 
-/** A mail before it has a ledger. */
-type Ownerless = Omit<Posted, "ledger" | "parcels" | "leftover">;
-
-function toldKey(peer: Hashname): string {
-  return `mail/told/${peer}`;
-}
-
-const PEER_KEY = /^mail\/(?:in|told|file|keys)\/([a-z2-7]{52})(?:\/|$)/;
 const EPOCH_BYTES = 8;
 const ID_BYTES = 16;
 const SEED_BYTES = 32;
+const DAILY_BYTES = 256 * 1024 * 1024;
 const AFTER_IDS = 8;
-const EXPIRY_MS = 14 * 86_400_000; // DESIGN 5, constants
-const EXPIRY_LIMIT_MS = 30 * 86_400_000; // as long as a cache keeps anything
-const REFUSALS: Readonly<Record<string, string>> = {
-  "too-large": "the mail does not fit into a message",
-  "bad-mail": "the name or the media type of the file cannot be sent",
-  "no-cipher": "there is no cipher set in common",
-};

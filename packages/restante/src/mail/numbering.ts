@@ -35,6 +35,17 @@ export class Numbering {
     return seq >= known.floor && !known.whole.has(seq) && !known.unfinished.get(seq)?.parts.has(part);
   }
 
+  /** Is something committed under this number, as far as that is known: from the floor on, in an open epoch? */
+  has(epoch: string, seq: number): boolean {
+    const known = this.#epochs.get(epoch);
+    return known?.whole.has(seq) === true || known?.unfinished.has(seq) === true;
+  }
+
+  /** Did anything come in this epoch, or a floor of it, as far as that is remembered? */
+  knows(epoch: string): boolean {
+    return this.#epochs.has(epoch) || this.#closed.has(epoch);
+  }
+
   /**
    * Records one part: "part", or "whole" when it completes the mail. `undefined`, and nothing changed, when the part is not
    * new, contradicts an earlier `of`, or a bound is reached. A part that is new and refused must be neither shown nor
@@ -80,10 +91,11 @@ export class Numbering {
       }));
   }
 
-  /** How many numbers between a floor and the highest one seen have not come at all, over all open epochs. */
-  gaps(): number {
+  /** How many numbers between a floor and the highest one seen have not come at all, over all open epochs but these. */
+  gaps(left: readonly string[] = []): number {
     let missing = 0;
-    for (const { floor, whole, unfinished } of this.#epochs.values()) {
+    for (const [epoch, { floor, whole, unfinished }] of this.#epochs) {
+      if (left.includes(epoch)) continue;
       const highest = Math.max(floor - 1, whole.highest ?? 0, ...unfinished.keys());
       missing += highest - floor + 1 - whole.size - unfinished.size;
     }

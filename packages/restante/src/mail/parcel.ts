@@ -33,10 +33,20 @@ export interface Parcel {
   readonly ids: string[];
   /** By cache. */
   readonly copies: Map<Hashname, Copy>;
+  /** Where the bytes of before it was sealed anew lie, for a while: a stop may have come before they were taken back. */
+  former?: Former | undefined;
   /** How often everything was offered again, and when that is due. */
   offers: number;
   offerAt: Time | undefined;
 }
+
+interface Former extends Places {
+  /** After that they are gone, for all that we know. */
+  readonly until: Time;
+}
+
+/** What lies where, under which ids. */
+type Places = Pick<Parcel, "ids" | "copies">;
 
 /** The parts of one parcel at one cache. */
 export interface Copy {
@@ -54,8 +64,24 @@ export function nextPart(parcel: Parcel, handed: Ranges, isMoot: (part: number) 
   return undefined;
 }
 
+/** The parcel as other bytes go out for it: nothing of them lies anywhere yet, and what lay of the old ones is remembered. */
+export function anew({ ids, copies, ...parcel }: Parcel, until: Time): Parcel {
+  return {
+    ...parcel,
+    ids: Array.from({ length: parcel.of }, () => ""),
+    copies: new Map(),
+    former: copies.size > 0 ? { ids, copies, until } : undefined,
+    offers: 0,
+    offerAt: undefined,
+  };
+}
+
 /** Takes back every copy of the parcel that may lie at a cache. Harmless when repeated. */
-export function takeBack({ peer, copies, ids }: Parcel): Withdrawal[] {
+export function takeBack({ peer, former, ...present }: Parcel): Withdrawal[] {
+  return [...(former ? withdrawals(peer, former) : []), ...withdrawals(peer, present)];
+}
+
+function withdrawals(peer: Hashname, { copies, ids }: Places): Withdrawal[] {
   return [...copies].flatMap(([cache, { uri, offered }]) => {
     const known = numbers(offered).flatMap((part) => ids[part] || []);
     return known.length === 0 ? [] : [{ type: "withdraw", to: peer, route: { type: "cache", cache, uri }, ids: known }];
@@ -83,21 +109,35 @@ export function addPart(parts: Ranges, part: number): void {
 
 /** The parcel as JSON for our own store. */
 export function parcelJson(parcel: Parcel): ParcelJson {
-  const { copies, ids, offerAt, ...fixed } = parcel;
+  const { copies, ids, former, offerAt, ...fixed } = parcel;
   return {
     ...fixed,
     ...(offerAt !== undefined && { offerAt }),
+    ...(former && { former: { ...placesJson(former), until: former.until } }),
+    ...placesJson({ copies, ids }),
+  };
+}
+
+function placesJson({ copies, ids }: Places): PlacesJson {
+  return {
     ...(ids.some((id) => id !== "") && { ids: ids.join(",") }),
     copies: [...copies].map(([cache, { uri, offered, handed }]) => [cache, uri, offered.list(), handed.list()]),
   };
 }
 
 /** What `parcelJson` wrote. */
-export function parcelOf({ copies, ids, ...fixed }: ParcelJson): Parcel {
+export function parcelOf({ copies, ids, former, ...fixed }: ParcelJson): Parcel {
   return {
     ...fixed,
     offerAt: fixed.offerAt,
-    ids: ids?.split(",") ?? Array.from({ length: fixed.of }, () => ""),
+    ...(former && { former: { ...placesOf(former, fixed.of), until: former.until } }),
+    ...placesOf({ copies, ...(ids !== undefined && { ids }) }, fixed.of),
+  };
+}
+
+function placesOf({ copies, ids }: PlacesJson, of: number): Places {
+  return {
+    ids: ids?.split(",") ?? Array.from({ length: of }, () => ""),
     copies: new Map(
       copies.map(([cache, uri, offered, handed]) => [
         cache,
@@ -110,8 +150,12 @@ export function parcelOf({ copies, ids, ...fixed }: ParcelJson): Parcel {
 type RangeList = readonly (readonly [first: number, last: number])[];
 
 /** In the store. */
-export interface ParcelJson extends Omit<Parcel, "copies" | "ids" | "offerAt"> {
+export interface ParcelJson extends Omit<Parcel, "copies" | "ids" | "former" | "offerAt">, PlacesJson {
   readonly offerAt?: Time;
+  readonly former?: PlacesJson & { readonly until: Time };
+}
+
+interface PlacesJson {
   readonly ids?: string;
   readonly copies: readonly (readonly [cache: Hashname, uri: string, offered: RangeList, handed: RangeList])[];
 }

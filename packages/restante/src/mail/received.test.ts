@@ -231,16 +231,112 @@ test("what a peer can make us keep is bounded, and what is not taken is not remo
   ).toEqual(["done"]);
 });
 
-test("parts of one number that are of two mails, or of two kinds, never become one file", () => {
-  const other: Partial<Part["envelope"]>[] = [{ kind: "note" }, { id: "ff".repeat(16) }];
-  for (const more of other) {
-    const bench = new Bench();
-    const { head, envelope } = part(1, { part: 1, of: 2 });
-    bench.input({ type: "part", part: { head, envelope: { ...envelope, ...more } }, source: cache(1) });
-    expect(bench.input({ type: "part", part: part(1, { of: 2 }), source: cache(2) })).toEqual([
-      { type: "done", source: cache(2), keep: true },
-    ]);
-  }
+test("parts of one number that are of two kinds never become one file", () => {
+  const bench = new Bench();
+  const { head, envelope } = part(1, { part: 1, of: 2 });
+  bench.input({ type: "part", part: { head, envelope: { ...envelope, kind: "note" } }, source: cache(1) });
+  expect(bench.input({ type: "part", part: part(1, { of: 2 }), source: cache(2) })).toEqual([
+    { type: "done", source: cache(2), keep: true },
+  ]);
+});
+
+/** The same number, but a mail of the other copy of the sender's store. */
+function other(seq: number, more: { part?: number; of?: number; expires?: Time } = {}): Part {
+  const { head, envelope } = part(seq, more);
+  return { head, envelope: { ...envelope, id: `ff${envelope.id.slice(2)}` } };
+}
+
+/** Gives a part whose mail the store is asked about, and answers. */
+function judge(bench: Bench, given: Part | ClosedPart, source: Source, isNew: boolean): ReceivedOut[] {
+  const out = bench.input({ type: "part", part: given, source });
+  const arrived = out.find((each) => each.type === "arrived");
+  if (arrived === undefined) return out;
+  return [...out, ...bench.input({ type: "judged", arrival: arrived.arrival, isNew, isDamaged: false })];
+}
+
+const types = (out: readonly ReceivedOut[]): string[] => out.flatMap(({ type }) => (type === "save" ? [] : type));
+
+test("another mail under a number that is taken is shown, by its id; it is not acknowledged, and the sender is told", () => {
+  const bench = new Bench();
+  bench.text(1);
+  bench.text(2);
+  bench.wait();
+  const before = bench.received.report();
+  expect(types(judge(bench, other(2), cache(12), true))).toEqual(["arrived", "show", "done"]);
+  expect(bench.received.twice()).toEqual(["00".repeat(8)]);
+  expect(bench.received.report()).toEqual(before);
+  expect(bench.received.marked()).toEqual([
+    {
+      epoch: "00".repeat(8),
+      marks: [
+        { seq: 1, mark: "00000000" },
+        { seq: 2, mark: "00000000" },
+      ],
+    },
+  ]);
+  expect(bench.wait()).toBe(SECOND);
+  // Once more, by another way and after a restart: it was shown, and the sender was told.
+  bench.open();
+  bench.now += HOUR;
+  expect(types(judge(bench, other(2), cache(13), false))).toEqual(["arrived", "done"]);
+  expect(bench.received.twice()).toEqual(["00".repeat(8)]);
+  // A copy of the mail that has the number is one.
+  expect(types(judge(bench, part(2), cache(14), true))).toEqual(["done"]);
+});
+
+test("another mail whose number is not whole yet, or is asked about just now, is never taken for it", () => {
+  const bench = new Bench();
+  bench.input({ type: "part", part: part(1, { of: 3 }), source: cache(1) });
+  for (const [i, index] of [0, 1].entries())
+    expect(types(judge(bench, other(1, { part: index, of: 3 }), cache(10 + i), true))).toEqual(["arrived", "done"]);
+  expect(bench.received.twice()).toHaveLength(1);
+  expect(bench.received.report()).toMatchObject([{ ranges: [], unfinished: [{ seq: 1, missing: 1 }] }]);
+  const asked = new Bench();
+  asked.input({ type: "part", part: part(1), source: cache(1) });
+  expect(asked.input({ type: "part", part: other(1), source: cache(2) })).toEqual([
+    { type: "done", source: cache(2), keep: true },
+  ]);
+});
+
+test("what the user has seen is told within seconds, and known after a restart", () => {
+  const bench = new Bench();
+  for (let seq = 1; seq <= 3; seq++) bench.text(seq);
+  bench.wait();
+  const epoch = "00".repeat(8);
+  bench.input({
+    type: "read",
+    numbers: [
+      { epoch, seq: 1 },
+      { epoch, seq: 2 },
+    ],
+  });
+  expect(bench.wait()).toBe(5 * SECOND);
+  bench.open();
+  expect(bench.received.read()).toEqual([{ epoch, ranges: [[1, 2]] }]);
+});
+
+test("what is missing in an epoch that the sender left is missing no more: it comes under another number", () => {
+  const bench = new Bench();
+  for (const seq of [1, 3]) bench.text(seq);
+  expect(bench.received.gaps()).toBe(1);
+  bench.input({ type: "left", epochs: ["00".repeat(8)] });
+  expect([bench.received.gaps(), bench.received.twice()]).toEqual([0, ["00".repeat(8)]]);
+  expect(bench.open().gaps()).toBe(0);
+});
+
+test("a sender is not told of a copy for what is below its floor, too old, a card, or a mail long known to the store", () => {
+  const bench = new Bench();
+  for (let seq = 1; seq <= 50; seq++) bench.text(seq);
+  // 1 is not among the last any more.
+  expect(types(judge(bench, part(1), cache(99), false))).toEqual(["arrived", "done"]);
+  const card = part(1);
+  expect(types(judge(bench, { ...card, envelope: { ...card.envelope, kind: "card" } }, cache(98), true))).toEqual([
+    "done",
+  ]);
+  expect(types(judge(bench, other(2, { expires: bench.now - 3 * DAY }), cache(97), true))).toEqual(["done"]);
+  bench.input({ type: "floor", epoch: "00".repeat(8), floor: 10 });
+  expect(types(judge(bench, other(9), cache(96), true))).toEqual(["done"]);
+  expect(bench.received.twice()).toBeUndefined();
 });
 
 test("a peer that left its contact and came back gets nothing of what was asked before, and no name of before", () => {

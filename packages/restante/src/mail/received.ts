@@ -6,12 +6,16 @@
 import { assert, concat, Deadlines, fromBase32, type Machine, type Time, toBase32, utf8 } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { AckReport } from "./acknowledgement.ts";
+import type { Allowance } from "./allowance.ts";
 import type { FileHead } from "./envelope.ts";
 import type { Hello } from "./hello.ts";
 import type { ClosedPart, Part, Suite } from "./inner.ts";
+import { type Marked, Marks } from "./marks.ts";
 import { Numbering } from "./numbering.ts";
+import { type Read, Reads } from "./reads.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
 import type { Ring } from "./ring.ts";
+import { Showings, type Shown } from "./shown.ts";
 
 /** Where a copy of a part came from, and so where it has to be removed. */
 export type Source =
@@ -36,6 +40,8 @@ export interface Arrival {
   /** Where the content of the other mails lies, one record per part. */
   readonly blob?: string;
   readonly parts: number;
+  /** Something came under its number before, perhaps another mail. Only the store knows whether this one was shown. */
+  readonly isRepeat?: true;
 }
 
 export type ReceivedIn =
@@ -49,6 +55,12 @@ export type ReceivedIn =
   | { type: "floor"; epoch: string; floor: number }
   /** Which of our forward keys the peer says that it uses: see `Ring`. */
   | { type: "uses"; ids: readonly string[] }
+  /** Epochs in which the peer numbers no mail any more: who does is another copy of its store, and is told. */
+  | { type: "left"; epochs: readonly string[] }
+  /** The user has seen these mails, and the peer shall know. */
+  | { type: "read"; numbers: readonly Pick<Arrival, "epoch" | "seq">[] }
+  /** Another copy of our store writes to the peer, too: our own numbers towards it began anew. */
+  | { type: "copied" }
   /** Our own floor moved, or which of its keys we use: the peer should hear of it some time. */
   | { type: "own-floor" }
   /** The latest acknowledgement was handed over. */
@@ -65,6 +77,8 @@ export type ReceivedOut =
   | { type: "blob-remove"; blob: string }
   /** The copy is dealt with and of no more use; or, with `keep`, there is no room for it now, and it shall come again. */
   | { type: "done"; source: Source; keep?: true }
+  /** Something was not taken because the contact sent more than it may: until then. Told once a day. */
+  | { type: "full"; until: Time }
   /** It turned out to be no mail. */
   | { type: "junk"; source: Source }
   | { type: "arrived"; arrival: Arrival }
@@ -72,6 +86,8 @@ export type ReceivedOut =
   | { type: "show"; arrival: Arrival; isDamaged: boolean }
   /** What a hello of the peer says of itself, and the secret of an invite of ours if it used one. */
   | { type: "card"; card: Uint8Array; secret: Uint8Array | undefined }
+  /** What a device of our own has us know. */
+  | { type: "sync"; content: Uint8Array }
   /** Make an acknowledgement of the present state and hand it over. */
   | { type: "acknowledge" };
 
@@ -83,6 +99,10 @@ export interface ReceivedOptions {
   readonly digest: (bytes: Uint8Array) => string;
   /** Our forward keys for the peer, as `ringKey` has them. */
   readonly ring: Ring;
+  /** What the contact may make us keep; all of its peers have the same. Absent: as much as it likes. */
+  readonly allowance?: Allowance;
+  /** Whether it is a device of our own. */
+  readonly isOwn?: boolean;
   /** Keys "mail/in/<peer>" and "mail/file/<peer>/...". */
   readonly saved: ReadonlyMap<string, Uint8Array>;
 }
@@ -95,11 +115,21 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   /** Ids of the mails seen last, oldest first. */
   readonly #recent: string[];
   /** Mails of one part whose id is being looked up, with all copies of them that came. */
-  readonly #waiting = new Map<string, Source[]>();
+  readonly #waiting = new Map<string, { readonly id: string; readonly copies: Source[] }>();
   readonly #files = new Map<string, IncomingFile>();
   readonly #deadlines = new Deadlines<string>();
   /** Copies that we took away, by cache and message id: who shows one again has put it there again. */
   readonly #removed = new Set<string>();
+  /** By which caches its mail came. */
+  readonly #showings: Showings;
+  /** Which mails have the numbers that were committed last. */
+  readonly #marks: Marks;
+  /** Epochs in which two copies of the peer's store number mail, or would if they could. The latest last. */
+  readonly #twice: string[];
+  /** What of its mail the user has seen. */
+  readonly #reads: Reads;
+  /** Message ids of copies that were committed lately: the same bytes are the same mail. */
+  readonly #taken = new Set<string>();
   #card: string | undefined;
   /** There is news that the peer has not been told. */
   #isDue: boolean;
@@ -117,6 +147,10 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     this.#numbering = (record && Numbering.decode(bytesOf(record.numbering))) ?? new Numbering();
     this.#seed = record === undefined ? options.fresh() : bytesOf(record.seed);
     this.#recent = [...(record?.recent ?? [])];
+    this.#showings = Showings.of(record?.shown);
+    this.#marks = Marks.of(record?.marked);
+    this.#twice = [...(record?.twice ?? [])];
+    this.#reads = Reads.of(record?.read);
     this.#isDue = record?.isDue ?? false;
     this.#toldAt = record?.toldAt ?? 0;
     for (const [key, value] of options.saved)
@@ -149,9 +183,30 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     return this.#numbering.report();
   }
 
+  /** What the peer is told of our caches. */
+  shown(): Shown | undefined {
+    return this.#showings.tell();
+  }
+
+  /** Which mails the peer is told to have the numbers that were committed last. */
+  marked(): readonly Marked[] | undefined {
+    return this.#marks.tell();
+  }
+
+  /** Epochs of which the peer is told that two copies of its store number mail in them; `undefined`: none. */
+  twice(): readonly string[] | undefined {
+    return this.#twice.length === 0 ? undefined : this.#twice;
+  }
+
+  /** What the peer is told that the user has seen. */
+  read(): readonly Read[] | undefined {
+    return this.#reads.tell();
+  }
+
   /** Mails that are known to be missing. */
   gaps(): number {
-    return this.#numbering.gaps();
+    // What was open in an epoch that the peer left has another number since.
+    return this.#numbering.gaps(this.#twice);
   }
 
   /** Whether the peer has not been told yet of what came from it. */
@@ -169,6 +224,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
           if (file.isWhole) this.#out.push({ type: "arrived", arrival: file });
         }
         if (this.#isDue) this.#acknowledgeBy(now);
+        this.#watchAside();
         // What the peer seals to keys that we no longer have, it would seal in vain.
         if (this.#options.ring.isRestored) {
           this.#saveRing();
@@ -179,6 +235,10 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
         this.#part(input.part, input.source, now);
         return;
       case "judged":
+        if (input.arrival.isRepeat) {
+          this.#repeatJudged(input.arrival, input.isNew, now);
+          return;
+        }
         if (input.arrival.content === undefined) {
           this.#fileJudged(input.arrival, input.isNew, input.isDamaged);
           return;
@@ -186,10 +246,23 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
         this.#mailJudged(input.arrival, input.isNew, now);
         return;
       case "floor":
+        this.#meet(input.epoch, now);
         if (this.#lower(input.epoch, input.floor)) this.#save();
         return;
       case "uses":
         if (this.#options.ring.heed(input.ids)) this.#saveRing();
+        return;
+      case "read":
+        for (const { epoch, seq } of input.numbers) this.#reads.note(epoch, seq);
+        this.#news(now, false);
+        return;
+      case "left":
+        for (const epoch of input.epochs) this.#tellTwice(epoch, now);
+        return;
+      case "copied":
+        // It may have heard of the forward keys of the other: now it hears of those that are here.
+        if (this.#options.ring.rename()) this.#saveRing();
+        this.#acknowledgeBy(now + DELAY_MS);
         return;
       case "own-floor":
         this.#acknowledgeBy(now + FLOOR_DELAY_MS);
@@ -205,6 +278,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
       case "end":
         for (const key of this.#files.keys()) this.#forget(key, false);
         this.#deadlines.set(ACKNOWLEDGE, undefined);
+        this.#deadlines.set(ASIDE, undefined);
         this.#out.push({ type: "save", key: inKey(this.#options.peer), value: undefined });
         this.#out.push({ type: "save", key: ringKey(this.#options.peer), value: undefined });
         return;
@@ -216,10 +290,14 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   #part(given: Part | ClosedPart, source: Source, now: Time): void {
     const { head } = given;
     const { epoch, seq } = head;
+    // Before its keys are heeded and before the epoch is known by its floor.
+    this.#meet(epoch, now);
     const moved = this.#lower(epoch, head.floor);
-    if (!this.#numbering.isNew(epoch, seq, head.part)) {
+    const isNew = this.#numbering.isNew(epoch, seq, head.part);
+    if (source.type === "cache") this.#showings.note(source.via, epoch, seq, isNew);
+    if (!isNew) {
       if (moved) this.#save();
-      this.#duplicate(source, now);
+      this.#known(given, source, now);
       return;
     }
     const part = "envelope" in given ? given : this.#open(given, source, now);
@@ -235,10 +313,24 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
       return;
     }
     if (hello !== undefined) this.#showCard(hello);
-    if (envelope.kind === "card") this.#commitCard(part, source, now);
+    if (this.#isSilent(envelope.kind) && !this.#isOther(part)) this.#commitCard(part, source, now);
+    else if (this.#isTooMuch(envelope.content, now)) this.#refuse(source);
+    else if (this.#isOther(part)) this.#repeat(part, suite, source);
     else if (head.of === 1 && envelope.kind !== "file") this.#mail(part, suite, source);
     else this.#filePart(part, suite, source, now);
     if (moved) this.#save();
+  }
+
+  /** An epoch of the peer's: with a new one our forward keys are kept for what it may have forgotten. */
+  #meet(epoch: string, now: Time): void {
+    const { ring } = this.#options;
+    if (!ring.meet(epoch, !this.#numbering.knows(epoch), now + ASIDE_MS)) return;
+    this.#watchAside();
+    if (!ring.isEmpty) this.#saveRing();
+  }
+
+  #watchAside(): void {
+    this.#deadlines.set(ASIDE, this.#options.ring.asideUntil);
   }
 
   /** `undefined`: it cannot be opened, and is dealt with. */
@@ -259,40 +351,139 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     return undefined;
   }
 
+  /**
+   * A part under a number that we have. Almost always of the same mail. But where the sender's store was copied, both copies
+   * go on counting from the same number: then it is another mail, of which the numbers know nothing.
+   */
+  #known(given: Part | ClosedPart, source: Source, now: Time): void {
+    const { epoch, seq } = given.head;
+    // Below the floor, and in a closed epoch, there is nothing left to compare with.
+    const isSame = !this.#numbering.has(epoch, seq) || (source.type !== "request" && this.#taken.has(source.id));
+    const part = isSame ? undefined : this.#peek(given);
+    const isOver = part !== undefined && now > part.envelope.expires + GRACE_MS;
+    if (part === undefined || isOver || part.envelope.content.length > RECORD_BYTES) {
+      this.#duplicate(source, now);
+      return;
+    }
+    const { id, kind } = part.envelope;
+    const isMarked = this.#marks.is(epoch, seq, id);
+    // Of a card that came long ago nothing is known but its number.
+    const isLike = isMarked ?? (this.#isSilent(kind) || this.#files.get(this.#fileKey(part))?.id === id);
+    if (isLike) this.#duplicate(source, now);
+    else if (this.#isTooMuch(part.envelope.content, now)) this.#refuse(source);
+    else this.#repeat(part, part === given ? "static" : "forward", source);
+  }
+
+  /** Not taken today: whoever floods us has to keep it. */
+  #isTooMuch(content: Uint8Array, now: Time): boolean {
+    const { allowance } = this.#options;
+    if (allowance === undefined || allowance.hasRoom(content.length, now)) return false;
+    const until = allowance.refused(now);
+    if (until !== undefined) this.#out.push({ type: "full", until });
+    return true;
+  }
+
+  #spend(content: Uint8Array | undefined, now: Time): void {
+    this.#out.push(...(this.#options.allowance?.spend(content?.length ?? 0, now) ?? []));
+  }
+
+  /** What is in it, if that can be seen. Nobody is told otherwise. */
+  #peek(given: Part | ClosedPart): Part | undefined {
+    if ("envelope" in given) return given;
+    const { part, isChanged } = this.#options.ring.open(given);
+    if (isChanged) this.#saveRing();
+    return part === "gone" ? undefined : part;
+  }
+
+  /** Are parts of another mail here, under the number of this one? */
+  #isOther(part: Part): boolean {
+    const known = this.#files.get(this.#fileKey(part));
+    return known !== undefined && known.id !== part.envelope.id;
+  }
+
+  /** A mail whose number is taken, or may be, by another: the store is asked whether we ever showed it. */
+  #repeat({ head, envelope }: Part, suite: Suite, source: Source): void {
+    const { from, epoch, seq, of: parts } = head;
+    const { id, after, time, kind, content } = envelope;
+    const isFirst = this.#wait(`${epoch}/${seq}/${id}`, id, source);
+    if (!isFirst) return;
+    const isShowable = parts === 1 && kind !== "file" && !this.#isSilent(kind);
+    const whole = isShowable ? { content: content.slice() } : {};
+    const arrival = { from, epoch, seq, id, after, time, kind, suite, ...whole, parts, isRepeat: true } as const;
+    this.#out.push({ type: "arrived", arrival });
+  }
+
+  /**
+   * Nothing is committed, for there is no number to do it under, and the sender is told: under a number of its own the mail
+   * comes again. But what is here whole is shown at once, and known by its id from then on.
+   */
+  #repeatJudged(arrival: Arrival, isNew: boolean, now: Time): void {
+    const { epoch, seq, id, content } = arrival;
+    const sources = this.#waited(`${epoch}/${seq}/${id}`);
+    if (isNew && content !== undefined) {
+      this.#spend(content, now);
+      this.#remember(id);
+      this.#out.push({ type: "show", arrival, isDamaged: false });
+    }
+    const isTwice = isNew || this.#marks.is(epoch, seq, id) === false;
+    if (isTwice) this.#tellTwice(epoch, now);
+    for (const source of sources) this.#duplicate(source, now);
+  }
+
+  #tellTwice(epoch: string, now: Time): void {
+    if (this.#twice.includes(epoch)) return;
+    this.#twice.push(epoch);
+    this.#twice.splice(0, this.#twice.length - TWICE_LIMIT);
+    this.#news(now, true);
+  }
+
+  /** Puts a copy to those that wait for the same answer, if there is room; whether it is the first. */
+  #wait(key: string, id: string, source: Source): boolean {
+    const known = this.#waiting.get(key);
+    if (known === undefined && this.#waiting.size < WAITING_LIMIT) {
+      this.#waiting.set(key, { id, copies: [source] });
+      return true;
+    }
+    if (known?.id === id && known.copies.length < COPIES_LIMIT) known.copies.push(source);
+    else this.#refuse(source);
+    return false;
+  }
+
+  /** The answer is here: who waited for it. */
+  #waited(key: string): readonly Source[] {
+    const { copies = [] } = this.#waiting.get(key) ?? {};
+    this.#waiting.delete(key);
+    return copies;
+  }
+
   /** The user has no use for it: it came for what was with it. */
-  #commitCard({ head: { epoch, seq, part, of } }: Part, source: Source, now: Time): void {
+  #commitCard({ head: { epoch, seq, part, of }, envelope }: Part, source: Source, now: Time): void {
     if (this.#numbering.commit(epoch, seq, part, of) === undefined) {
       this.#refuse(source);
       return;
     }
+    this.#marks.note(epoch, seq, envelope.id);
+    if (envelope.kind !== "card") this.#out.push({ type: "sync", content: envelope.content.slice() });
     this.#news(now, true);
     this.#done(source);
   }
 
+  /** Of kinds that the user does not see. From anybody but our own devices "sync" is a kind that we do not know. */
+  #isSilent(kind: string): boolean {
+    return kind === "card" || (kind === "sync" && this.#options.isOwn === true);
+  }
+
   #mail({ head, envelope }: Part, suite: Suite, source: Source): void {
     const { from, epoch, seq } = head;
-    const key = `${epoch}/${seq}`;
-    const copies = this.#waiting.get(key);
-    if (copies !== undefined) {
-      if (copies.length < COPIES_LIMIT) copies.push(source);
-      else this.#refuse(source);
-      return;
-    }
-    if (this.#waiting.size >= WAITING_LIMIT) {
-      this.#refuse(source);
-      return;
-    }
-    this.#waiting.set(key, [source]);
     const { id, after, time, kind, content } = envelope;
+    if (!this.#wait(`${epoch}/${seq}`, id, source)) return;
     const arrival = { from, epoch, seq, id, after, time, kind, suite, content: content.slice(), parts: 1 };
     this.#out.push({ type: "arrived", arrival });
   }
 
   #mailJudged(arrival: Arrival, isNew: boolean, now: Time): void {
     const { epoch, seq, id } = arrival;
-    const key = `${epoch}/${seq}`;
-    const sources = this.#waiting.get(key) ?? [];
-    this.#waiting.delete(key);
+    const sources = this.#waited(`${epoch}/${seq}`);
     const isCommitted = this.#numbering.commit(epoch, seq, 0, 1) !== undefined;
     // Refused and still new: the numbers have no room. Neither shown nor removed, so it is offered again.
     if (!isCommitted && this.#numbering.isNew(epoch, seq, 0)) {
@@ -300,7 +491,9 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
       return;
     }
     if (isCommitted) {
+      this.#spend(arrival.content, now);
       this.#remember(id);
+      this.#marks.note(epoch, seq, id);
       this.#news(now, true);
       if (isNew) this.#out.push({ type: "show", arrival, isDamaged: false });
     }
@@ -309,13 +502,13 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
 
   #filePart({ head, envelope }: Part, suite: Suite, source: Source, now: Time): void {
     const { from, epoch, seq, part, of } = head;
-    const key = fileKey(this.#options.peer, `${epoch}/${seq}`);
+    const key = this.#fileKey({ head });
     const known = this.#files.get(key);
     const { id, after, time, kind } = envelope;
     // A sender may say what it likes; half a file is not kept for ever.
     const expires = Math.min(envelope.expires, now + LONGEST_MS);
-    // All parts are of one mail: a file among parts of another kind would be shown with its digest unchecked.
-    const isOther = known !== undefined && (known.id !== id || known.kind !== kind);
+    // All parts are of one kind: a file among others would be shown with its digest unchecked.
+    const isOther = known !== undefined && known.kind !== kind;
     const isFull = known === undefined && this.#files.size >= FILES_LIMIT;
     const committed = isOther || isFull ? undefined : this.#numbering.commit(epoch, seq, part, of);
     if (committed === undefined) {
@@ -333,8 +526,10 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     this.#files.set(key, file);
     this.#deadlines.set(key, expires + GRACE_MS);
     this.#out.push({ type: "blob-write", blob, index: part, bytes: envelope.content.slice() });
+    this.#spend(envelope.content, now);
     if (known === undefined || envelope.file !== undefined || file.isWhole || file.suite !== known.suite)
       this.#out.push({ type: "save", key, value: asJson(file) });
+    this.#marks.note(epoch, seq, id);
     this.#news(now, file.isWhole);
     this.#done(source);
     // Its last part is committed: from here on the record alone sees to it that the file is shown, also after a crash.
@@ -357,6 +552,10 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     const dropped = this.#numbering.lower(epoch, floor);
     for (const seq of dropped ?? []) this.#forget(fileKey(this.#options.peer, `${epoch}/${seq}`), false);
     return dropped !== undefined;
+  }
+
+  #fileKey({ head: { epoch, seq } }: Pick<Part, "head">): string {
+    return fileKey(this.#options.peer, `${epoch}/${seq}`);
   }
 
   #forget(key: string, keepBlob: boolean): void {
@@ -384,6 +583,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
 
   #done(source: Source): void {
     if (source.type === "cache") this.#isRemovedBefore(source);
+    if (source.type !== "request") keepNewest(this.#taken, source.id);
     this.#out.push({ type: "done", source });
   }
 
@@ -395,9 +595,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   #isRemovedBefore({ via, id }: { via: Hashname; id: string }): boolean {
     const key = `${via} ${id}`;
     const known = this.#removed.delete(key);
-    this.#removed.add(key);
-    const [oldest] = this.#removed;
-    if (this.#removed.size > REMOVED_LIMIT && oldest !== undefined) this.#removed.delete(oldest);
+    keepNewest(this.#removed, key);
     return known;
   }
 
@@ -437,6 +635,11 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   // --- time and store ---
 
   #wake(key: string, now: Time): void {
+    if (key === ASIDE) {
+      if (this.#options.ring.expire(now)) this.#saveRing();
+      this.#watchAside();
+      return;
+    }
     if (key !== ACKNOWLEDGE) {
       // A file that never became whole. A whole one waits for its answer, which always comes.
       if (this.#files.get(key)?.isWhole === false) this.#forget(key, false);
@@ -457,12 +660,19 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   }
 
   #save(): void {
+    const shown = this.#showings.tell();
+    const marked = this.#marks.tell();
+    const read = this.#reads.tell();
     const record: InRecord = {
       numbering: toBase32(this.#numbering.encode()),
       seed: toBase32(this.#seed),
       recent: this.#recent,
       isDue: this.#isDue,
       toldAt: this.#toldAt,
+      ...(shown && { shown }),
+      ...(marked && { marked }),
+      ...(read && { read }),
+      ...(this.#twice.length > 0 && { twice: this.#twice }),
     };
     this.#out.push({ type: "save", key: inKey(this.#options.peer), value: asJson(record) });
   }
@@ -495,6 +705,18 @@ interface InRecord {
   readonly recent: readonly string[];
   readonly isDue: boolean;
   readonly toldAt: Time;
+  readonly shown?: Shown;
+  readonly marked?: readonly Marked[];
+  readonly read?: readonly Read[];
+  readonly twice?: readonly string[];
+}
+
+/** Puts it as the last into a set of the last so many. */
+function keepNewest(set: Set<string>, key: string): void {
+  set.delete(key);
+  set.add(key);
+  const [oldest] = set;
+  if (set.size > REMOVED_LIMIT && oldest !== undefined) set.delete(oldest);
 }
 
 function bytesOf(text: string): Uint8Array {
@@ -504,6 +726,8 @@ function bytesOf(text: string): Uint8Array {
 }
 
 const ACKNOWLEDGE = "acknowledge"; // beside the keys of files in the heap
+const ASIDE = "aside"; // the same
+const ASIDE_MS = 30 * 86_400_000; // as long as a cache keeps anything
 const GRACE_MS = 2 * 86_400_000; // X36: after its expiry nobody shows a mail
 const PARTS_TAKEN = 1024; // of one mail: 28 MiB
 const RECORD_BYTES = 32 * 1024; // of one part: what a blob record takes
@@ -512,6 +736,7 @@ const WAITING_LIMIT = 256;
 const COPIES_LIMIT = 16;
 const RECENT_LIMIT = 8;
 const REMOVED_LIMIT = 1024;
+const TWICE_LIMIT = 4; // as many as an acknowledgement tells
 const DELAY_MS = 200; // several mails, one acknowledgement
 const PART_DELAY_MS = 5_000;
 const LONGEST_MS = 60 * 86_400_000; // four times what our own mail is given

@@ -2,7 +2,7 @@
  * A ring of forward keys: those that we made for one sending peer, the newest first. A key is deleted when the sender says
  * that it needs it no more, and a new one is made when the newest was used. protocol/forward.md §3
  */
-import { assert, fromBase32, fromHex, type Random, toBase32, toHex } from "../bytes/index.ts";
+import { assert, fromBase32, fromHex, type Random, type Time, toBase32, toHex } from "../bytes/index.ts";
 import type { Backend, KeyPair } from "../crypto/index.ts";
 import type { Announcement } from "./acknowledgement.ts";
 import { FORWARD_KEYS, forwardId, forwardPair } from "./forward.ts";
@@ -29,6 +29,10 @@ export class Ring {
   #turn: number;
   /** The newest first, and never none. */
   readonly #keys: Held[];
+  /** Not told any more, and not deleted before a time. The newest last. */
+  #aside: Aside[];
+  /** Epoch of the sender's numbers, as far as it was met. */
+  #of: string | undefined;
   /** Mail was sealed to the newest key: it is time for the next. */
   #isUsed: boolean;
   /** The present announcement went out, for all that we know. */
@@ -43,6 +47,8 @@ export class Ring {
     this.#ring = record?.ring ?? "";
     this.#turn = record?.turn ?? 0;
     this.#keys = (record?.keys ?? []).map(heldOf);
+    this.#aside = (record?.aside ?? []).map(([key, secret, until]) => ({ ...heldOf([key, secret]), until }));
+    this.#of = record?.of;
     this.#isUsed = record?.isUsed ?? false;
     this.isRestored = record !== undefined && record.by !== by;
     // A backup may hold what was deleted since, and lacks what was made since: the sender must hear what there really is.
@@ -80,7 +86,7 @@ export class Ring {
    */
   open(closed: ClosedPart): { part: Unsealed; isChanged: boolean } {
     const { header } = closed;
-    const held = this.#keys.find(({ key }) => forwardId(key) === header.key);
+    const held = [...this.#keys, ...this.#aside].find(({ key }) => forwardId(key) === header.key);
     if (held === undefined) return { part: "gone", isChanged: false };
     const part = openPart(this.#options.backend, held.pair, closed);
     if (part === undefined) return { part, isChanged: false };
@@ -103,6 +109,35 @@ export class Ring {
   }
 
   /**
+   * The sender numbers its mail in this epoch, 16 hex; `isNew`: nothing came in it before. Where it is another than the last
+   * one, the sender's store was put back to an older one: what it says from now on is true of the mail that it still knows. What
+   * it has forgotten may lie somewhere, and wants the keys of now: they are put aside until then. Whether anything changed.
+   */
+  meet(epoch: string, isNew: boolean, until: Time): boolean {
+    if (this.#of === epoch || (this.#of !== undefined && !isNew)) return false;
+    const isOther = this.#of !== undefined;
+    this.#of = epoch;
+    if (!isOther) return true;
+    const known = new Set(this.#keys.map(({ key }) => key));
+    const copies = this.#keys.map(({ key, pair }) => ({ key, pair: { ...pair, secret: pair.secret.slice() }, until }));
+    this.#aside = [...this.#aside.filter(({ key }) => !known.has(key)), ...copies.reverse()].slice(-ASIDE_LIMIT);
+    return true;
+  }
+
+  /** When the next key that was put aside is deleted. */
+  get asideUntil(): Time | undefined {
+    return this.#aside.length === 0 ? undefined : Math.min(...this.#aside.map(({ until }) => until));
+  }
+
+  /** Deletes what was put aside until now. Whether anything changed. */
+  expire(now: Time): boolean {
+    const over = this.#aside.filter(({ until }) => until <= now);
+    for (const { pair } of over) pair.secret.fill(0);
+    this.#aside = this.#aside.filter(({ until }) => until > now);
+    return over.length > 0;
+  }
+
+  /**
    * The sender used a key that is not here, so it has not heard what is, or heard something else: the keys get a new name,
    * which it takes for news whatever it heard before. At most once for each announcement. Whether anything changed.
    */
@@ -119,6 +154,10 @@ export class Ring {
       turn: this.#turn,
       isUsed: this.#isUsed,
       keys: this.#keys.map(({ key, pair }) => [key, toBase32(pair.secret)]),
+      ...(this.#of !== undefined && { of: this.#of }),
+      ...(this.#aside.length > 0 && {
+        aside: this.#aside.map(({ key, pair, until }) => [key, toBase32(pair.secret), until] as const),
+      }),
     };
     return asJson(record);
   }
@@ -146,12 +185,18 @@ interface Held {
   readonly pair: KeyPair;
 }
 
+interface Aside extends Held {
+  readonly until: Time;
+}
+
 interface RingRecord {
   readonly by: string;
   readonly ring: string;
   readonly turn: number;
   readonly isUsed: boolean;
   readonly keys: readonly (readonly [key: string, secret: string])[];
+  readonly of?: string;
+  readonly aside?: readonly (readonly [key: string, secret: string, until: Time])[];
 }
 
 function heldOf([key, secret]: readonly [string, string]): Held {
@@ -161,3 +206,4 @@ function heldOf([key, secret]: readonly [string, string]): Held {
 }
 
 const RING_BYTES = 8;
+const ASIDE_LIMIT = 2 * FORWARD_KEYS; // two restored backups, one after the other

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Hashname } from "../crypto/index.ts";
-import { type Candidate, chooseCaches, onePerStore } from "./route.ts";
+import { type Candidate, chooseCaches as choose, onePerStore } from "./route.ts";
 
 function cache(name: string, more: Partial<Candidate> & { cap?: number; store?: string } = {}): Candidate {
   const { cap = 100, store = name, ...rest } = more;
   const offer = { hashname: name as Hashname, uri: "", cap, store };
-  return { offer, up: false, failures: 0, settled: 0, delivered: 0, ...rest };
+  return { offer, up: false, failures: 0, repute: { settled: 0, delivered: 0 }, ...rest };
 }
 
 function names(chosen: readonly Candidate[]): string {
@@ -14,17 +14,27 @@ function names(chosen: readonly Candidate[]): string {
 }
 
 const none = (): boolean => false;
+/** Of nine mails that it took, so many came to their recipient. */
+const nine = (delivered: number): Partial<Candidate> => ({ repute: { settled: 9, delivered } });
 
-test("[X38] what works, is up, delivers, has room, and was named first, in this order", () => {
+function chooseCaches<C extends Candidate>(all: readonly C[], taken: (each: C) => boolean, copies = 2): C[] {
+  return choose(all, taken, copies);
+}
+
+test("[X38] what works, delivers, is up, has room, and was named first, in this order", () => {
   expect(names(chooseCaches([cache("a"), cache("b"), cache("c")], none))).toBe("a b");
   expect(names(chooseCaches([cache("a"), cache("b", { cap: 200 }), cache("c")], none))).toBe("b a");
   // Claims beyond what a cache has by itself count no more than that.
   const [much, more] = [{ cap: 8 << 20 }, { cap: 2 ** 40 }];
   expect(names(chooseCaches([cache("a", much), cache("b", more), cache("c", more)], none))).toBe("a b");
-  expect(names(chooseCaches([cache("a", { settled: 9 }), cache("b", { cap: 2 }), cache("c", { cap: 1 })], none))).toBe(
-    "b c",
+  expect(names(chooseCaches([cache("a", nine(0)), cache("b", { cap: 2 }), cache("c", { cap: 1 })], none))).toBe("b c");
+  expect(names(chooseCaches([cache("a"), cache("b"), cache("c", { up: true })], none))).toBe("c a");
+  // What it brought counts before what it says: a link, or any size.
+  expect(names(chooseCaches([cache("a"), cache("b"), cache("c", { up: true, ...more, ...nine(3) })], none))).toBe(
+    "a b",
   );
-  expect(names(chooseCaches([cache("a"), cache("b"), cache("c", { up: true, settled: 9 })], none))).toBe("c a");
+  // One that was lost does not reorder good ones.
+  expect(names(chooseCaches([cache("a", nine(8)), cache("b", nine(9)), cache("c")], none))).toBe("a b");
   expect(names(chooseCaches([cache("a", { failures: 2, up: true }), cache("b"), cache("c")], none))).toBe("b c");
 });
 
@@ -40,21 +50,20 @@ test("what was chosen stays chosen, and brings in at most as many more as fail",
   const candidate = fc.record({
     up: fc.boolean(),
     failures: fc.nat(4),
-    settled: fc.nat(5),
-    delivered: fc.nat(5),
+    repute: fc.record({ settled: fc.nat(5), delivered: fc.nat(5) }),
     cap: fc.nat(3),
     store: fc.constantFrom("s", "t", "u", "v"),
     isTaken: fc.boolean(),
   });
   fc.assert(
-    fc.property(fc.array(candidate, { maxLength: 8 }), (drawn) => {
+    fc.property(fc.array(candidate, { maxLength: 8 }), fc.integer({ min: 1, max: 4 }), (drawn, copies) => {
       const all = drawn.map(({ isTaken, ...rest }, i) => ({ ...cache(`${i}`, rest), isTaken }));
-      const chosen = chooseCaches(all, ({ isTaken }) => isTaken);
+      const chosen = chooseCaches(all, ({ isTaken }) => isTaken, copies);
       for (const each of all) if (each.isTaken) expect(chosen).toContain(each);
       const fresh = chosen.filter(({ isTaken }) => !isTaken);
       const working = chosen.filter(({ failures }) => failures < 2);
-      if (fresh.some(({ failures }) => failures < 2)) expect(working.length).toBeLessThanOrEqual(2);
-      if (working.length < 2) {
+      if (fresh.some(({ failures }) => failures < 2)) expect(working.length).toBeLessThanOrEqual(copies);
+      if (working.length < copies) {
         const stores = new Set(working.map(({ offer }) => offer.store));
         for (const each of all) expect(chosen.includes(each) || stores.has(each.offer.store)).toBe(true);
       }

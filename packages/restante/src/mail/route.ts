@@ -1,5 +1,7 @@
 /** Routes: the ways a message can travel to a peer, and which of them to take. protocol/mail.md §10 */
+import { equal } from "../bytes/index.ts";
 import type { Hashname, Keys } from "../crypto/index.ts";
+import { type Account, score } from "./repute.ts";
 
 /** One way. A later kind (bazaar, bundle) is one more member here and one more lane in delivery.ts. */
 export type Route =
@@ -38,32 +40,26 @@ export interface Candidate {
   readonly up: boolean;
   /** Failed attempts since the last good one. */
   readonly failures: number;
-  /** Of the mails handed there and settled since: how many, and how many of them were delivered. */
-  readonly settled: number;
-  readonly delivered: number;
+  readonly repute: Account;
 }
 
 /**
- * The caches for one mail: two that are no failure domain in common (fewer copies tell fewer caches, BX L5), and one more
- * for each of those chosen that failed twice or more. Once chosen (`taken`) is chosen for good, so that a mail does not
- * wander over all caches. Among the others: those that work, are up, delivered most, have most room; then the recipient's
- * own order (X38).
+ * The caches for one mail: so many (`copies`) that are no failure domain in common (fewer copies tell fewer caches, BX L5),
+ * and one more for each of those chosen that failed twice or more. Once chosen (`taken`) is chosen for good, so that a mail
+ * does not wander over all caches. The others come by rank.
  */
-export function chooseCaches<C extends Candidate>(candidates: readonly C[], taken: (candidate: C) => boolean): C[] {
-  const ranked = [...candidates].sort(
-    (a, b) =>
-      Number(taken(b)) - Number(taken(a)) ||
-      Number(isFailing(a)) - Number(isFailing(b)) ||
-      Number(b.up) - Number(a.up) ||
-      score(b) - score(a) ||
-      room(b) - room(a),
-  );
+export function chooseCaches<C extends Candidate>(
+  candidates: readonly C[],
+  taken: (candidate: C) => boolean,
+  copies: number,
+): C[] {
+  const ranked = rankCaches(candidates).sort((a, b) => Number(taken(b)) - Number(taken(a)));
   const chosen: C[] = [];
   const stores = new Set<string>();
   let working = 0;
   for (const candidate of ranked) {
     const isTaken = taken(candidate);
-    if (!isTaken && (working >= COPIES || stores.has(candidate.offer.store))) continue;
+    if (!isTaken && (working >= copies || stores.has(candidate.offer.store))) continue;
     chosen.push(candidate);
     if (isFailing(candidate)) continue; // another way into the same store may work
     stores.add(candidate.offer.store);
@@ -72,19 +68,33 @@ export function chooseCaches<C extends Candidate>(candidates: readonly C[], take
   return chosen;
 }
 
+/**
+ * The best first (X38): those that work; then by what they brought to the recipient, which no cache can claim of itself; those
+ * with a link; those with most room; then the recipient's own order.
+ */
+export function rankCaches<C extends Candidate>(candidates: readonly C[]): C[] {
+  return [...candidates].sort(
+    (a, b) =>
+      Number(isFailing(a)) - Number(isFailing(b)) ||
+      score(b.repute) - score(a.repute) ||
+      Number(b.up) - Number(a.up) ||
+      room(b) - room(a),
+  );
+}
+
 /** One cache of each failure domain, the first of it in the recipient's order. */
 export function onePerStore<C extends Candidate>(candidates: readonly C[]): C[] {
   const stores = new Set<string>();
   return candidates.filter(({ offer }) => !stores.has(offer.store) && stores.add(offer.store) !== undefined);
 }
 
-function isFailing({ failures }: Candidate): boolean {
-  return failures >= FAILING;
+/** Whether these are the same keys of the same cipher sets. */
+export function isSameKeys(a: Keys, b: Keys): boolean {
+  return a.size === b.size && [...a].every(([csid, key]) => equal(key, b.get(csid) ?? NO_KEY));
 }
 
-/** 0..1, rounded so that a single mail does not reorder good caches; untried counts as good. */
-function score({ settled, delivered }: Candidate): number {
-  return Math.round(((delivered + 1) / (settled + 1)) * 4);
+function isFailing({ failures }: Candidate): boolean {
+  return failures >= FAILING;
 }
 
 /** What it claims, as far as claims count: more than a recipient needs says nothing, and may be a lie. */
@@ -93,5 +103,5 @@ function room({ offer }: Candidate): number {
 }
 
 const ROOM_LIMIT = 8 * 1024 * 1024; // the cap that caches have by themselves, protocol/box.md §7
-const COPIES = 2; // DESIGN 5, constants: 2 caches
 const FAILING = 2; // the second retry is the first that may use more caches
+const NO_KEY = new Uint8Array(0);

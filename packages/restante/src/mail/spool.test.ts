@@ -1,14 +1,18 @@
 import { expect, test } from "vitest";
 import type { Hashname } from "../crypto/index.ts";
-import type { AckReport, AckUnfinished, Announcement } from "./acknowledgement.ts";
+import type { Acknowledgement, AckReport, AckUnfinished, Announcement } from "./acknowledgement.ts";
+import type { Marked } from "./marks.ts";
 import { Spool, type SpoolOut } from "./spool.ts";
 
 const NOW = 1_800_000_000_000;
 const PEER = "peer" as Hashname;
 const EPOCH = "00".repeat(8);
+const DRAWN = "dd".repeat(8);
+const BY = "22".repeat(8);
+const DAY = 86_400_000;
 
 function spoolWith(parts: readonly number[]): Spool {
-  const spool = new Spool({ saved: new Map(), fresh: EPOCH, isKey: () => true });
+  const spool = new Spool({ saved: new Map(), fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
   spool.handle({ type: "start" }, NOW);
   for (const [i, count] of parts.entries()) {
     const id = i.toString(16).padStart(32, "0");
@@ -22,25 +26,97 @@ function acknowledge(
   spool: Spool,
   by: string,
   reports: readonly AckReport[],
-  more: { now?: number; keys?: Announcement } = {},
+  more: Partial<Pick<Acknowledgement, "keys" | "marked" | "twice" | "read">> & { now?: number } = {},
 ): SpoolOut[] {
-  const { now = NOW, keys } = more;
-  const acknowledgement = { by, ownEpoch: "11".repeat(8), floor: 1, reports, ...(keys && { keys }) };
+  const { now = NOW, ...rest } = more;
+  const acknowledgement = { by, ownEpoch: "11".repeat(8), floor: 1, reports, ...rest };
   return spool.handle({ type: "acknowledged", peer: PEER, acknowledgement }, now);
 }
 
 const states = (out: readonly SpoolOut[]): unknown[] =>
   out.flatMap((each) => (each.type === "state" ? [`${each.mail.id.slice(-1)} ${each.entry.state}`] : []));
 
-test("an acknowledgement of more than was ever sent counts for what was sent", () => {
+test("an acknowledgement of more than was ever sent is one of another copy of the store: nothing of it is believed", () => {
   const spool = spoolWith([1, 1, 3]);
   const all = acknowledge(spool, "22".repeat(8), [{ epoch: EPOCH, floor: 1, ranges: [[2, 2 ** 48]], unfinished: [] }]);
-  expect(states(all)).toEqual(["1 delivered", "2 delivered"]);
-  // Nothing is delivered before it is written.
-  const next = { id: "f".repeat(32), contact: "c", kind: "x", created: NOW, expires: NOW + 1e9, size: 1, parts: 1 };
-  const posted = spool.handle({ type: "post", mail: next, to: [{ peer: PEER, hello: false, partBytes: 9 }] }, NOW);
-  const [offer] = posted.filter((out) => out.type === "offer");
-  expect(offer && spool.hasPart(offer.parcel, 0)).toBe(false);
+  expect(states(all)).toEqual([]);
+  expect(all.flatMap((out) => (out.type === "copied" ? out.peer : []))).toEqual([PEER]);
+  // All of it goes out again, under numbers that nobody else gives.
+  expect(spool.openParcels(PEER).map(({ epoch, seq, floor }) => [epoch, seq, floor])).toEqual([
+    [DRAWN, 1, 1],
+    [DRAWN, 2, 1],
+    [DRAWN, 3, 1],
+  ]);
+  const mine = [{ epoch: DRAWN, floor: 1, ranges: [[1, 1]], unfinished: [] }] as const;
+  expect(states(acknowledge(spool, "22".repeat(8), mine))).toEqual(["0 delivered"]);
+  expect(spool.next(PEER)).toMatchObject({ epoch: DRAWN, seq: 4, floor: 2 });
+});
+
+test("a mail is read when the peer that has it says so, once, and not before it is delivered", () => {
+  const spool = spoolWith([1, 1, 3]);
+  const told = [{ epoch: EPOCH, floor: 1, ranges: [[1, 2]], unfinished: [] }] as const;
+  const read = [{ epoch: EPOCH, ranges: [[1, 2 ** 48]] }] as const;
+  expect(states(acknowledge(spool, BY, [], { read }))).toEqual([]);
+  expect(states(acknowledge(spool, BY, told, { read: [{ epoch: EPOCH, ranges: [[2, 2]] }] }))).toEqual([
+    "0 delivered",
+    "1 delivered",
+    "1 read",
+  ]);
+  expect(states(acknowledge(spool, BY, told, { read }))).toEqual(["0 read"]);
+  expect(states(acknowledge(spool, BY, told, { read }))).toEqual([]);
+  expect(spool.outbox().map(({ state }) => state)).toEqual(["read", "read", "queued"]);
+  expect(spool.get("0".repeat(32))?.ledger.at(-1)).toEqual({ at: NOW, state: "read", peer: PEER });
+});
+
+const marked = (epoch: string, ...marks: (readonly [number, string])[]): readonly Marked[] => [
+  { epoch, marks: marks.map(([seq, mark]) => ({ seq, mark })) },
+];
+
+test("a mail is not delivered because the number that it has was acknowledged for the mail of another copy", () => {
+  const ranges = [{ epoch: EPOCH, floor: 1, ranges: [[1, 2]], unfinished: [] }] as const;
+  for (const more of [{ marked: marked(EPOCH, [1, "00000000"], [2, "ffffffff"]) }, { twice: [EPOCH] }]) {
+    const spool = spoolWith([1, 1]);
+    expect(states(acknowledge(spool, "22".repeat(8), ranges, more))).toEqual([]);
+    // An acknowledgement from before it was noticed is no better when it comes late.
+    expect(states(acknowledge(spool, "22".repeat(8), ranges))).toEqual([]);
+    expect(spool.openParcels(PEER).map(({ epoch, seq }) => [epoch, seq])).toEqual([
+      [DRAWN, 1],
+      [DRAWN, 2],
+    ]);
+  }
+  const spool = spoolWith([1, 1]);
+  expect(states(acknowledge(spool, "22".repeat(8), ranges, { marked: marked(EPOCH, [2, "00000000"]) }))).toEqual([
+    "0 delivered",
+    "1 delivered",
+  ]);
+});
+
+test("a new epoch towards one peer is kept over a restart, costs the others none, and comes once an hour at most", () => {
+  const disk = new Map<string, Uint8Array>();
+  const keep = (outs: readonly SpoolOut[]): readonly SpoolOut[] => {
+    for (const out of outs) if (out.type === "save" && out.value !== undefined) disk.set(out.key, out.value);
+    return outs;
+  };
+  let drawn = 0;
+  const options = { fresh: EPOCH, draw: () => `${++drawn}`.padStart(16, "0"), isKey: () => true };
+  const spool = new Spool({ saved: new Map(), ...options });
+  keep(spool.handle({ type: "start" }, NOW));
+  keep(post(spool, "a".repeat(32)));
+  const evil = (now: number): void => {
+    const { epoch } = spool.next(PEER);
+    keep(acknowledge(spool, BY, [{ epoch, floor: 1, ranges: [[1, 99]], unfinished: [] }], { now }));
+  };
+  for (let minute = 0; minute < 120; minute++) evil(NOW + minute * 60_000);
+  expect(drawn).toBe(2);
+  const again = new Spool({ saved: disk, ...options });
+  again.handle({ type: "start" }, NOW);
+  expect(again.next(PEER)).toMatchObject({ epoch: "0000000000000002", seq: 2, floor: 1 });
+  expect(again.left(PEER)).toEqual([EPOCH, "0000000000000001"]);
+  expect(again.openParcels(PEER)).toMatchObject([{ epoch: "0000000000000002", seq: 1, state: "open" }]);
+  expect(again.next("other" as Hashname).epoch).toBe(EPOCH);
+  // No number of the first epoch is given again, whoever comes back.
+  again.handle({ type: "leave", peer: PEER }, NOW);
+  expect(again.next(PEER)).toMatchObject({ epoch: EPOCH, seq: 2 });
 });
 
 test("what acknowledgements say of numbers that we never gave is not kept", () => {
@@ -66,9 +142,6 @@ test("what acknowledgements say of numbers that we never gave is not kept", () =
   expect(longest).toBeGreaterThan(0);
   expect(longest).toBeLessThan(32_000);
 });
-
-const BY = "22".repeat(8);
-const DAY = 86_400_000;
 
 /** A ring of its own with one key for each number. */
 function telling(n: number, ...keys: number[]): Announcement {
@@ -125,7 +198,7 @@ test("what is sealed anew is stopped as it was and offered as it is; a restart b
   expect(
     outs.flatMap((out) => (out.type === "stop" || out.type === "offer" ? `${out.type} ${out.parcel.generation}` : [])),
   ).toEqual(["stop 0", "offer 1"]);
-  const again = new Spool({ saved, fresh: EPOCH, isKey: () => true });
+  const again = new Spool({ saved, fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
   expect(again.openParcels(PEER)).toEqual(spool.openParcels(PEER));
   expect(again.uses(PEER)).toEqual(telling(0, 3).keys.map((key) => key.slice(0, 16)));
 });
@@ -149,4 +222,113 @@ test("which keys are in use is told when it changes, also while the floor stands
   expect(floors(acknowledge(spool, BY, arrived(2)))).toBe(1);
   expect(spool.next(PEER).floor).toBe(1);
   expect(spool.uses(PEER)).toEqual([id(2)]);
+});
+
+test("after a restart the floor is the lowest open number, also where the clock was set back while mail was queued", () => {
+  const spool = new Spool({ saved: new Map(), fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
+  const disk = new Map<string, Uint8Array>();
+  const give = (input: Parameters<Spool["handle"]>[0], now: number): void => {
+    for (const out of spool.handle(input, now))
+      if (out.type === "save" && out.value !== undefined) disk.set(out.key, out.value);
+  };
+  give({ type: "start" }, NOW);
+  for (const [i, created] of [NOW, NOW - 3_600_000, NOW - 7_200_000].entries()) {
+    const mail = { id: `${i}`.repeat(32), contact: "c", kind: "x", created, expires: NOW + 1e9, size: 1, parts: 1 };
+    give({ type: "post", mail, to: [{ peer: PEER, hello: false, partBytes: 1023 }] }, created);
+  }
+  expect(spool.next(PEER)).toMatchObject({ seq: 4, floor: 1 });
+  const again = new Spool({ saved: disk, fresh: "ff".repeat(8), draw: () => DRAWN, isKey: () => true });
+  again.handle({ type: "start" }, NOW);
+  // A floor of 3 would have the peer forget 1 and 2, and drop them when they come.
+  expect(again.next(PEER)).toMatchObject({ seq: 4, floor: 1 });
+  const all = [{ epoch: EPOCH, floor: 1, ranges: [[1, 1]], unfinished: [] }] as const;
+  acknowledge(again, "22".repeat(8), all);
+  expect(again.next(PEER).floor).toBe(2);
+});
+
+test("of delivered mail the newest 256 stay in memory, the ledgers of the others lie in the store", () => {
+  const spool = spoolWith(Array.from({ length: 300 }, () => 1));
+  acknowledge(spool, BY, [{ epoch: EPOCH, floor: 1, ranges: [[1, 299]], unfinished: [] }]);
+  expect(spool.queued).toBe(1);
+  // What may have to be taken back again after a crash is known for as long as that.
+  expect(spool.outbox()).toHaveLength(300);
+  const outs = spool.handle({ type: "tick" }, NOW + 60_000);
+  const ledgers = outs.flatMap((out) => (out.type === "save" && out.key.startsWith("ledger/") ? out.key : []));
+  expect(ledgers).toHaveLength(299 - 256);
+  expect(ledgers[0]).toBe(`ledger/${"0".repeat(32)}`);
+  expect(spool.outbox().map(({ state }) => state)).toEqual([
+    ...Array.from({ length: 256 }, () => "delivered"),
+    "queued",
+  ]);
+  expect(spool.next(PEER)).toMatchObject({ seq: 301, floor: 300 });
+});
+
+const HOUR = 3_600_000;
+
+/** A spool with its disk: `restart` reads it anew. One mail of 14 days is open, looked at an hour ago. */
+function clockwork() {
+  const disk = new Map<string, Uint8Array>();
+  let spool = new Spool({ saved: disk, fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
+  const at = (now: number, input: Parameters<Spool["handle"]>[0] = { type: "tick" }): unknown[] => {
+    const outs = spool.handle(input, now);
+    for (const out of outs) {
+      if (out.type !== "save") continue;
+      if (out.value === undefined) disk.delete(out.key);
+      else disk.set(out.key, out.value);
+    }
+    return states(outs);
+  };
+  const mail = {
+    id: "a".repeat(32),
+    contact: "c",
+    kind: "x",
+    created: NOW,
+    expires: NOW + 14 * DAY,
+    size: 1,
+    parts: 1,
+  };
+  at(NOW, { type: "start" });
+  at(NOW, { type: "post", mail, to: [{ peer: PEER, hello: false, partBytes: 1023 }] });
+  at(NOW + HOUR);
+  return {
+    at,
+    restart(now: number) {
+      spool = new Spool({ saved: disk, fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
+      return at(now, { type: "start" });
+    },
+    deadline: () => spool.deadline(),
+    isOpen: () => spool.openParcels(PEER).length === 1 && disk.has(`mail/queue/${mail.id}`),
+    floor: () => spool.next(PEER).floor,
+  };
+}
+
+test("a clock that leaps ahead ends no mail; set right within the hour, it is as if nothing had been", () => {
+  const leap = NOW + 30 * DAY;
+  for (const isRestarted of [false, true]) {
+    const clock = clockwork();
+    expect(isRestarted ? clock.restart(leap) : clock.at(leap)).toEqual([]);
+    expect(clock.at(leap)).toEqual([]);
+    expect(clock.deadline()).toBe(leap + HOUR);
+    expect(clock.at(leap + HOUR - 1)).toEqual([]);
+    // A start in between does not take the wrong clock for the right one.
+    expect(clock.restart(leap + HOUR - 1)).toEqual([]);
+    expect(clock.at(leap + HOUR)).toEqual([]);
+    expect([clock.isOpen(), clock.floor()]).toEqual([true, 1]);
+    clock.restart(NOW + 2 * HOUR);
+    expect(clock.at(NOW + 2 * HOUR)).toEqual([]);
+    expect(clock.isOpen()).toBe(true);
+    expect(clock.deadline()).toBe(NOW + 14 * DAY);
+  }
+});
+
+test("whoever was away for long ends what ran out an hour after it is back, whoever was not at once", () => {
+  const away = clockwork();
+  expect(away.restart(NOW + 20 * DAY)).toEqual([]);
+  expect(away.at(NOW + 20 * DAY + HOUR)).toEqual(["a expired"]);
+  expect(away.isOpen()).toBe(false);
+  const here = clockwork();
+  for (let day = 1; day < 14; day++) expect(here.at(NOW + day * DAY)).toEqual([]);
+  expect(here.at(NOW + 14 * DAY - 1)).toEqual([]);
+  expect(here.restart(NOW + 14 * DAY)).toEqual([]);
+  expect(here.at(NOW + 14 * DAY)).toEqual(["a expired"]);
 });

@@ -4,8 +4,9 @@
  */
 import { Deadlines, fromBase32, type Machine, type Time, toBase32 } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
-import { type Acknowledgement, type AckReport, AckView } from "./acknowledgement.ts";
+import { type Acknowledgement, AckView } from "./acknowledgement.ts";
 import { Announced, type AnnouncedJson } from "./announced.ts";
+import { tellsOfCopy } from "./copied.ts";
 import type { FileHead } from "./envelope.ts";
 import { type Forwarding, forwardId } from "./forward.ts";
 import type { Suite } from "./inner.ts";
@@ -19,8 +20,8 @@ import {
   openLedger,
   stateOf,
 } from "./ledger.ts";
-import { type Parcel, type ParcelJson, parcelJson, parcelOf, takeBack, type Withdrawal } from "./parcel.ts";
-import type { Range } from "./ranges.ts";
+import { leave, Pair } from "./pair.ts";
+import { anew, type Parcel, type ParcelJson, parcelJson, parcelOf, takeBack, type Withdrawal } from "./parcel.ts";
 import { asJson, ofJson, type Save } from "./record.ts";
 import type { Route } from "./route.ts";
 
@@ -73,8 +74,11 @@ export type SpoolOut =
   | { type: "offer"; parcel: Parcel }
   | { type: "stop"; parcel: Parcel }
   | { type: "floor"; peer: Hashname }
-  | { type: "progress"; peer: Hashname }
-  | { type: "restored"; peer: Hashname };
+  /** The peer told news; `below`: the highest number of the present epoch that it has. */
+  | { type: "progress"; peer: Hashname; below?: { readonly epoch: string; readonly seq: number } }
+  | { type: "restored"; peer: Hashname }
+  /** Another copy of our store numbers mail to the peer; ours has an epoch of its own towards it from now on. */
+  | { type: "copied"; peer: Hashname };
 
 /** What the application sees of a mail in the spool. */
 export interface OutboxEntry {
@@ -95,18 +99,8 @@ export interface OutboxEntry {
   readonly parts: number;
   /** Parts acknowledged, by the peer that has most of them. */
   readonly acked: number;
-}
-
-/** Our numbers towards one peer. */
-interface Pair {
-  readonly epoch: string;
-  next: number;
-  readonly view: AckView;
-  /** The peer's forward keys for us. */
-  readonly announced: Announced;
-  /** Numbers that the floor may not pass yet, ascending. */
-  readonly unpassed: Set<number>;
-  readonly parcels: Map<string, Parcel>;
+  /** How many of the contact's peers have it whole, and to how many it goes. */
+  readonly delivered: { readonly k: number; readonly n: number };
 }
 
 /** Keeps, numbers, times and ends our own mail. */
@@ -117,28 +111,41 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   readonly #byContact = new Map<string, Set<Posted>>();
   readonly #pairs = new Map<Hashname, Pair>();
   readonly #deadlines = new Deadlines<string>();
+  /** How many are not final. */
+  #queued = 0;
+  /** The clock as it was seen last. After a leap nothing expires for a while: it may be wrong. */
+  #seen: Time | undefined;
+  #seenSaved: Time | undefined;
+  #doubtUntil: Time = 0;
+  /** Delivered, and nothing more to do: kept for `outbox`, the oldest first. */
+  readonly #settled = new Set<string>();
   /** First number for a new pair: above all numbers of pairs that ended, so that none is ever used twice. */
   #first: number;
   readonly #isFresh: boolean;
   readonly #isKey: (key: string) => boolean;
+  readonly #draw: () => string;
   #out: SpoolOut[] = [];
 
   /**
-   * `saved`: keys "mail/epoch", "mail/out/..." and "mail/queue/...". `fresh` is the epoch when none is saved, 16 hex.
-   * `isKey`: whether something can be sealed to this forward key.
+   * `saved`: keys "mail/epoch", "mail/clock", "mail/out/..." and "mail/queue/...". `fresh` is the epoch when none is saved, 16 hex.
+   * `draw`: another epoch, never the same twice. `isKey`: whether something can be sealed to this forward key.
    */
   constructor(options: {
     saved: ReadonlyMap<string, Uint8Array>;
     fresh: string;
+    draw: () => string;
     isKey: (key: string) => boolean;
   }) {
-    const { saved, fresh, isKey } = options;
+    const { saved, fresh, draw, isKey } = options;
     this.#isKey = isKey;
+    this.#draw = draw;
     const own = saved.get(EPOCH_KEY);
     const { epoch, first }: EpochRecord = own === undefined ? { epoch: fresh, first: 1 } : ofJson(own);
     this.epoch = epoch;
     this.#first = first;
     this.#isFresh = own === undefined;
+    const clock = saved.get(CLOCK_KEY);
+    if (clock !== undefined) this.#seen = this.#seenSaved = ofJson<ClockRecord>(clock).seen;
     for (const [key, value] of saved)
       if (key.startsWith(OUT_PREFIX))
         this.#pairs.set(key.slice(OUT_PREFIX.length) as Hashname, this.#pairOf(ofJson(value)));
@@ -150,6 +157,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   }
 
   handle(input: SpoolIn, now: Time): SpoolOut[] {
+    this.#watch(now);
     this.#take(input, now);
     const out = this.#out;
     this.#out = [];
@@ -172,28 +180,39 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
 
   /** How many are not final. */
   get queued(): number {
-    return [...this.#mails.values()].filter(({ ledger }) => !isFinal(stateOf(ledger))).length;
+    return this.#queued;
   }
 
   /** Parcels to the peer that are still to be delivered, in the order of their numbers. */
   openParcels(peer: Hashname): Parcel[] {
-    return [...(this.#pairs.get(peer)?.parcels.values() ?? [])].filter(({ state }) => state === "open");
+    const open = [...(this.#pairs.get(peer)?.parcels() ?? [])].filter(({ state }) => state === "open");
+    return open.sort((a, b) => a.seq - b.seq);
   }
 
   /** The number that the next mail to the peer gets, whether it has to be a hello, and what it is sealed to if it is none. */
   next(peer: Hashname): { epoch: string; seq: number; floor: number; hello: boolean; forward?: Forwarding } {
     const pair = this.#pairs.get(peer);
     if (pair === undefined) return { epoch: this.epoch, seq: this.#first, floor: this.#first, hello: true };
-    const forward = forwardingOf(pair);
-    const number = { epoch: pair.epoch, seq: pair.next, floor: floorOf(pair), hello: !pair.view.isHeard };
+    const forward = pair.forwarding();
+    const number = { epoch: pair.epoch, seq: pair.next, floor: pair.floor, hello: !pair.view.isHeard };
     return { ...number, ...(forward && { forward }) };
   }
 
   /** What the peer may know of its forward keys: see `Acknowledgement`. `undefined`: it told us none. */
   uses(peer: Hashname): readonly string[] | undefined {
-    const pair = this.#pairs.get(peer);
-    const forward = pair && forwardingOf(pair);
+    const forward = this.#pairs.get(peer)?.forwarding();
     return forward && [forwardId(forward.key), ...forward.uses];
+  }
+
+  /** The epochs that a copy of our store should not number mail in: see `Acknowledgement`. `undefined`: none. */
+  left(peer: Hashname): readonly string[] | undefined {
+    const left = this.#pairs.get(peer)?.left ?? [];
+    return left.length === 0 ? undefined : left;
+  }
+
+  /** When another copy of our store was last seen to number mail; `undefined`: never. */
+  get copiedAt(): Time | undefined {
+    return Math.max(0, ...[...this.#pairs.values()].map(({ doubtedAt }) => doubtedAt)) || undefined;
   }
 
   hasPart(parcel: Parcel, part: number): boolean {
@@ -213,6 +232,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
       size,
       parts,
       acked: Math.max(0, ...parcels.map((parcel) => this.#acknowledgedParts(parcel))),
+      delivered: deliveredTo(parcels),
     }));
   }
 
@@ -222,7 +242,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     switch (input.type) {
       case "start":
         if (this.#isFresh) this.#saveEpoch();
-        for (const mail of this.#mails.values()) this.#resume(mail, now);
+        for (const mail of [...this.#mails.values()]) this.#resume(mail, now);
         return;
       case "post":
         this.#post(input.mail, input.to);
@@ -261,6 +281,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
 
   #add(mail: Posted): void {
     this.#mails.set(mail.id, mail);
+    if (!isFinal(stateOf(mail.ledger))) this.#queued++;
     const same = this.#byContact.get(mail.contact) ?? new Set();
     this.#byContact.set(mail.contact, same.add(mail));
   }
@@ -295,17 +316,29 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
       offers: 0,
       offerAt: undefined,
     };
-    pair.next++;
-    pair.unpassed.add(seq);
-    pair.parcels.set(mail.id, parcel);
+    this.#supersede(pair, mail.parcels, peer);
+    pair.number(parcel);
     mail.parcels.push(parcel);
     this.#savePair(peer, pair);
     this.#out.push({ type: "offer", parcel });
   }
 
+  /** Of several parcels of one mail for one peer only the last is still asked about. */
+  #supersede(pair: Pair, parcels: readonly Parcel[], peer: Hashname): void {
+    for (const old of parcels) if (old.peer === peer) pair.drop(old);
+  }
+
+  #close(parcel: Parcel, state: "acknowledged" | "stopped"): void {
+    parcel.state = state;
+    this.#pairs.get(parcel.peer)?.closed(parcel);
+  }
+
   #step(id: string, entry: LedgerEntry): void {
     const mail = this.#mails.get(id);
-    if (mail === undefined || !append(mail.ledger, entry)) return;
+    if (mail === undefined) return;
+    const wasOpen = !isFinal(stateOf(mail.ledger));
+    if (!append(mail.ledger, entry)) return;
+    if (wasOpen && isFinal(entry.state)) this.#queued--;
     this.#save(id);
     this.#out.push({ type: "state", mail, entry });
   }
@@ -314,28 +347,51 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     const pair = this.#pairs.get(peer);
     if (pair === undefined) return;
     const wasHeard = pair.view.isHeard;
-    const { news, restored } = pair.view.merge(ofOurs(pair, acknowledgement));
-    const { keys } = acknowledgement;
-    const [floor, uses] = [floorOf(pair), this.uses(peer)];
-    const hasKeys = keys !== undefined && pair.announced.merge(keys, this.#isKey);
+    const mailOf = (seq: number): string | undefined => pair.get(pair.epoch, seq)?.mail;
+    const isCopied = tellsOfCopy({ epoch: pair.epoch, next: pair.next, mailOf }, acknowledgement);
+    // Otherwise a mail of ours would pass for delivered because the other copy's was.
+    const doubted = isCopied ? pair.epoch : undefined;
+    if (isCopied && now >= pair.doubtedAt + DOUBT_MS) this.#renew(peer, pair, now);
+    const [floor, uses] = [pair.floor, this.uses(peer)];
+    const { news, restored, hasKeys, arrived, below } = pair.merge(acknowledgement, this.#isKey, doubted);
     if (!wasHeard || news || restored || hasKeys) this.#savePair(peer, pair);
-    if (news)
-      for (const parcel of pair.parcels.values())
-        if (parcel.state !== "acknowledged" && pair.view.isWhole(parcel.epoch, parcel.seq))
-          this.#arrived(pair, parcel, now);
-    if (hasKeys)
-      for (const parcel of [...pair.parcels.values()]) if (isStale(pair, parcel)) this.#reseal(pair, parcel, now);
-    if (floorOf(pair) !== floor || String(this.uses(peer)) !== String(uses)) this.#out.push({ type: "floor", peer });
-    if (news || !wasHeard) this.#out.push({ type: "progress", peer });
+    for (const parcel of arrived) this.#arrived(pair, parcel, now);
+    for (const { mail } of isCopied ? [] : pair.read(acknowledgement.read ?? []))
+      this.#step(mail, { at: now, state: "read", peer });
+    if (hasKeys) for (const parcel of pair.stale()) this.#reseal(pair, parcel, now);
+    if (pair.floor !== floor || String(this.uses(peer)) !== String(uses)) this.#out.push({ type: "floor", peer });
+    if (news || !wasHeard) this.#out.push({ type: "progress", peer, ...(below && { below }) });
     if (restored) this.#out.push({ type: "restored", peer });
+  }
+
+  /** What is open goes out under numbers that no other copy of the store can give. By its id it is shown once. */
+  #renew(peer: Hashname, pair: Pair, now: Time): void {
+    if (pair.epoch === this.epoch && pair.next > this.#first) {
+      this.#first = pair.next;
+      this.#saveEpoch();
+    }
+    const open = pair.renew(this.#draw(), now);
+    this.#out.push({ type: "copied", peer });
+    for (const parcel of open) {
+      const mail = this.#mails.get(parcel.mail);
+      if (mail === undefined) continue;
+      const fresh: Parcel = { ...anew(parcel, now + LEFTOVER_MS), epoch: pair.epoch, seq: pair.next, floor: 1 };
+      this.#close(parcel, "stopped");
+      pair.drop(parcel);
+      pair.number(fresh);
+      mail.parcels[mail.parcels.indexOf(parcel)] = fresh;
+      this.#save(mail.id);
+      this.#out.push({ type: "stop", parcel }, { type: "offer", parcel: fresh });
+    }
+    this.#savePair(peer, pair);
   }
 
   #arrived(pair: Pair, parcel: Parcel, now: Time): void {
     const wasOpen = parcel.state === "open";
-    parcel.state = "acknowledged";
-    if (parcel.epoch === pair.epoch) pair.unpassed.delete(parcel.seq);
+    this.#close(parcel, "acknowledged");
+    pair.pass(parcel.epoch, parcel.seq);
     if (wasOpen) this.#out.push({ type: "stop", parcel });
-    this.#step(parcel.mail, { at: now, state: "delivered" });
+    this.#step(parcel.mail, { at: now, state: "delivered", peer: parcel.peer });
     const mail = this.#mails.get(parcel.mail);
     if (mail === undefined) return;
     if (wasOpen && mail.parcels.every(({ state }) => state !== "open")) this.#erase(mail, now);
@@ -348,25 +404,21 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
    */
   #reseal(pair: Pair, parcel: Parcel, now: Time): void {
     const mail = this.#mails.get(parcel.mail);
-    const forward = forwardingOf(pair);
+    const forward = pair.forwarding();
     if (mail === undefined || forward === undefined) return;
     if (now < (parcel.resealAt ?? 0)) {
       this.#plan(mail);
       return;
     }
     const fresh: Parcel = {
-      ...parcel,
+      ...anew(parcel, now + LEFTOVER_MS),
       generation: parcel.generation + 1,
       forward,
       resealAt: now + (RESEAL_MS[Math.min(parcel.generation, RESEAL_MS.length - 1)] ?? 0),
-      ids: Array.from({ length: parcel.of }, () => ""),
-      copies: new Map(),
-      offers: 0,
-      offerAt: undefined,
     };
-    parcel.state = "stopped";
+    this.#close(parcel, "stopped");
     mail.parcels[mail.parcels.indexOf(parcel)] = fresh;
-    pair.parcels.set(mail.id, fresh);
+    pair.replace(fresh);
     this.#save(mail.id);
     this.#out.push({ type: "stop", parcel }, { type: "offer", parcel: fresh });
   }
@@ -377,7 +429,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     if (mail === undefined || mail.leftover !== undefined) return;
     for (const parcel of mail.parcels) {
       if (parcel.state !== "open") continue;
-      parcel.state = "stopped";
+      this.#close(parcel, "stopped");
       this.#out.push({ type: "stop", parcel });
     }
     this.#step(id, entry);
@@ -394,7 +446,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
       this.#first = pair.next;
       this.#saveEpoch();
     }
-    for (const parcel of pair.parcels.values()) {
+    for (const parcel of pair.parcels()) {
       if (parcel.state === "open") {
         parcel.state = "stopped";
         this.#out.push({ type: "stop", parcel });
@@ -410,6 +462,27 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
 
   // --- time ---
 
+  /**
+   * A clock may leap ahead and be set right later (a dead battery): then no mail's time was over. What runs out by a leap is
+   * kept and offered for a while longer; a clock that is set back meanwhile finds it as it was.
+   */
+  #watch(now: Time): void {
+    const seen = this.#seen ?? now;
+    if (now - seen > LEAP_MS) this.#doubtUntil = now + LEAP_GRACE_MS;
+    else if (now < this.#doubtUntil - LEAP_GRACE_MS) this.#doubtUntil = 0;
+    this.#seen = now;
+    // Not while in doubt: the next start would take the wrong clock for granted.
+    if (now < this.#doubtUntil || this.#queued === 0) return;
+    if (Math.abs(now - (this.#seenSaved ?? 0)) < SEEN_SAVED_MS) return;
+    this.#seenSaved = now;
+    const record: ClockRecord = { seen: now };
+    this.#out.push({ type: "save", key: CLOCK_KEY, value: asJson(record) });
+  }
+
+  #isOver({ expires }: Posted, now: Time): boolean {
+    return now >= Math.max(expires, this.#doubtUntil);
+  }
+
   #wake(id: string, now: Time): void {
     const mail = this.#mails.get(id);
     if (mail === undefined) return;
@@ -422,21 +495,32 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     }
     for (const parcel of [...mail.parcels]) {
       const pair = this.#pairs.get(parcel.peer);
-      if (pair !== undefined && isStale(pair, parcel)) this.#reseal(pair, parcel, now);
+      if (parcel.former !== undefined && parcel.former.until <= now) parcel.former = undefined;
+      if (pair?.isStale(parcel)) this.#reseal(pair, parcel, now);
     }
-    if (now >= mail.expires && mail.leftover === undefined) this.#end(id, { at: now, state: "expired" }, now);
-    if (now >= mail.expires + GRACE_MS) this.#pass(mail);
+    if (mail.leftover === undefined && this.#isOver(mail, now)) this.#end(id, { at: now, state: "expired" }, now);
+    if (mail.leftover !== undefined && now >= mail.expires + GRACE_MS) this.#pass(mail);
     if (now >= this.#retireAt(mail)) this.#retire(mail);
     else this.#save(id);
+    this.#settle(mail);
+  }
+
+  /** Of what is delivered to all, only the newest stay in memory. */
+  #settle(mail: Posted): void {
+    if (mail.leftover === 0 && this.#mails.has(mail.id) && this.#isSettled(mail)) this.#settled.add(mail.id);
+    if (this.#settled.size <= SETTLED_LIMIT) return;
+    const [oldest = ""] = this.#settled;
+    const settled = this.#mails.get(oldest);
+    if (settled !== undefined) this.#retire(settled);
   }
 
   /** The floor goes on without the mail: no copy of it would still be shown. */
   #pass(mail: Posted): void {
     for (const { peer, epoch, seq } of mail.parcels) {
       const pair = this.#pairs.get(peer);
-      if (pair?.epoch !== epoch) continue;
-      const floor = floorOf(pair);
-      if (pair.unpassed.delete(seq) && floorOf(pair) !== floor) this.#out.push({ type: "floor", peer });
+      const floor = pair?.floor;
+      pair?.pass(epoch, seq);
+      if (pair?.floor !== floor) this.#out.push({ type: "floor", peer });
     }
   }
 
@@ -446,6 +530,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     this.#mails.delete(id);
     const same = this.#byContact.get(mail.contact);
     if (same?.delete(mail) && same.size === 0) this.#byContact.delete(mail.contact);
+    this.#settled.delete(id);
     this.#deadlines.set(id, undefined);
     const { contact, kind, created, expires, size, file } = mail;
     const name = file && { name: file.name };
@@ -453,42 +538,42 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     const about: LedgerRecord = { id, contact, kind, created, expires, size, ...name, suite, ledger };
     this.#out.push({ type: "save", key: `ledger/${id}`, value: asJson(about) });
     this.#out.push({ type: "save", key: QUEUE_PREFIX + id, value: undefined });
-    for (const { peer, epoch } of parcels) {
-      const pair = this.#pairs.get(peer);
-      if (pair === undefined) continue;
-      pair.parcels.delete(id);
-      // Later than the floor: an acknowledgement that was long on its way still says what became of an expired mail.
-      const kept = [...pair.parcels.values()].filter((parcel) => parcel.epoch === epoch).map(({ seq }) => seq);
-      if (epoch === pair.epoch) pair.view.lower(epoch, Math.min(floorOf(pair), ...kept));
-    }
-  }
-
-  #isUnpassed({ peer, epoch, seq }: Parcel): boolean {
-    const pair = this.#pairs.get(peer);
-    return pair?.epoch === epoch && pair.unpassed.has(seq);
+    for (const parcel of parcels) this.#pairs.get(parcel.peer)?.retire(parcel);
   }
 
   /** Sets when something is to be done about the mail if nothing else happens. */
   #plan(mail: Posted): void {
     const times = [this.#retireAt(mail)];
-    if (mail.leftover === undefined) times.push(mail.expires);
+    if (mail.leftover === undefined) times.push(Math.max(mail.expires, this.#doubtUntil));
     else if (mail.leftover > 0) times.push(mail.leftover);
-    if (mail.parcels.some((parcel) => this.#isUnpassed(parcel))) times.push(mail.expires + GRACE_MS);
+    const isUnpassed = mail.parcels.some((parcel) => this.#pairs.get(parcel.peer)?.isUnpassed(parcel));
+    if (mail.leftover !== undefined && isUnpassed) times.push(mail.expires + GRACE_MS);
     for (const parcel of mail.parcels) {
       const pair = this.#pairs.get(parcel.peer);
-      if (pair !== undefined && isStale(pair, parcel)) times.push(parcel.resealAt ?? 0);
+      if (pair?.isStale(parcel)) times.push(parcel.resealAt ?? 0);
+      if (parcel.former !== undefined) times.push(parcel.former.until);
     }
     this.#deadlines.set(mail.id, finite(Math.min(...times)));
   }
 
-  #retireAt({ ledger, parcels, expires, leftover }: Posted): Time {
+  #retireAt(mail: Posted): Time {
+    const { ledger, expires, leftover } = mail;
     const state = stateOf(ledger);
-    const last = ledger.at(-1)?.at ?? 0;
     if (leftover === undefined || !isFinal(state)) return Number.POSITIVE_INFINITY;
-    const known = parcels.filter(({ peer }) => this.#pairs.has(peer));
-    if (known.length === 0) return leftover;
+    if (this.#known(mail).length === 0) return leftover;
     if (state === "expired" || state === "cancelled") return expires + LATE_MS;
-    return known.every((parcel) => parcel.state === "acknowledged") ? last + SETTLED_MS : expires + GRACE_MS;
+    return this.#isSettled(mail) ? (ledger.at(-1)?.at ?? 0) + SETTLED_MS : expires + GRACE_MS;
+  }
+
+  /** Has each peer that it went to acknowledged it? */
+  #isSettled(mail: Posted): boolean {
+    const known = this.#known(mail);
+    return known.length > 0 && known.every(({ state }) => state === "acknowledged");
+  }
+
+  /** Its parcels to peers that are still ours. */
+  #known({ parcels }: Posted): Parcel[] {
+    return parcels.filter(({ peer }) => this.#pairs.has(peer));
   }
 
   // --- storing ---
@@ -510,8 +595,16 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     this.#plan(mail);
   }
 
-  #savePair(peer: Hashname, { epoch, next, view, announced }: Pair): void {
-    const record: PairRecord = { epoch, next, view: toBase32(view.encode()), announced: announced.json() };
+  #savePair(peer: Hashname, { epoch, doubted, doubtedAt, left, next, view, announced }: Pair): void {
+    const record: PairRecord = {
+      epoch: this.epoch,
+      next,
+      view: toBase32(view.encode()),
+      announced: announced.json(),
+      ...(epoch !== this.epoch && { own: epoch }),
+      ...(doubted.length > 0 && { doubted, doubtedAt }),
+      ...(left.length > 0 && { left }),
+    };
     this.#out.push({ type: "save", key: OUT_PREFIX + peer, value: asJson(record) });
   }
 
@@ -521,24 +614,27 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   }
 
   /** After a restore the numbers begin anew, in the new epoch; what the peer has of the old one is still known. */
-  #pairOf({ epoch, next, view, announced }: PairRecord): Pair {
+  #pairOf(record: PairRecord): Pair {
+    const { epoch, own = epoch, doubted = [], doubtedAt = 0, left = [], next, view, announced } = record;
     const isCurrent = epoch === this.epoch;
-    return {
-      epoch: this.epoch,
+    return new Pair({
+      epoch: isCurrent ? own : this.epoch,
+      doubted,
+      doubtedAt,
+      left: isCurrent ? left : leave(left, own),
       next: isCurrent ? next : this.#first,
       view: (view === undefined ? undefined : AckView.decode(fromBase32(view) ?? new Uint8Array(0))) ?? new AckView(),
       announced: new Announced(announced),
-      unpassed: new Set(),
-      parcels: new Map(),
-    };
+    });
   }
 
   #load(mail: Posted): void {
     this.#add(mail);
     for (const parcel of mail.parcels) {
       const pair = this.#pairs.get(parcel.peer);
-      pair?.parcels.set(mail.id, parcel);
-      if (pair?.epoch === parcel.epoch && parcel.state !== "acknowledged") pair.unpassed.add(parcel.seq);
+      if (pair === undefined) continue;
+      this.#supersede(pair, mail.parcels.slice(0, mail.parcels.indexOf(parcel)), parcel.peer);
+      pair.load(parcel);
     }
   }
 
@@ -550,14 +646,22 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
       this.#save(mail.id);
     }
     for (const parcel of [...mail.parcels]) {
-      if (parcel.state !== "open" || parcel.epoch === this.epoch || !this.#pairs.has(parcel.peer)) continue;
+      const pair = this.#pairs.get(parcel.peer);
+      const { former } = parcel;
+      if (former !== undefined) {
+        this.#out.push(...takeBack({ ...parcel, ...former, former: undefined }));
+        parcel.former = { ...former, until: now + LEFTOVER_MS };
+        this.#save(mail.id);
+      }
+      if (parcel.state !== "open" || pair === undefined || parcel.epoch === pair.epoch) continue;
       // The peer may have forgotten what it had below floors that we no longer know of. Addressed again, the mail gets a
       // new number and with it an answer; by its id it is not shown twice.
-      parcel.state = "stopped";
+      this.#close(parcel, "stopped");
       this.#out.push(...takeBack(parcel));
       this.#save(mail.id);
     }
     this.#plan(mail);
+    this.#settle(mail);
   }
 
   #acknowledgedParts(parcel: Parcel): number {
@@ -598,8 +702,18 @@ interface EpochRecord {
   readonly first: number;
 }
 
+interface ClockRecord {
+  readonly seen: Time;
+}
+
 interface PairRecord {
+  /** That of the store when it was written. */
   readonly epoch: string;
+  /** The pair's, where that is another. */
+  readonly own?: string;
+  readonly doubted?: readonly string[];
+  readonly doubtedAt?: Time;
+  readonly left?: readonly string[];
   readonly next: number;
   readonly view?: string;
   readonly announced?: AnnouncedJson;
@@ -613,23 +727,10 @@ function postedOf(json: PostedJson): Posted {
   return { ...json, parcels: json.parcels.map(parcelOf) };
 }
 
-function floorOf({ unpassed, next }: Pair): number {
-  const [lowest] = unpassed;
-  return lowest ?? next;
-}
-
-/** What a mail that is queued now is sealed to. */
-function forwardingOf({ announced, parcels }: Pair): Forwarding | undefined {
-  const [key, ...older] = announced.keys;
-  if (key === undefined) return undefined;
-  const used = new Set([...parcels.values()].flatMap(({ state, forward }) => (state === "open" && forward?.key) || []));
-  return { key, uses: older.filter((each) => used.has(each)).map(forwardId) };
-}
-
-/** Is the parcel sealed to a key that the peer has not got? */
-function isStale({ announced }: Pair, { state, forward }: Parcel): boolean {
-  const { keys } = announced;
-  return state === "open" && forward !== undefined && keys.length > 0 && !keys.includes(forward.key);
+/** A peer may have had more than one parcel: of an epoch before. */
+function deliveredTo(parcels: readonly Parcel[]): OutboxEntry["delivered"] {
+  const having = parcels.filter(({ state }) => state === "acknowledged");
+  return { k: new Set(having.map(({ peer }) => peer)).size, n: new Set(parcels.map(({ peer }) => peer)).size };
 }
 
 /** The weakest that any of its parcels left under; of a mail that nobody gets, that of no promise. */
@@ -637,31 +738,23 @@ function labelOf(parcels: readonly Parcel[]): Suite {
   return parcels.length > 0 && parcels.every(({ forward }) => forward !== undefined) ? "forward" : "static";
 }
 
-/** The acknowledgement without what it says of numbers that we never gave: a peer could make us keep any amount of that. */
-function ofOurs(pair: Pair, acknowledgement: Acknowledgement): Acknowledgement {
-  const reports = acknowledgement.reports.flatMap((report): AckReport[] => {
-    const given = [...pair.parcels.values()].filter(({ epoch }) => epoch === report.epoch);
-    const last = report.epoch === pair.epoch ? pair.next - 1 : Math.max(0, ...given.map(({ seq }) => seq));
-    const ranges = report.ranges.flatMap(([first, end]): Range[] =>
-      first > last ? [] : [[first, Math.min(end, last)]],
-    );
-    const inParts = new Set(given.flatMap(({ seq, of }) => (of > 1 ? seq : [])));
-    const unfinished = report.unfinished.filter(({ seq }) => inParts.has(seq));
-    return ranges.length + unfinished.length === 0 ? [] : [{ ...report, ranges, unfinished }];
-  });
-  return { ...acknowledgement, reports };
-}
-
 function finite(time: Time): Time | undefined {
   return time === Number.POSITIVE_INFINITY ? undefined : time;
 }
 
-const EPOCH_KEY = "mail/epoch";
+/** Where the epoch of our numbers lies. Without it the next start draws a new one. */
+export const EPOCH_KEY = "mail/epoch";
 const OUT_PREFIX = "mail/out/";
 const QUEUE_PREFIX = "mail/queue/";
+const CLOCK_KEY = "mail/clock";
 const DAY_MS = 86_400_000;
 const GRACE_MS = 2 * DAY_MS; // DESIGN 5: recipients drop mail this long after its expiry, so the floor may pass
-const SETTLED_MS = 2 * DAY_MS; // a delivered mail stays in memory so long
+const SETTLED_MS = 2 * DAY_MS; // a delivered mail is listed so long ...
+const SETTLED_LIMIT = 256; // ... unless there are more
 const LATE_MS = 30 * DAY_MS; // cache lifetime: an acknowledgement may come so late
 const LEFTOVER_MS = 60_000;
+const LEAP_MS = 2 * DAY_MS; // between two looks at the clock: what is open is looked at once a day
+const LEAP_GRACE_MS = 3_600_000; // time to set a clock right
+const SEEN_SAVED_MS = 3_600_000;
+const DOUBT_MS = 3_600_000; // a peer that says it each time gives us the work each hour
 const RESEAL_MS = [60_000, 600_000, 3_600_000, 6 * 3_600_000]; // once at once, then ever more rarely

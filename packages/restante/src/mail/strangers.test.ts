@@ -26,6 +26,7 @@ class Bench {
       identity: me,
       boxOf: (sender) => boxId(portable, sender, me.hashname),
       isInvite: (secret) => secret[0] === INVITE[0],
+      isBlocked: () => false,
       saved: new Map(this.store),
     });
     return this.strangers;

@@ -51,6 +51,8 @@ export interface StrangersOptions {
   readonly boxOf: (sender: Hashname) => string;
   /** Whether an invite of ours with this secret waits for its guest. */
   readonly isInvite: (secret: Uint8Array) => boolean;
+  /** Whether a box towards us is of somebody whom the user blocked. */
+  readonly isBlocked: (box: string) => boolean;
   /** Keys "mail/request/..." and "mail/ignored". */
   readonly saved: ReadonlyMap<string, Uint8Array>;
 }
@@ -142,6 +144,11 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
   }
 
   #message({ source, box, id, bytes }: Extract<StrangersIn, { type: "message" }>, now: Time): void {
+    // Before it costs an opening, and before anything is asked: what they send says nothing to anybody.
+    if (this.#options.isBlocked(box)) {
+      this.#out.push({ type: "done", source });
+      return;
+    }
     const look = `${box} ${id}`;
     const isIgnored = (this.#ignored.get(box) ?? 0) > now;
     if (isIgnored || (this.#looked.get(look) ?? 0) > now) {

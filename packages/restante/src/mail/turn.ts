@@ -1,6 +1,7 @@
 /** What goes into the mail machine and what comes out of it. */
-import type { Time } from "../bytes/index.ts";
-import type { Hashname, Keys } from "../crypto/index.ts";
+import type { Random, Time } from "../bytes/index.ts";
+import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
+import type { CacheTest, OwnCache } from "./canary.ts";
 import type { FileHead } from "./envelope.ts";
 import type { InboxRecord } from "./inbox.ts";
 import type { MailState } from "./ledger.ts";
@@ -8,6 +9,29 @@ import type { Withdrawal } from "./parcel.ts";
 import type { Save } from "./record.ts";
 import type { Destination, Route } from "./route.ts";
 import type { Request } from "./strangers.ts";
+
+/** What `Mail` is made of. */
+export interface MailOptions {
+  readonly crypto: Crypto;
+  readonly identity: Identity;
+  readonly random: Random;
+  readonly boxId: (sender: Hashname, recipient: Hashname) => string;
+  readonly messageId: (box: string, bytes: Uint8Array) => string;
+  /** Our card for this reader. */
+  readonly cardFor: (reader: Hashname) => Uint8Array;
+  /** Whether an invite of ours with this secret waits for its guest. Default: any may be one. */
+  readonly isInvite?: (secret: Uint8Array) => boolean;
+  /** Whether a box towards us is of somebody whom the user blocked. Default: none is. */
+  readonly isBlocked?: (box: string) => boolean;
+  /** At how many caches of the recipient a mail lies, if none fails: 1 to 8. Default: 2. */
+  readonly copies?: number;
+  /** What one contact may make us keep in a day. Default: 256 MiB. */
+  readonly dailyBytes?: number;
+  /** Whether texts and the names of files that we send are kept under "sent/". Default: true. */
+  readonly keepSent?: boolean;
+  /** Every key that begins with "mail/". */
+  readonly saved: ReadonlyMap<string, Uint8Array>;
+}
 
 /** Somebody to exchange mail with. A hashname is in one contact at most. */
 export interface MailContact {
@@ -17,6 +41,10 @@ export interface MailContact {
   readonly peers: readonly Destination[];
   /** Of the invite that made the contact: shown until the first acknowledgement. */
   readonly secret?: Uint8Array;
+  /** Whether it is told which of its mail the user has seen. Default: it is not. */
+  readonly readMarks?: boolean;
+  /** It is a device of our own. Said when it comes, and the same ever after. */
+  readonly own?: true;
 }
 
 /** What can be sent. The content of a file lies in `blob` already, in records of PART_CONTENT bytes; it is ours from now on. */
@@ -24,7 +52,16 @@ export type Draft =
   | { readonly kind: "text"; readonly text: string }
   | ({ readonly kind: "file"; readonly blob: string } & FileHead)
   /** Nothing but our card: an introduction, or news of it. */
-  | { readonly kind: "card" };
+  | { readonly kind: "card" }
+  /** For a device of our own, by `own` of its contact: what it has to know of us. Shown to nobody. */
+  | { readonly kind: "sync"; readonly text: string };
+
+/** A mail of the inbox, as its sender knows it. */
+export interface ReadMail {
+  readonly from: Hashname;
+  readonly epoch: string;
+  readonly seq: number;
+}
 
 export type MailIn =
   /** New or changed. After a restart every contact is told again, before all else. */
@@ -38,12 +75,20 @@ export type MailIn =
   /** Answer to `deliver`: owed for each, whatever happens. */
   | { type: "delivered"; id: number; ok: boolean; why?: string }
   | { type: "link"; peer: Hashname; up: boolean }
+  /** A peer with a link started anew. */
+  | { type: "renewed"; peer: Hashname }
   /** `accept` comes after the `contact` that it made. */
   | { type: "accept" | "ignore"; req: number; request: string }
   | { type: "read"; req: number; value: Uint8Array | undefined }
   | { type: "hash"; req: number; sha256: string }
   | { type: "blob"; req: number; bytes: Uint8Array | undefined }
-  | { type: "seen"; req: number; n: number }
+  /** Records of mail that is over. */
+  | { type: "erase"; req: number; keys: readonly string[] }
+  | { type: "seen"; req: number; n: number; read?: readonly ReadMail[] }
+  /** All caches of ours: they are tested now and then. */
+  | { type: "caches"; caches: readonly OwnCache[] }
+  /** Test them now. Answered by `reply` with a `CacheTest` of each; or by `refuse`. */
+  | { type: "test"; req: number }
   /** A new invite is out: ignored strangers may try again. */
   | { type: "forgive" }
   /** We are about to leave: acknowledge at once what is not acknowledged yet. */
@@ -73,6 +118,8 @@ export type MailOut =
     }
   /** A contact's card, proven; and the secret of an invite of ours that it used although it is a contact. */
   | { type: "card"; contact: string; from: Hashname; card: Uint8Array; secret: Uint8Array | undefined }
+  /** What a device of our own has us know. */
+  | { type: "sync"; contact: string; from: Hashname; text: string }
   | { type: "reply"; req: number; value: unknown }
   | { type: "refuse"; req: number; code: string; message: string }
   | { type: "event"; event: MailEvent };
@@ -81,8 +128,18 @@ export type MailOut =
 export type MailEvent =
   | ({ type: "mail" } & InboxRecord)
   | ({ type: "request" } & Request)
-  | { type: "state"; id: string; contact: string; state: MailState; at: Time; why?: string }
+  /** Once for each entry of its ledger: `delivered` for each `peer` of the contact that has it. */
+  | { type: "state"; id: string; contact: string; state: MailState; at: Time; why?: string; peer?: Hashname }
+  /** The contact sent more in a day than it may: what comes until then is not taken, and comes again. */
+  | { type: "full"; contact: string; until: Time }
   /** So many mails of the contact are known to be missing now. */
   | { type: "gap"; contact: string; missing: number }
+  /** A test of one of our caches ended otherwise than the one before. */
+  | ({ type: "cache-test" } & CacheTest)
   /** A peer of the contact lost or restored its store: what we still have is offered to it again. */
-  | { type: "restored"; contact: string; from: Hashname };
+  | { type: "restored"; contact: string; from: Hashname }
+  /**
+   * Another copy of our store sends mail to the contact, too: this peer of it had mail of both under the same numbers. Ours goes
+   * on under numbers of its own; but the two copies take each other's mail, so one of them should be stopped.
+   */
+  | { type: "copied"; contact: string; from: Hashname };

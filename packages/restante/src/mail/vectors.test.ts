@@ -17,6 +17,7 @@ import { sealSeeded } from "./seal.ts";
 
 const FILE = fileURLToPath(new URL("../../../../protocol/vectors/mail.json", import.meta.url));
 const CSID = 0x3a;
+const NAME = "abcdefghijklmnop"; // of a cache
 const crypto = createCrypto(portable);
 
 interface Vectors {
@@ -92,6 +93,22 @@ function make(): Vectors {
     floor: 1,
     reports: numbering.report(),
   };
+  const later: AddressedAck = {
+    ...ack,
+    shown: {
+      epoch,
+      caches: [
+        { cache: "zyxwvutsrqponmlk", ranges: [[1, 1]] },
+        {
+          cache: "abcdefghijklmnop",
+          ranges: [
+            [1, 1],
+            [4, 4],
+          ],
+        },
+      ],
+    },
+  };
   const message = (what: string, from: Identity, content: Part | AddressedAck): Message => {
     const to = from === alice ? bob : alice;
     const inner = "head" in content ? encodePart(crypto, CSID, from, content) : encodeAck(crypto, CSID, content);
@@ -119,6 +136,11 @@ function make(): Vectors {
     const envelope = encodePacket({ ...inside.json, ...change.envelope }, body);
     return { why, inner: toHex(encodePacket({ ...outside.json, ...change.head }, envelope)) };
   };
+  /** The acknowledgement's inner packet with other fields. */
+  const refusedAck = (why: string, head: JsonObject) => {
+    const packet = parsePacket(encodeAck(crypto, CSID, ack)) ?? expect.fail();
+    return { why, inner: toHex(encodePacket({ ...packet.json, ...head }, packet.body)) };
+  };
   return {
     about:
       "protocol/mail.md: a first conversation under cipher set 3a. All bytes are hex; `content` is what the inner packet says; " +
@@ -126,7 +148,12 @@ function make(): Vectors {
     alice: peer(alice),
     bob: peer(bob),
     boxes: { aliceToBob: boxId(alice.hashname, bob.hashname), bobToAlice: boxId(bob.hashname, alice.hashname) },
-    messages: [message("hello", alice, first), message("acknowledgement", bob, ack), message("text", alice, second)],
+    messages: [
+      message("hello", alice, first),
+      message("acknowledgement", bob, ack),
+      message("text", alice, second),
+      message("acknowledgement that names caches", bob, later),
+    ],
     reject: [
       changed("padding that is not zero", { padding: 1 }),
       changed("another version", { head: { v: 2 } }),
@@ -139,6 +166,18 @@ function make(): Vectors {
       changed("a content longer than the packet", { envelope: { len: 9999 } }),
       changed("a text that is not UTF-8", { content: 0xff }),
       changed("an expiry before the time", { envelope: { expires: 1 } }),
+      refusedAck("a via of another type", { via: [] }),
+      refusedAck("a via that names a cache twice", {
+        via: {
+          epoch,
+          caches: [
+            [NAME, 1, 1],
+            [NAME, 4, 4],
+          ],
+        },
+      }),
+      refusedAck("a via with ranges that touch", { via: { epoch, caches: [[NAME, 1, 1, 2, 2]] } }),
+      refusedAck("a via with half a range", { via: { epoch, caches: [[NAME, 1]] } }),
       changed("an id of another length", { envelope: { id: "00" } }),
     ],
   };
