@@ -23,11 +23,32 @@ export {
   type SrvRecord,
 } from "./discovery.ts";
 export type { HandshakeMessage } from "./e3x/index.ts";
-export type { InboxRecord as Received, LedgerEntry, MailState, OutboxEntry } from "./mail/index.ts";
+export type { OutgoingFile } from "./files.ts";
+export type { ConversationPage, HistoryEntry, Retention } from "./history.ts";
+export {
+  type CacheTest,
+  type InboxRecord as Received,
+  type LedgerEntry,
+  type MailState,
+  type OutboxEntry,
+  shownTime,
+  type TestOutcome,
+} from "./mail/index.ts";
 export type { Noise } from "./mesh/index.ts";
 export type { ContactInfo } from "./peer/index.ts";
-export type { HandshakeInfo, PeerEvent, PeerStatus, RequestInfo } from "./peer.ts";
-export { createPeer, type OutgoingFile, type Peer, type PeerOptions } from "./run.ts";
+export type {
+  BlockedInfo,
+  CacheInfo,
+  DeviceInfo,
+  HandshakeInfo,
+  ListedEntry,
+  ListInfo,
+  PeerEvent,
+  PeerStatus,
+  RequestInfo,
+  SafetyInfo,
+} from "./peer.ts";
+export { createPeer, type Peer, type PeerOptions } from "./run.ts";
 export {
   BOX_LIMITS,
   type BoxAnswer,

@@ -57,7 +57,8 @@ test("[C44] [C57] promise 4: a box is shown to its recipient alone; to others it
       "ch" in out && out.ch === ch && out.type === "packet" ? [[out.head, out.body.length]] : [],
     );
   });
-  expect(seen).toEqual([[[{ cap: CACHE.cap }, 0]], [[{ cap: CACHE.cap }, 0]]]);
+  const empty = [[{ cap: CACHE.cap, ids: 120 }, 0]];
+  expect(seen).toEqual([empty, empty]);
   bench.machines.set("bob", bob);
   bob.restart();
   bench.run(MINUTE);
@@ -97,4 +98,22 @@ test("promise 6: nothing that a contact seals stops a root, or is shown unless i
   }
   expect(bob.root.status().links).toMatchObject([{ state: "up" }, { state: "up" }]);
   expect(bob.disk.size).toBeLessThan(before + 100);
+});
+
+test("[C45] in each turn of a cache everything that a sender can see comes before what its store is asked", () => {
+  const { caches, send } = away("carol");
+  const [carol] = caches as [Side];
+  const turns: string[] = [];
+  const { root } = carol;
+  const handle = root.handle.bind(root);
+  root.handle = (input, now) => {
+    const out = handle(input, now);
+    turns.push(out.map(({ type }) => type).join(" "));
+    return out;
+  };
+  send("short");
+  send("long ".repeat(2000));
+  const asking = turns.filter((turn) => turn.includes("boxes"));
+  expect(asking.filter((turn) => turn.includes("transmit")).length).toBeGreaterThan(0);
+  for (const turn of asking) expect(turn).toMatch(/^(transmit )*boxes( boxes)*$/);
 });

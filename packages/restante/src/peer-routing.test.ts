@@ -117,7 +117,7 @@ test.each(["drops", "repeats", "damages"] as const)(
 
 test("a card with eight routers that are nobody has us say not one packet more than one with eight caches", () => {
   const packets = (routes: boolean): readonly number[] => {
-    const w = new World({ seed: 43, cloak: false });
+    const w = new World({ seed: 41, cloak: false });
     const names = Array.from({ length: 8 }, (_, i) => `stranger${i}`);
     const strangers = names.map((name) => w.cache(name, { routes }));
     const [alice, mallory] = [w.peer("alice"), w.peer("mallory")];

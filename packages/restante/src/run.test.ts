@@ -54,6 +54,23 @@ test("an invite, a contact, a text, an answer", () =>
     expect((await alice.inbox()).map((m) => m.text)).toEqual(["hello"]);
   }));
 
+test("mail by an invite that asks for work comes with it", () =>
+  withPeers(async (peer) => {
+    const carol = await peer("carol", { mail: false, cache: {} });
+    const store = memoryStore();
+    const away = await peer("bob", { store });
+    await away.join(carol.joinLink());
+    const link = await away.invite({ work: 10 });
+    await expect(away.invite({ work: 25 })).rejects.toMatchObject({ code: "bad-work" });
+    await away.close();
+    const alice = await peer("alice");
+    const { id: contact } = await alice.add(link);
+    await reaches(alice, await alice.send(contact, "it was some work"), "handed");
+    expect(carol.status().held?.messages).toBe(2); // her card, and the text
+    const bob = await peer("bob", { store });
+    expect((await next(bob, "mail")).text).toBe("it was some work");
+  }));
+
 test("a cache keeps mail for somebody who is not there, and a file arrives as it was", () =>
   withPeers(async (peer) => {
     const carol = await peer("carol", { mail: false, cache: {} });
@@ -318,3 +335,101 @@ test("what was made is taken back: a contact, an invite, a cache; what is not th
     ])
       await expect(again()).rejects.toMatchObject({ code: "not-found" });
   }));
+
+test("a store that is a copy takes new numbers with its very first commit, and says so as long as it runs", () =>
+  withPeers(async (peer) => {
+    const inner = memoryStore();
+    const commits: string[][] = [];
+    let isCopied = false;
+    const store: Store = {
+      ...inner,
+      get isCopied() {
+        return isCopied;
+      },
+      async commit(batch) {
+        commits.push(batch.map(({ key, value }) => `${value === undefined ? "-" : ""}${key}`));
+        isCopied = false;
+        await inner.commit(batch);
+      },
+    };
+    const first = await peer("alice", { store });
+    expect(first.status().isCopied).toBe(false);
+    await first.close();
+    const epoch = toHex((await inner.get("mail/epoch")) ?? new Uint8Array(0));
+    commits.length = 0;
+    isCopied = true;
+    const told: string[] = [];
+    const second = await peer("alice", { store, onTrouble: (message) => told.push(message) });
+    expect(commits[0]).toEqual(["-mail/epoch", "peer/card"]);
+    expect([second.status().isCopied, told.length]).toEqual([true, 1]);
+    expect(second.hashname).toBe(first.hashname);
+    expect(toHex((await inner.get("mail/epoch")) ?? new Uint8Array(0))).not.toBe(epoch);
+  }));
+
+test("of two peers on copies of one store no mail is lost or shown twice, and each says that there is another", () =>
+  withPeers(async (peer) => {
+    const bob = await peer("bob");
+    const [first, second] = [memoryStore(), memoryStore()];
+    const alice = await peer("alice", { store: first });
+    await bob.add(await alice.invite());
+    await reaches(bob, await bob.send("alice", "I know you"), "delivered");
+    await alice.close();
+    await second.commit((await first.load("")).map(([key, value]) => ({ key, value })));
+    const said: string[][] = [];
+    for (const [i, store] of [first, second, first].entries()) {
+      const troubles: string[] = [];
+      const copy = await peer("alice", { store, onTrouble: (message) => troubles.push(message) });
+      await reaches(copy, await copy.send("bob", `text ${i}`), "delivered");
+      said.push(
+        troubles.filter((message) =>
+          message.startsWith("a contact says that another copy of this identity sends it mail"),
+        ),
+      );
+      expect(copy.status().copiedAt === undefined).toBe(i === 0);
+      await copy.close();
+    }
+    expect(said.map(({ length }) => length)).toEqual([0, 1, 1]);
+    expect((await bob.inbox()).map(({ text }) => text)).toEqual([0, 1, 2].map((i) => `text ${i}`));
+  }));
+
+test("a contact is told what was read only where that is on, and of nothing that was read before", () =>
+  withPeers(async (peer) => {
+    const [alice, bob] = [await peer("alice"), await peer("bob")];
+    await bob.add(await alice.invite());
+    const states: string[] = [];
+    const read = new Promise<void>((resolve) => {
+      alice.on((event) => {
+        if (event.type === "state" && event.state === "read") states.push(event.id);
+        if (states.length === 2) resolve();
+      });
+    });
+    await reaches(bob, await bob.send("alice", "I know you"), "delivered");
+    const send = async (text: string): Promise<string> => {
+      const came = next(bob, "mail");
+      const id = await alice.send("bob", text);
+      await came;
+      return id;
+    };
+    const before = await send("unseen by anybody");
+    await bob.seen(1);
+    const [contact] = bob.contacts();
+    expect(contact?.readMarks).toBe(false);
+    expect(await bob.setReadMarks(contact?.id ?? "", true)).toMatchObject({ readMarks: true });
+    const ids = [await send("one"), await send("two")];
+    const late = await send("not seen yet");
+    await bob.seen(3);
+    await read;
+    expect(states.sort()).toEqual(ids.sort());
+    expect(alice.outbox().find(({ id }) => id === ids[0])?.state).toBe("read");
+    for (const id of [before, late]) expect(alice.outbox().find((mail) => mail.id === id)?.state).toBe("delivered");
+    await expect(bob.setReadMarks("ff".repeat(16), true)).rejects.toMatchObject({ code: "not-found" });
+  }));
+
+test("records of a newer version are refused, not misread, and the store is closed again", async () => {
+  const inner = memoryStore();
+  await inner.commit([{ key: "records", value: Uint8Array.of(0x39, 0x39) }]);
+  let closed = 0;
+  const store: Store = { ...inner, close: async () => void closed++ };
+  await expect(createPeer({ store })).rejects.toMatchObject({ code: "store-schema" });
+  expect(closed).toBe(1);
+});

@@ -2,9 +2,9 @@
  * createPeer: the library's front door. Joins the pure root machine with a clock, randomness, sockets and a store; the only
  * file that knows both sides.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { pooled, type Random, RestanteError, type Time, toHex, utf8 } from "./bytes/index.ts";
+import { pooled, type Random, RestanteError, type Time, utf8 } from "./bytes/index.ts";
 import { isName, MAX_PATHS, type Path } from "./card/index.ts";
+import { Chores, erasedGroups } from "./chores.ts";
 import {
   type Backend,
   type CipherSet,
@@ -20,31 +20,49 @@ import {
 } from "./crypto/index.ts";
 import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
 import type { HandshakeMessage } from "./e3x/index.ts";
-import {
-  CONTENT_LIMIT,
-  isFileName,
-  isMedia,
-  type LedgerEntry,
-  type LedgerRecord,
-  type OutboxEntry,
-  PART_CONTENT,
-  type InboxRecord as Received,
-} from "./mail/index.ts";
+import { copyBlob, hashBlob, keepFile, type OutgoingFile, readFile } from "./files.ts";
+import { type ConversationPage, History, type HistoryEntry, type Retention } from "./history.ts";
+import type { CacheTest, LedgerEntry, LedgerRecord, ReadMail, InboxRecord as Received } from "./mail/index.ts";
 import { type Noise, noiseProblem } from "./mesh/index.ts";
-import type { ContactInfo } from "./peer/index.ts";
+import { type ContactInfo, migrated, OWN_CARD_KEY, RECORDS_KEY, recordsState, restored } from "./peer/index.ts";
 import {
+  type BlockedInfo,
+  type CacheInfo,
   type Call,
+  type DeviceInfo,
+  type FannedOut,
+  type FanRecord,
   type HandshakeInfo,
   handshakeProblem,
+  type ListedEntry,
+  type ListInfo,
+  type OutgoingMail,
   type PeerEvent,
   type PeerStatus,
   type RequestInfo,
   Root,
+  type SafetyInfo,
 } from "./peer.ts";
+import { type SearchOptions, searchStamp } from "./search.ts";
 import { type BoxStats, type BoxStore, memoryBoxStore, memoryStore, type Store } from "./store/index.ts";
 import type { Transport } from "./transport/index.ts";
 
 export interface PeerOptions {
+  /**
+   * At how many caches of its recipient a mail lies, if none of them fails: 1 to 8, of different failure domains. More find
+   * their way past more bad caches, and tell more caches who writes to whom. Throws "bad-copies" for others. Default: 2.
+   */
+  readonly copies?: number;
+  /**
+   * Keep the texts that we send, and what the files were called, also when they are delivered: without them a conversation has
+   * one side. Default: true.
+   */
+  readonly keepSent?: boolean;
+  /**
+   * How many bytes of mail one contact may make us keep in a day (of UTC). What is over that is not taken and not lost: it stays
+   * where it is, and comes on a later day. Default: 256 MiB.
+   */
+  readonly dailyBytes?: number;
   /** Where mail and contacts live. Default: memory, gone with the process. */
   readonly store?: Store;
   /** How to reach others. Without any, the peer is alone. */
@@ -99,19 +117,15 @@ export interface PeerOptions {
   readonly onTrouble?: (message: string) => void;
 }
 
-/** A file to send: bytes at once, or as they come. */
-export interface OutgoingFile {
-  readonly name: string;
-  /** A media type, like "image/png". Default: application/octet-stream. */
-  readonly media?: string;
-  readonly bytes: Uint8Array | AsyncIterable<Uint8Array>;
-}
-
 /** A running peer. Made by `createPeer`; every promise is rejected with a `RestanteError` whose `code` tells the reason. */
 export interface Peer {
   readonly hashname: Hashname;
-  /** A link for somebody to write to us. `once` (default): who uses it first is accepted unasked, and nobody after. */
-  invite(options?: { once?: boolean }): Promise<string>;
+  /**
+   * A link for somebody to write to us. `once` (default): who uses it first is accepted unasked, and nobody after. `work`:
+   * what mail that comes by it and by our caches costs its sender each day, as long as that is no contact: 2^work hashes on
+   * average. 0 (default) to 24; 20 are 1.4 s in JavaScript alone. Who reaches us directly pays nothing. Codes: "bad-work", "unreachable".
+   */
+  invite(options?: { once?: boolean; work?: number }): Promise<string>;
   /** Nobody may use this invite of ours any more, at our caches either. Code: "not-found", "bad-invite". */
   closeInvite(link: string): Promise<void>;
   /** Become the contact of who made the invite. Codes: "bad-invite", "self", "known", "full". */
@@ -122,6 +136,46 @@ export interface Peer {
    * What it writes to us after that is a stranger's. Code: "not-found".
    */
   removeContact(id: string): Promise<void>;
+  /**
+   * Never to hear of somebody again: a contact (its id), who sent a request (its id), or any hashname. A contact is removed with
+   * it. For them we are from then on like somebody who has never heard of them. At most 10,000. Codes: "not-found", "self", "full".
+   */
+  block(who: string): Promise<void>;
+  /** A stranger like all others from now on. Code: "not-found". */
+  unblock(hashname: Hashname): Promise<void>;
+  /** Whom we blocked, oldest first. */
+  blocked(): BlockedInfo[];
+  /**
+   * What to compare with a contact (its id) on another way, for each of its devices: the same there, if nobody stands between.
+   * Code: "not-found".
+   */
+  safety(contact: string): SafetyInfo[];
+  /**
+   * Compare what was read or scanned at a contact's device: all words, in any spelling, or the line. The device that it is of counts
+   * as verified from then on, see `ContactInfo`. `undefined` takes back what was said of all its devices. Codes: "mismatch", "not-found".
+   */
+  verify(contact: string, said: string | undefined): Promise<ContactInfo>;
+  /**
+   * A link by which another device of the user takes this one in, once. From then on contacts know both as one, write to each,
+   * and this one knows whom the other knows. Codes: "not-new" (this one has contacts), "unreachable".
+   */
+  deviceLink(): Promise<string>;
+  /** Take in the device that made this link. Codes: "bad-invite", "self", "known", "full" (seven others at most). */
+  addDevice(link: string): Promise<Hashname>;
+  /**
+   * A device is lost: contacts write to it no more, and close their doors to it. It can do the same to us until they know. What it had
+   * is with whoever has it. Code: "not-found".
+   */
+  removeDevice(hashname: Hashname): Promise<void>;
+  /** The devices of the user, this one first. Empty: there is only this one. */
+  devices(): DeviceInfo[];
+  /** Our lists: one name for several contacts. No contact learns of them. */
+  lists(): ListInfo[];
+  /**
+   * The list of this name has these contacts (ids) from now on; without any there is none. At most 256 lists of 256. Who is
+   * removed from the contacts is in no list any more. Codes: "bad-name", "not-found", "full".
+   */
+  setList(name: string, contacts: readonly string[]): Promise<void>;
   /** The one contact that this names: id, hashname, name, or an unambiguous start of at least four characters. */
   findContact(text: string): ContactInfo | undefined;
   /** Strangers who wrote to us and wait for an answer. */
@@ -131,17 +185,47 @@ export interface Peer {
   ignore(request: string): Promise<void>;
   /**
    * Resolves with the mail's id (32 hex characters) when the mail is durable here. Codes: "not-found" (no such contact),
-   * "too-large" (more than one box holds), "bad-file".
+   * "too-large" (more than one box holds), "bad-file". A list may stand in place of a contact; where both have the name, the
+   * list is meant. To a list it is one mail to each contact, and the id is that of all of them: `outbox` has one entry,
+   * `track` says of each step whose it is, and `cancel` gives all of them up.
    */
   send(contact: string, mail: string | OutgoingFile, options?: { expires?: number }): Promise<string>;
   /** Give a mail up and take its copies back where that is still possible. */
   cancel(id: string): Promise<void>;
   /** Mail that is not final yet, and what became of it lately. */
-  outbox(): readonly OutboxEntry[];
-  /** What happened to a mail of ours, oldest first; `undefined`: no such mail. */
-  track(id: string): Promise<readonly LedgerEntry[] | undefined>;
+  outbox(): readonly ListedEntry[];
+  /** What happened to a mail of ours, oldest first; `undefined`: no such mail. `contact`: of one to a list. */
+  track(id: string): Promise<readonly (LedgerEntry & { readonly contact?: string })[] | undefined>;
   /** Received mail with `n` above `after`, oldest first. */
   inbox(options?: { after?: number; limit?: number }): Promise<Received[]>;
+  /**
+   * The last mails with a contact (its id), ours and theirs, in the order in which they were said: each behind what its writer
+   * had seen, whatever the clocks and in whatever order they came. `limit`: 1 to 200, default 50; `before`: what a later page
+   * said. A page may hold less than `limit` though there is more before it. Code: "bad-request".
+   */
+  conversation(contact: string, options?: { before?: string; limit?: number }): Promise<ConversationPage>;
+  /**
+   * Mail in whose text or file name all these words stand, in any case, also inside of longer words; the newest first. `limit`:
+   * 1 to 200, default 50. All mail is read and decrypted for it, in memory; `signal` ends it. Code: "bad-request".
+   */
+  search(words: string, options?: { contact?: string; limit?: number; signal?: AbortSignal }): Promise<HistoryEntry[]>;
+  /**
+   * Erase what was written with a contact so many days after it came or went (1 to 36,500), what is older now, and on each day
+   * what has become so. `undefined`: keep it for ever, as it is for all others. What can still be found on a disk afterwards is
+   * said in docs/store.md. Codes: "not-found", "bad-days".
+   */
+  keep(contact: string, days: number | undefined): Promise<void>;
+  /** For whom that is set, those among them who are no contact any more. */
+  retentions(): Promise<Retention[]>;
+  /** Erase now what is over its time. How many mails that were. */
+  sweep(): Promise<number>;
+  /**
+   * The user has seen all mail up to number `n` of the inbox. Contacts for whom read marks are on are told which of theirs is
+   * among it. A sender notes it of mail that it still has in memory: some days after the delivery it may not any more.
+   */
+  seen(n: number): Promise<void>;
+  /** Whether a contact (its id) is told which of its mail was seen. Off for everybody unless it is said here. Code: "not-found". */
+  setReadMarks(contact: string, on: boolean): Promise<ContactInfo>;
   /** The bytes of a received file, in pieces. Code: "not-found". */
   file(mail: Received): AsyncIterable<Uint8Array>;
   /** Everything that happens from this call on. A reader who falls 10,000 events behind loses the oldest. Ends with `close`. */
@@ -156,14 +240,26 @@ export interface Peer {
    */
   leave(cache: Hashname): Promise<void>;
   /**
+   * Leaves a mail for ourselves at each of our caches and tells which gave it back, in some two minutes at most. It happens by
+   * itself every few hours, too. A cache can see that sender and recipient are one: this finds those that lose mail, not
+   * those that lie with care. Codes: "no-cache" (we have none), "full" (too many calls wait for it).
+   */
+  testCaches(): Promise<readonly CacheTest[]>;
+  /** Our caches with their last tests, then those of our contacts, of each contact the best first. */
+  caches(): CacheInfo[];
+  /**
    * Show these with our keys from now on, in place of those before; on links that are up with a handshake at once. Not
    * kept: give them again after a start. Code: "bad-handshake".
    */
   setHandshakes(messages: readonly HandshakeMessage[]): Promise<void>;
   /** A link with which others join the cache that this peer serves. Code: "no-cache". */
   joinLink(): string;
-  /** How it fares. `held`: when it serves a cache. `turns`: inputs handled since the start. */
-  status(): PeerStatus & { state: string; turns: number; held: BoxStats | undefined };
+  /**
+   * How it fares. `held`: when it serves a cache. `turns`: inputs handled since the start. `isCopied`: at this start the store
+   * was not the one of last time but a backup or a copy of it. Its mail goes on under new numbers; what came and was answered
+   * in between is not here. Two peers at once on two copies take each other's mail.
+   */
+  status(): PeerStatus & { isCopied: boolean; state: string; turns: number; held: BoxStats | undefined };
   /**
    * Stop. What was promised is on the disk; the rest is as if it had not been asked. Takes up to two seconds while senders
    * wait for an acknowledgement, so that they need not wait for our next start.
@@ -172,7 +268,7 @@ export interface Peer {
 }
 
 /**
- * Start a peer. Throws "bad-name", "bad-identity", "bad-noise", and what the store and the transports throw when they cannot open
+ * Start a peer. Throws "bad-name", "bad-identity", "bad-copies", "bad-noise", and what the store and the transports throw when they cannot open
  * ("store-locked", "address-in-use", ...); what was opened before is closed again then.
  */
 export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
@@ -184,6 +280,9 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       "no-mail",
       "a peer without mail of its own keeps nothing: give it an identity, and no store",
     );
+  const { copies } = options;
+  if (copies !== undefined && !(Number.isInteger(copies) && copies >= 1 && copies <= MAX_COPIES))
+    throw new RestanteError("bad-copies", `copies is a whole number, 1 to ${MAX_COPIES}`);
   const store = options.store ?? memoryStore();
   const transports = options.transports ?? [];
   const trouble = options.onTrouble ?? (() => {});
@@ -203,12 +302,16 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const boxes = cache && (options.boxes ?? memoryBoxStore({ box: cache.cap, recipient: cache.quota }));
 
   await store.open();
-  const identity =
-    options.identity ??
-    (await ownIdentity(crypto, random, store).catch(async (error: unknown) => {
-      await store.close();
-      throw error;
-    }));
+  const isCopied = store.isCopied ?? false;
+  const prepared = async (): Promise<Identity> => {
+    if (hasMail) await prepare(store, clock());
+    return options.identity ?? ownIdentity(crypto, random, store);
+  };
+  const identity = await prepared().catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  if (isCopied) trouble(COPIED);
   const problem = handshakeProblem(crypto, identity, options.handshakes ?? []);
   if (problem !== undefined) {
     await store.close();
@@ -219,8 +322,17 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const paths: Path[] = [];
   let timer: { readonly id: ReturnType<typeof setTimeout>; readonly at: Time; readonly since: Time } | undefined;
   let lastTrouble = "";
+  let onErased: (groups: readonly string[]) => void = () => {};
   let onState: (state: DriverState, why: string) => void = () => {};
 
+  const searching: SearchOptions = {
+    backend: crypto.backend,
+    clock: () => performance.now(),
+    soon(run) {
+      const id = setTimeout(run);
+      return () => clearTimeout(id);
+    },
+  };
   const io: DriverIo = {
     now: clock,
     wake(at) {
@@ -245,7 +357,10 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     },
     commit({ records, changes }, done) {
       commit(store, records, changes).then(
-        () => done(),
+        () => {
+          onErased(erasedGroups(changes));
+          done();
+        },
         (error: unknown) => done(error ?? new Error("the store gave no reason")),
       );
     },
@@ -270,6 +385,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       if (Array.isArray(answers)) done(answers);
       else Promise.resolve(answers).then(done, () => done([]));
     },
+    findStamp: (task, done) => searchStamp(searching, task, done),
     ask(handshake, done) {
       // Behind a promise, so that what the application throws at once is a no as well.
       new Promise<boolean>((resolve) => resolve(options.approve?.(handshake) ?? false)).then(
@@ -291,6 +407,9 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
         trouble(
           `no handshake with ${event.hashname} is possible any more: one of you needs a new identity and a new invite`,
         );
+      if (event.type === "copied") trouble(COPY_SENDS);
+      if (event.type === "full")
+        trouble(`contact ${event.contact.slice(0, 8)} sent more in a day than it may: the rest comes on another day`);
       for (const listener of listeners) {
         try {
           listener(event);
@@ -312,6 +431,9 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     paths,
     ...(name === undefined ? {} : { name }),
     ...(cache === undefined ? {} : { cache }),
+    ...(copies === undefined ? {} : { copies }),
+    ...(options.keepSent === undefined ? {} : { keepSent: options.keepSent }),
+    ...(options.dailyBytes === undefined ? {} : { dailyBytes: options.dailyBytes }),
     asks: options.approve !== undefined,
     cbor: options.cbor ?? false,
     noise: options.noise,
@@ -366,22 +488,104 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     if (driver.root === undefined) throw new RestanteError("not-running", "the peer is not running");
     return driver.root;
   };
+  const recordOf = async (id: string): Promise<Pick<LedgerRecord, "ledger"> | FanRecord | undefined> => {
+    const running = root().ledger(id);
+    if (running !== undefined) return { ledger: running };
+    const value = await store.get(`ledger/${id}`);
+    return value && JSON.parse(new TextDecoder().decode(value));
+  };
+  const sendToList = async (
+    { name: list, contacts }: ListInfo,
+    mail: string | OutgoingFile,
+    expires: number | undefined,
+  ): Promise<string> => {
+    const first =
+      typeof mail === "string" ? ({ kind: "text", text: mail } as const) : await keepFile(store, random, mail);
+    // Each mail erases its content when it is over: none may take that of another with it.
+    const blobs = new Map<string, string>();
+    const to: { contact: string; mail: OutgoingMail }[] = [];
+    try {
+      for (const contact of contacts) {
+        const blob =
+          first.kind === "file" && (blobs.size === 0 ? first.blob : await copyBlob(store, random, first.blob));
+        if (blob) blobs.set(contact, blob);
+        to.push({ contact, mail: first.kind === "file" && blob ? { ...first, blob } : first });
+      }
+      const what: Call = { type: "send-list", list, to, ...(expires === undefined ? {} : { expires }) };
+      const { id, refused } = await call<FannedOut>(what);
+      for (const [contact] of refused) {
+        const blob = blobs.get(contact);
+        if (blob !== undefined) await store.blobRemove(blob);
+      }
+      return id;
+    } catch (error) {
+      const isRefused = !(error instanceof RestanteError) || !CUT_OFF.has(error.code);
+      if (isRefused) for (const blob of blobs.values()) await store.blobRemove(blob);
+      throw error;
+    }
+  };
   const closing = new Set<() => void>();
   const on = (listener: (event: PeerEvent) => void): (() => void) => {
     listeners.add(listener);
     return () => listeners.delete(listener);
   };
 
+  const history = new History({
+    store,
+    now: clock,
+    last: () => root().status(),
+    isSpooled: (id) => root().ledger(id) !== undefined,
+    stateOf: async (id) => {
+      const record = await recordOf(id);
+      return record !== undefined && "ledger" in record ? record.ledger.at(-1)?.state : undefined;
+    },
+    erase: (keys) => call({ type: "erase", keys }),
+  });
+  const chores = new Chores({
+    clock,
+    sweep: (isStopped) => history.sweep(isStopped),
+    compact: async (groups) => store.compact?.(groups),
+    trouble,
+  });
+  onErased = (groups) => chores.note(groups);
+  if (hasMail) chores.start();
+
   return {
     hashname: identity.hashname,
-    invite: async ({ once = true } = {}) => (await call<{ link: string }>({ type: "invite", once })).link,
+    invite: async ({ once = true, work = 0 } = {}) =>
+      (await call<{ link: string }>({ type: "invite", once, work })).link,
     add: (link) => call({ type: "add", link }),
     contacts: () => root().contacts(),
+    block: async (who) => void (await call({ type: "block", who })),
+    unblock: async (hashname) => void (await call({ type: "unblock", hashname })),
+    blocked: () => root().blocked(),
+    safety(contact) {
+      const found = root().safety(contact);
+      if (found === undefined) throw new RestanteError("not-found", "there is no such contact");
+      return found;
+    },
+    setReadMarks: (contact, on) => call({ type: "read-marks", contact, on }),
+    async seen(n) {
+      const isWanted = root()
+        .contacts()
+        .some(({ readMarks }) => readMarks);
+      const read = isWanted ? await numbersOf(store, root().seen, n) : [];
+      await call({ type: "seen", n, read });
+    },
+    verify: (contact, said) => call({ type: "verify", contact, ...(said === undefined ? {} : { said }) }),
     findContact: (text) => root().findContact(text),
     requests: () => root().requests(),
     accept: async (request) => void (await call({ type: "accept", request })),
     ignore: async (request) => void (await call({ type: "ignore", request })),
+    deviceLink: async () => (await call<{ link: string }>({ type: "device-link" })).link,
+    addDevice: async (link) => (await call<{ hashname: Hashname }>({ type: "device-add", link })).hashname,
+    removeDevice: async (hashname) => void (await call({ type: "device-remove", hashname })),
+    devices: () => root().devices(),
+    lists: () => root().lists(),
+    setList: async (name, contacts) => void (await call({ type: "list", name, contacts })),
     async send(contact, mail, { expires } = {}) {
+      const list = root().list(contact);
+      if (list !== undefined) return sendToList(list, mail, expires);
       const found = root().findContact(contact);
       if (found === undefined) throw new RestanteError("not-found", "there is no such contact");
       const outgoing =
@@ -404,20 +608,35 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     cancel: async (id) => void (await call({ type: "cancel", id })),
     outbox: () => root().outbox(),
     async track(id) {
-      const running = root().ledger(id);
-      if (running !== undefined) return running;
-      const value = await store.get(`ledger/${id}`);
-      return value === undefined ? undefined : (JSON.parse(new TextDecoder().decode(value)) as LedgerRecord).ledger;
+      const record = await recordOf(id);
+      if (record === undefined || "ledger" in record) return record?.ledger;
+      const steps: (LedgerEntry & { contact: string })[] = [];
+      for (const [whose, mail] of record.mails) {
+        const found = await recordOf(mail);
+        if (found !== undefined && "ledger" in found)
+          steps.push(...found.ledger.map((entry) => ({ ...entry, contact: whose })));
+      }
+      return steps.sort((a, b) => a.at - b.at);
     },
     async inbox({ after = 0, limit = 1000 } = {}) {
       const pairs = await store.list("inbox/", `inbox/${String(after).padStart(12, "0")}`, limit);
       return pairs.map(([, value]) => JSON.parse(new TextDecoder().decode(value)) as Received);
     },
+    conversation: (contact, options) => history.conversation(contact, options),
+    search: (words, options) => history.search(words, options),
+    async keep(contact, days) {
+      await call({ type: "keep", contact, ...(days === undefined ? {} : { days }) });
+      if (days !== undefined) await chores.sweep();
+    },
+    retentions: () => history.retentions(),
+    sweep: () => chores.sweep(),
     file: (mail) => readFile(store, mail),
     events: () => eventStream(on, closing),
     on,
     join: (link) => call({ type: "join", link }),
     leave: async (cache) => void (await call({ type: "leave", cache })),
+    testCaches: () => call({ type: "test-caches" }),
+    caches: () => root().caches(),
     closeInvite: async (link) => void (await call({ type: "close", link })),
     removeContact: async (contact) => void (await call({ type: "remove", contact })),
     setHandshakes: async (messages) => void (await call({ type: "handshakes", messages })),
@@ -425,8 +644,9 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       if (cache === undefined) throw new RestanteError("no-cache", "this peer serves no cache");
       return root().joinLink();
     },
-    status: () => ({ ...root().status(), state: driver.state, turns: driver.turns, held: boxes?.stats() }),
+    status: () => ({ ...root().status(), isCopied, state: driver.state, turns: driver.turns, held: boxes?.stats() }),
     async close() {
+      await chores.stop();
       driver.input({ type: "flush" });
       for (let left = FLUSH_TRIES; left > 0 && driver.root?.owesAcknowledgement; left--)
         await new Promise((resolve) => setTimeout(resolve, FLUSH_PAUSE_MS));
@@ -434,9 +654,26 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       clearTimeout(timer?.id);
       for (const end of closing) end();
       await Promise.all(transports.map((transport) => transport.stop()));
+      await chores.compact();
       await store.close();
     },
   };
+}
+
+/** Make the records those of this version and, where the store is a copy, what goes on under new numbers. In one batch. */
+async function prepare(store: Store, now: Time): Promise<void> {
+  const version = await store.get(RECORDS_KEY);
+  const state = recordsState(version);
+  if (state === "newer")
+    throw new RestanteError("store-schema", "the store has records of a newer version of this program; use that one");
+  const saved = async (): Promise<Map<string, Uint8Array>> =>
+    new Map((await Promise.all(HEAD_SPACE.map((prefix) => store.load(prefix)))).flat());
+  const changes = state === "older" ? migrated(await saved(), version) : [];
+  if (store.isCopied) {
+    const card = changes.findLast(({ key }) => key === OWN_CARD_KEY);
+    changes.push(...restored(card === undefined ? await store.get(OWN_CARD_KEY) : card.value, now));
+  }
+  if (changes.length > 0) await store.commit(changes);
 }
 
 async function ownIdentity(crypto: Crypto, random: Random, store: Store): Promise<Identity> {
@@ -458,71 +695,19 @@ async function commit(store: Store, records: Commit["records"], changes: Commit[
   if (changes.length > 0) await store.commit(changes);
 }
 
-async function hashBlob(store: Store, blob: string, count: number, size: number): Promise<string> {
-  const hash = sha256.create();
-  let left = size;
-  for (let index = 0; index < count && left > 0; index++) {
-    const record = await store.blobRead(blob, index);
-    if (record === undefined) return "";
-    hash.update(record.subarray(0, left));
-    left -= Math.min(record.length, left);
-  }
-  return left === 0 ? toHex(hash.digest()) : "";
-}
-
-/** Cut a file into records, so that it can be sent part by part, and again after a restart. */
-async function keepFile(
-  store: Store,
-  random: Random,
-  file: OutgoingFile,
-): Promise<{ kind: "file"; name: string; media: string; size: number; sha256: string; blob: string }> {
-  const { name, media = "application/octet-stream" } = file;
-  if (!isFileName(name))
-    throw new RestanteError("bad-file", "a file needs a name of 1 to 255 bytes without slashes or control characters");
-  if (!isMedia(media)) throw new RestanteError("bad-file", "the media type is not like text/plain");
-  const blob = `out/${toHex(random(16))}`;
-  const hash = sha256.create();
-  const record = new Uint8Array(PART_CONTENT);
-  let used = 0;
-  let index = 0;
-  let size = 0;
-  try {
-    for await (const piece of file.bytes instanceof Uint8Array ? [file.bytes] : file.bytes) {
-      size += piece.length;
-      if (size > CONTENT_LIMIT)
-        throw new RestanteError(
-          "too-large",
-          `a file of more than ${CONTENT_LIMIT} bytes does not fit into one box yet`,
-        );
-      hash.update(piece);
-      for (let at = 0; at < piece.length; ) {
-        const taken = Math.min(piece.length - at, PART_CONTENT - used);
-        record.set(piece.subarray(at, at + taken), used);
-        used += taken;
-        at += taken;
-        if (used < PART_CONTENT) continue;
-        await store.blobWrite(blob, index++, record.slice());
-        used = 0;
-      }
+/** Of the mails of the inbox after one up to another: who sent them, and under which number. */
+async function numbersOf(store: Store, after: number, upTo: number): Promise<ReadMail[]> {
+  const found: ReadMail[] = [];
+  for (let last = after; last < upTo; ) {
+    const page = await store.list("inbox/", `inbox/${String(last).padStart(12, "0")}`, INBOX_PAGE);
+    if (page.length === 0) return found;
+    for (const [, value] of page) {
+      const { n, from, epoch, seq } = JSON.parse(new TextDecoder().decode(value)) as Received;
+      last = n;
+      if (n <= upTo && epoch !== undefined && seq !== undefined) found.push({ from, epoch, seq });
     }
-    if (used > 0 || index === 0) await store.blobWrite(blob, index, record.slice(0, used));
-    await store.blobSync([blob]);
-  } catch (error) {
-    await store.blobRemove(blob);
-    throw error;
   }
-  return { kind: "file", name, media, size, sha256: toHex(hash.digest()), blob };
-}
-
-async function* readFile(store: Store, mail: Received): AsyncIterable<Uint8Array> {
-  if (mail.file === undefined) throw new RestanteError("not-found", "this mail is not a file");
-  let left = mail.file.size;
-  for (let index = 0; left > 0; index++) {
-    const record = await store.blobRead(mail.file.blob, index);
-    if (record === undefined) throw new RestanteError("not-found", "the file is no longer kept here");
-    yield record.subarray(0, left);
-    left -= Math.min(record.length, left);
-  }
+  return found;
 }
 
 /** Listens from the moment it is made, so that nothing is missed between asking and the first `await`. */
@@ -574,7 +759,12 @@ function webRandom(length: number): Uint8Array {
   return bytes;
 }
 
+const COPIED =
+  "this store was put back from a backup, or is a copy: it goes on under new numbers; if the other one is still in use, stop one of them";
+const COPY_SENDS =
+  "a contact says that another copy of this identity sends it mail: nothing of either is lost, but each takes what comes for the other; if there are two, stop one";
 const MIB = 1024 * 1024;
+const MAX_COPIES = 8; // as many caches as a card names
 const HEAD_SPACE = ["driver/", "mail/", "mesh/", "peer/"]; // loaded as a whole; all other keys are read one by one
 const IDENTITY_KEY = "identity";
 const TRUSTED_TIMER_MS = 60_000;
@@ -583,5 +773,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1; // setTimeout takes no more
 const CUT_OFF = new Set(["restarted", "stopped", "not-running", "store-failed"]);
 const FLUSH_TRIES = 100;
 const FLUSH_PAUSE_MS = 20;
+const INBOX_PAGE = 1000;
 const MAX_QUEUED_EVENTS = 10_000;
 const NAME_LENGTH = 64; // as in a card

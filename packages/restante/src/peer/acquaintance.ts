@@ -3,14 +3,27 @@
  * protocol/card.md, protocol/mail.md
  */
 import { type Random, type Time, toHex } from "../bytes/index.ts";
-import { encodeInvite, inviteProblem, type Path, parseCard, parseInvite } from "../card/index.ts";
-import type { Crypto, Identity } from "../crypto/index.ts";
+import {
+  type Card,
+  encodeInvite,
+  inviteProblem,
+  isSafetyOf,
+  isWork,
+  MAX_WORK,
+  type Path,
+  parseCard,
+  parseInvite,
+  safetyText,
+  safetyWords,
+} from "../card/index.ts";
+import { type Crypto, type Hashname, type Identity, parseHashname } from "../crypto/index.ts";
 import type { MailOut, Request } from "../mail/index.ts";
+import type { Blocked } from "./blocked.ts";
 import type { Book, Change, Contact, ContactInfo } from "./book.ts";
-import type { RequestInfo } from "./contract.ts";
+import type { RequestInfo, SafetyInfo } from "./contract.ts";
 import type { Door } from "./door.ts";
 import type { Links } from "./links.ts";
-import { type OwnCard, sendCard } from "./own-card.ts";
+import { familyHolder, type OwnCard, sendCard } from "./own-card.ts";
 import { OURS, REVOKED, refuse, type Step } from "./step.ts";
 
 export interface AcquaintanceOptions {
@@ -20,10 +33,18 @@ export interface AcquaintanceOptions {
   /** Our own addresses. */
   readonly paths: readonly Path[];
   readonly name?: string;
+  readonly blocked: Blocked;
   readonly book: Book;
   readonly door: Door;
   readonly links: Links;
   readonly card: OwnCard;
+  /** Our other devices hear of a contact that is new or changed, or is none any more; but for the one that told us. */
+  readonly tells: {
+    changed(contact: Contact, from?: Contact): Step[];
+    forgotten(contact: Contact, from?: Contact): Step[];
+  };
+  /** How many mails of a contact are known to be missing. */
+  readonly missing: (contact: string) => number;
 }
 
 /** Decides who is written into the address book. */
@@ -40,10 +61,14 @@ export class Acquaintance {
   }
 
   /** A link for somebody to write to us; `once`: the first who uses it is accepted unasked, and nobody after. */
-  invite(req: number, once: boolean, now: Time): Step[] {
-    const { identity, paths, name, random, door, card } = this.#options;
-    const secret = random(16);
-    const caches = door.cachesForInvite(secret, now);
+  invite(
+    req: number,
+    { once, work = 0, secret = this.#options.random(16) }: { once: boolean; work?: number; secret?: Uint8Array },
+    now: Time,
+  ): Step[] {
+    if (!isWork(work)) return [refuse(req, "bad-work", `work is a whole number of bits, 0 to ${MAX_WORK}`)];
+    const { identity, paths, name, door, card } = this.#options;
+    const caches = door.cachesForInvite(secret, now, work);
     if (paths.length === 0 && caches.length === 0)
       return [refuse(req, "unreachable", "nobody could reach you yet: listen on an address or join a cache first")];
     const { keys, hashname } = identity;
@@ -58,10 +83,12 @@ export class Acquaintance {
 
   /** Become the contact of whoever made this invite. */
   add(req: number, link: string): Step[] {
-    const { crypto, identity, book } = this.#options;
+    const { crypto, identity, book, blocked } = this.#options;
     const invite = parseInvite(crypto.backend, link);
     if (invite === undefined) return [refuse(req, "bad-invite", inviteProblem(link))];
     if (invite.hashname === identity.hashname) return [refuse(req, "self", "this is your own invite")];
+    if (blocked.has(invite.hashname)) return [refuse(req, "blocked", "you have blocked who made this invite")];
+    if (book.of(invite.hashname)?.own) return [refuse(req, "self", "this is a device of yours")];
     const change = book.add(invite);
     if (typeof change === "string") return [refuse(req, change, REFUSALS[change])];
     return [
@@ -85,21 +112,94 @@ export class Acquaintance {
 
   /** Not to know a contact any more. Its tokens are void at our caches, and what it sends from now on is a stranger's. */
   remove(req: number, id: string, now: Time): Step[] {
-    const { book, door, links } = this.#options;
+    const contact = this.#options.book.get(id);
+    if (contact === undefined) return [refuse(req, "not-found", "there is no such contact")];
+    if (contact.own) return [refuse(req, "not-found", "there is no such contact")];
+    return [...this.dropped(contact, now), { type: "reply", req, value: {} }];
+  }
+
+  /**
+   * Never to hear of somebody again: a contact, by its id; who sent a request, by that; or any hashname. Of a contact all peers
+   * that have shown themselves: a card may name whom it likes. `waiting`: all requests that there are.
+   */
+  block(req: number, who: string, waiting: readonly Request[], now: Time): Step[] {
+    const { identity, book, blocked, links } = this.#options;
+    const one = parseHashname(who);
+    const contact = book.get(who) ?? (one && book.of(one));
+    const hashnames = contact?.peers ?? (one === undefined ? [] : [one]);
+    if (hashnames.length === 0) return [refuse(req, "not-found", "there is nobody of this name")];
+    if (contact?.own || hashnames.includes(identity.hashname)) return [refuse(req, "self", "this is you")];
+    const fresh = hashnames.filter((hashname) => !blocked.has(hashname));
+    if (!blocked.hasRoom(fresh.length)) return [refuse(req, "full", "no more can be blocked: unblock somebody first")];
+    const asked = waiting.filter(({ hashname }) => hashnames.includes(hashname));
+    const [request] = asked.map((each) => this.requestInfo(each));
+    const name = contact?.card.name ?? request?.name;
+    return [
+      ...fresh.map((hashname) => blocked.add(hashname, name, now)),
+      ...(contact === undefined ? [] : this.dropped(contact, now)),
+      ...asked.map(({ request }): Step => ({ child: "mail", input: { type: "ignore", req: OURS, request } })),
+      // Whom the application let in, or who came by an invite.
+      ...(contact !== undefined || one === undefined || links.isOurs(one) ? [] : [rejected(one)]),
+      { type: "reply", req, value: { hashnames } },
+    ];
+  }
+
+  /** From now on a stranger like all others: a request of his is shown, an invite made from now on lets him in. */
+  unblock(req: number, hashname: Hashname): Step[] {
+    const saves = this.#options.blocked.remove(hashname);
+    if (saves.length === 0) return [refuse(req, "not-found", "you have not blocked this peer")];
+    return [...saves, { type: "reply", req, value: {} }];
+  }
+
+  /** What to compare with a contact, one entry for each of its devices; `undefined`: there is no such contact. */
+  safety(id: string): SafetyInfo[] | undefined {
+    const { crypto, identity, book } = this.#options;
+    const contact = book.get(id);
+    return (
+      contact &&
+      book.peersOf(contact).map(({ hashname }) => ({
+        hashname,
+        words: safetyWords(crypto.backend, identity.hashname, hashname),
+        text: safetyText(identity.hashname, hashname),
+        isVerified: contact.verified.includes(hashname),
+      }))
+    );
+  }
+
+  /** The user read or scanned this at the contact's: whose device it is of counts as verified. Without it none does any more. */
+  verify(req: number, id: string, said: string | undefined): Step[] {
+    const { crypto, identity, book } = this.#options;
     const contact = book.get(id);
     if (contact === undefined) return [refuse(req, "not-found", "there is no such contact")];
+    const same = book
+      .peersOf(contact)
+      .map(({ hashname }) => hashname)
+      .filter((hashname) => said !== undefined && isSafetyOf(crypto.backend, said, identity.hashname, hashname));
+    if (said !== undefined && same.length === 0) return [refuse(req, "mismatch", MISMATCH)];
+    const change = book.verify(contact, said === undefined ? [] : [...contact.verified, ...same]);
+    return [...this.#apply(change), { type: "reply", req, value: this.info(change.contact) }];
+  }
+
+  /** Whether a contact is told which of its mail was seen here. */
+  setReadMarks(req: number, id: string, on: boolean): Step[] {
+    const contact = this.#options.book.get(id);
+    if (contact === undefined) return [refuse(req, "not-found", "there is no such contact")];
+    const change = this.#options.book.setReadMarks(contact, on);
+    return [...this.#apply(change), { type: "reply", req, value: this.info(change.contact) }];
+  }
+
+  #drop(contact: Contact, now: Time): Step[] {
+    const { book, door, links } = this.#options;
     return [
       book.remove(contact),
-      // Nobody else of its card got a token: our card goes to those alone that have spoken. And a card may name whom it likes.
+      // What others of its card got, they got by it, and lose with it: a card may name whom it likes.
       ...contact.peers.flatMap((hashname) => door.void(hashname, now)),
-      { child: "mail", input: { type: "forget", contact: id } },
+      ...(contact.card.peers.length > 1 ? door.void(familyHolder(contact), now) : []),
+      { child: "mail", input: { type: "forget", contact: contact.id } },
       ...contact.peers.flatMap((hashname) => links.letGo(hashname, "contact")),
       // Not wanted is not gone: as long as the other end keeps it alive, a link says that we are here, and where.
-      ...contact.peers.flatMap((hashname): Step[] =>
-        links.isOurs(hashname) ? [] : [{ child: "mesh", input: { type: "reject", hashname } }],
-      ),
+      ...contact.peers.flatMap((hashname): Step[] => (links.isOurs(hashname) ? [] : [rejected(hashname)])),
       REVOKED,
-      { type: "reply", req, value: {} },
     ];
   }
 
@@ -109,7 +209,7 @@ export class Acquaintance {
     const found = waiting.find((each) => each.request === request);
     const card = found && parseCard(crypto.backend, found.card);
     if (found === undefined || card === undefined) return [refuse(req, "not-found", "there is no such request")];
-    const change = book.meet(card, found.hashname);
+    const change = this.#isOurs(card) ? undefined : book.meet(card, found.hashname);
     return change === undefined ? [refuse(req, "known", REFUSALS.known)] : this.#welcome(req, request, change);
   }
 
@@ -118,24 +218,63 @@ export class Acquaintance {
     const { crypto, book, door } = this.#options;
     const parsed = parseCard(crypto.backend, card);
     const isInvited = secret !== undefined && door.isGuest(secret, sender.hashname);
-    if (parsed === undefined || !(isInvited || book.of(sender.hashname) !== undefined)) return [];
-    const change = book.meet(parsed, sender.hashname);
+    const isKnown = book.of(sender.hashname) !== undefined;
+    if (parsed === undefined || !(isInvited || isKnown || book.isExpected(parsed, sender.hashname))) return [];
+    const change = this.#isOurs(parsed) ? undefined : book.meet(parsed, sender.hashname);
     if (change === undefined) return [];
-    return [...this.#spend(secret, now), ...this.#welcome(OURS, request, change)];
+    // A device that shows itself for the first time has nothing of ours yet.
+    const first = isKnown || change.isNew ? [] : [sendCard(change.contact.id)];
+    return [...this.spent(secret, now), ...this.#welcome(OURS, request, change), ...first];
   }
 
   /** A contact's card. Two people may invite each other: an invite for one is used up by a contact, too. */
   updated({ contact, from, card, secret }: Extract<MailOut, { type: "card" }>, now: Time): Step[] {
     const { crypto, book } = this.#options;
+    const before = book.get(contact);
     const parsed = parseCard(crypto.backend, card);
     const change = parsed && book.update(contact, from, parsed);
-    return [...(change === undefined ? [] : this.#apply(change)), ...this.#spend(secret, now)];
+    if (before === undefined || change === undefined) return this.spent(secret, now);
+    const [old, fresh] = [before.card, change.contact.card].map((each) => each.peers.map(({ hashname }) => hashname));
+    const joined = fresh?.filter((each) => !old?.includes(each) && (book.of(each)?.id ?? contact) === contact) ?? [];
+    const left = change.contact.peers.filter((each) => old?.includes(each) && !fresh?.includes(each));
+    return [
+      ...this.#apply(change),
+      ...this.#cutOff(change.contact, left, now),
+      // By our card the contact's new devices learn how to reach us: only its own can read it.
+      ...(joined.length > 0 ? [sendCard(contact)] : []),
+      ...this.spent(secret, now),
+    ];
+  }
+
+  /** A contact that another device of ours has. */
+  adopt(card: Card, shown: readonly Hashname[], from: Contact): Step[] {
+    const { book, blocked } = this.#options;
+    if (shown.some((each) => blocked.has(each)) || this.#isOurs(card)) return [];
+    const change = book.adopt(card, shown);
+    if (change === undefined) return [];
+    return [...this.#apply(change, from), ...(change.isNew ? [sendCard(change.contact.id)] : [])];
+  }
+
+  /** What follows when one of our devices is known, or known better: nobody else is told. */
+  applied({ contact, save }: Change): Step[] {
+    return [save, ...this.#use(contact)];
+  }
+
+  /** A contact, or a device of ours, is known no more. */
+  dropped(contact: Contact, now: Time, from?: Contact): Step[] {
+    return [...this.#drop(contact, now), ...(contact.own ? [] : this.#options.tells.forgotten(contact, from))];
+  }
+
+  /** An invite of ours was used. */
+  spent(secret: Uint8Array | undefined, now: Time): Step[] {
+    const saves = secret === undefined ? [] : this.#options.door.spend(secret, now);
+    return saves.length === 0 ? [] : [...saves, REVOKED];
   }
 
   /** A contact as the application sees it. */
   info(contact: Contact): ContactInfo {
-    const { book, links } = this.#options;
-    return book.info(contact, (hashname) => links.isUp(hashname));
+    const { book, links, missing } = this.#options;
+    return { ...book.info(contact, (hashname) => links.isUp(hashname)), missing: missing(contact.id) };
   }
 
   /** A stranger's request as the application sees it. */
@@ -153,15 +292,29 @@ export class Acquaintance {
     ];
   }
 
-  #spend(secret: Uint8Array | undefined, now: Time): Step[] {
-    const saves = secret === undefined ? [] : this.#options.door.spend(secret, now);
-    return saves.length === 0 ? [] : [...saves, REVOKED];
+  /** Nobody else may have the id of our card: a device of ours that is lost may claim it still. */
+  #isOurs(card: Card): boolean {
+    return toHex(card.id) === toHex(this.#options.card.id);
   }
 
-  #apply({ contact, isNew, save }: Change): Step[] {
+  /** Devices of a contact that it does not name any more: they may be in other hands. */
+  #cutOff(contact: Contact, devices: readonly Hashname[], now: Time): Step[] {
+    const { door, links } = this.#options;
+    if (devices.length === 0) return [];
+    return [
+      ...[familyHolder(contact), ...devices].flatMap((holder) => door.void(holder, now)),
+      ...devices.flatMap((hashname) => links.letGo(hashname, "contact")),
+      ...devices.map(rejected),
+      REVOKED,
+    ];
+  }
+
+  #apply({ contact, isNew, save }: Change, from?: Contact): Step[] {
+    if (contact.own) return [save, ...this.#use(contact)];
     return [
       save,
       ...this.#use(contact),
+      ...this.#options.tells.changed(contact, from),
       { type: "event", event: { type: "contact", contact: this.info(contact), isNew } },
     ];
   }
@@ -175,17 +328,22 @@ export class Acquaintance {
       direct: paths.length > 0 || caches.some(({ routes }) => routes === true),
       caches: caches.map(({ hashname, uri, cap, store }) => ({ hashname, uri, cap, store })),
     }));
-    const { id, secret } = contact;
+    const { id, secret, readMarks, own } = contact;
+    const invited = { ...(secret === undefined ? {} : { secret }), ...(own && { own }) };
     return [
-      {
-        child: "mail",
-        input: { type: "contact", contact: { id, peers, ...(secret === undefined ? {} : { secret }) } },
-      },
-      ...contact.peers.flatMap((hashname) => links.keep(hashname, "contact")),
+      { child: "mail", input: { type: "contact", contact: { id, peers, readMarks, ...invited } } },
+      // Not those that have left the card.
+      ...peers.flatMap(({ hashname }) => links.keep(hashname, "contact")),
     ];
   }
 }
 
+function rejected(hashname: Hashname): Step {
+  return { child: "mesh", input: { type: "reject", hashname } };
+}
+
+const MISMATCH =
+  "these are not the words of any device of this contact: either they were misread, or somebody stands between you";
 const REFUSALS = {
   known: "this peer belongs to another of your contacts already",
   claimed: "the invite says that it is from one of your contacts, but that contact has never named this peer",

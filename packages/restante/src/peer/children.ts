@@ -1,9 +1,10 @@
 /** The machines below the root. None knows of another: what they ask of the rest is given to them as functions here. */
 import { boxId, Cache, Inbox, Join, messageId, Outbox, Revocation } from "../box/index.ts";
 import type { Time } from "../bytes/index.ts";
-import { encodeCard } from "../card/index.ts";
+import { admissionSerial, encodeCard } from "../card/index.ts";
 import { Mail } from "../mail/index.ts";
 import { Mesh } from "../mesh/index.ts";
+import type { Blocked } from "./blocked.ts";
 import type { Book } from "./book.ts";
 import type { RootOptions } from "./contract.ts";
 import type { Door } from "./door.ts";
@@ -23,6 +24,7 @@ export interface Children {
 
 /** Whom the machines ask. */
 export interface Advice {
+  readonly blocked: Blocked;
   readonly book: Book;
   readonly door: Door;
   readonly card: OwnCard;
@@ -31,7 +33,7 @@ export interface Advice {
   readonly now: () => Time;
 }
 
-export function createChildren(options: RootOptions, { book, door, card, porter, now }: Advice): Children {
+export function createChildren(options: RootOptions, { blocked, book, door, card, porter, now }: Advice): Children {
   const { crypto, identity, random, saved } = options;
   const { backend } = crypto;
   const self = identity.hashname;
@@ -58,17 +60,18 @@ export function createChildren(options: RootOptions, { book, door, card, porter,
     random,
     handles,
     cap: options.cache?.cap ?? 0,
-    admit: (uri, to, sender, time) => door.quotaClass(uri, to, sender, time),
+    admit: (uri, to, sender, time, stamp) => door.quotaClass(uri, to, sender, time, stamp),
     revision: (to) => door.revision(to),
+    ...(options.cache?.secret !== undefined && { serial: admissionSerial }),
   });
-  const inbox = new Inbox({ backend, self, handles, isContact: (peer) => book.of(peer) !== undefined });
+  const inbox = new Inbox({ backend, self, handles, isContact: (peer) => book.isPeer(peer) });
   const join = new Join({ handles, answer: (uri, peer, time) => door.joinAnswer(uri, peer, time) });
   const revocation = new Revocation({
     handles,
     tells: (own, time) => door.revocations(own, time),
     next: (time) => door.nextRevocation(time),
     isRecipient: (uri, peer, time) => door.isRecipient(uri, peer, time),
-    revoke: (recipient, serials) => door.revoke(recipient, serials),
+    revoke: (recipient, serials, time) => door.revoke(recipient, serials, time),
   });
   if (!options.mail) return { mesh, outbox, cache, inbox, join, revocation, mail: undefined };
   const mail = new Mail({
@@ -79,6 +82,10 @@ export function createChildren(options: RootOptions, { book, door, card, porter,
     messageId: (box, bytes) => messageId(backend, box, bytes),
     cardFor: (reader) => encodeCard(card.for(reader)),
     isInvite: (secret) => door.hasInvite(secret),
+    isBlocked: (box) => blocked.hasBox(box),
+    ...(options.copies !== undefined && { copies: options.copies }),
+    ...(options.keepSent !== undefined && { keepSent: options.keepSent }),
+    ...(options.dailyBytes !== undefined && { dailyBytes: options.dailyBytes }),
     saved: new Map([...saved].filter(([key]) => key.startsWith("mail/"))),
   });
   return { mesh, outbox, cache, inbox, join, revocation, mail };

@@ -280,7 +280,7 @@ function granted(cache: Door, uris: { forBob?: string | undefined; forAll?: stri
 function tell(door: Door, cache: Door, now = NOW): void {
   const told = door.revocations(carol.hashname, now);
   expect(cache.isRecipient(told?.uri, alice.hashname, now)).toBe(true);
-  cache.revoke(alice.hashname, told?.serials ?? []);
+  cache.revoke(alice.hashname, told?.serials ?? [], NOW);
 }
 
 test("each contact and each invite has a serial of its own, another at each cache, and contacts' tokens have no end", () => {
@@ -351,9 +351,9 @@ test("nobody revokes for somebody else, or as a mere contact, or `join`", () => 
   expect(cache.isRecipient(joinUri(cache), eve.hashname, NOW)).toBe(false);
   expect(doorOf(carol).isRecipient(member, alice.hashname, NOW)).toBe(false); // no cache is served
   door.void(bob.hashname, NOW);
-  cache.revoke(eve.hashname, door.revocations(carol.hashname, NOW)?.serials ?? []);
+  cache.revoke(eve.hashname, door.revocations(carol.hashname, NOW)?.serials ?? [], NOW);
   expect(granted(cache, { forBob })[0]).toBe("contact");
-  cache.revoke(carol.hashname, [1]); // the serial of join tokens
+  cache.revoke(carol.hashname, [1], NOW); // the serial of join tokens
   expect(cache.joinAnswer(joinUri(cache), eve.hashname, NOW)).toBeDefined();
 });
 

@@ -17,6 +17,7 @@ import {
   parseSecretUri,
   recipientKey,
   tokenSerial,
+  verifyStamp,
   verifyToken,
 } from "../card/index.ts";
 import {
@@ -42,6 +43,12 @@ export interface JoinedCache extends JoinAnswer {
   readonly hashname: Hashname;
   readonly keys: Keys;
   readonly paths: readonly Path[];
+}
+
+/** A device of our own: what is left at its caches is for it. */
+export interface Recipient {
+  readonly hashname: Hashname;
+  readonly caches: readonly JoinedCache[];
 }
 
 export interface DoorOptions {
@@ -91,17 +98,22 @@ export class Door {
     return (secret !== undefined && this.hasInvite(secret)) || this.#verify(uri, peer, now) !== undefined;
   }
 
-  /** What a sender may leave here for `to`; `undefined`: nothing. */
+  /** What a sender may leave here for `to`; `undefined`: nothing. No token at all and a stamp that is missing are the same. */
   quotaClass(
     uri: string | undefined,
     to: Hashname,
     sender: Hashname,
     now: Time,
+    stamp?: string,
   ): "member" | "contact" | "stranger" | undefined {
     const token = this.#options.serves && this.#verify(uri, sender, now);
     if (token?.recipient !== to) return undefined;
-    if (token.class === "invite") return "stranger";
-    return token.class === "join" ? undefined : token.class;
+    const { class: kind, work = 0 } = token;
+    const { crypto, identity } = this.#options;
+    const place = { cache: identity.hashname, recipient: to, sender };
+    if (work > 0 && !verifyStamp(crypto.backend, place, work, stamp, now)) return undefined;
+    if (kind === "invite") return "stranger";
+    return kind === "join" ? undefined : kind;
   }
 
   /**
@@ -151,8 +163,8 @@ export class Door {
   }
 
   /** From now on no token with one of these serials is worth anything here, if it speaks for this recipient. */
-  revoke(recipient: Hashname, serials: readonly number[]): void {
-    this.#revocations.add(recipient, serials);
+  revoke(recipient: Hashname, serials: readonly number[], now: Time): void {
+    this.#revocations.add(recipient, serials, now);
   }
 
   /** Another number whenever the recipient has revoked something. */
@@ -206,26 +218,35 @@ export class Door {
     return this.#joined.delete(cache) ? [{ type: "save", key: CACHE + cache, value: undefined }] : [];
   }
 
-  /** Our caches as a reader of our card gets them: with a token for that reader alone. */
-  cachesFor(reader: Hashname): CacheRef[] {
-    return this.#offers().map(({ key, cap, ...offer }) => {
-      const terms = { class: "contact", until: 0, sender: reader } as const;
-      return { ...offer, uri: this.#admission(key, reader, terms), cap };
+  /**
+   * Our caches as a reader of our card gets them: with a token for that reader alone. `recipient`: those of another device of ours,
+   * and for mail to it. `family`: further devices of the reader, which get tokens for themselves; all are void with `holder`.
+   */
+  cachesFor(
+    reader: Hashname,
+    { recipient, family }: { recipient?: Recipient; family?: { holder: string; devices: readonly Hashname[] } } = {},
+  ): CacheRef[] {
+    const to = recipient?.hashname ?? this.#options.identity.hashname;
+    return this.#offers(recipient?.caches).map(({ key, cap, ...offer }) => {
+      const uri = (holder: string, sender: Hashname): string =>
+        this.#admission(key, holder, { class: "contact", until: 0, sender }, to);
+      const others = family?.devices.map((device) => [device, uri(family.holder, device)] as const) ?? [];
+      return { ...offer, uri: uri(reader, reader), cap, ...(others.length > 0 && { others }) };
     });
   }
 
-  /** The same in an invite: with a token for whoever holds it, who then may leave no more than a stranger. */
-  cachesForInvite(secret: Uint8Array, now: Time): CacheRef[] {
+  /** The same in an invite: with a token for whoever holds it, who then may leave no more than a stranger, for so much work. */
+  cachesForInvite(secret: Uint8Array, now: Time, work = 0): CacheRef[] {
     const until = Math.ceil(now / 1000) + INVITE_S;
     return this.#offers().map(({ key, cap, ...offer }) => {
-      const uri = this.#admission(key, toHex(secret), { class: "invite", until });
+      const uri = this.#admission(key, toHex(secret), { class: "invite", until, work });
       return { ...offer, uri, cap: Math.min(cap, STRANGER_CAP) };
     });
   }
 
-  #offers(): (Omit<CacheRef, "uri"> & { readonly key: Uint8Array })[] {
+  #offers(caches: readonly JoinedCache[] = this.caches): (Omit<CacheRef, "uri"> & { readonly key: Uint8Array })[] {
     const domains = new Map<string, Uint8Array>();
-    return this.caches.map(({ hashname, keys, paths, key, cap, store: claimed, routes }) => {
+    return caches.map(({ hashname, keys, paths, key, cap, store: claimed, routes }) => {
       // A second that claims the name of the first would be used in its place. Nodes of one store show that they are: they
       // gave us the same key, which nobody knows without their secret.
       const known = domains.get(claimed);
@@ -235,10 +256,15 @@ export class Door {
     });
   }
 
-  #admission(key: Uint8Array, holder: string, terms: Omit<Terms, "serial">): string {
+  #admission(
+    key: Uint8Array,
+    holder: string,
+    terms: Omit<Terms, "serial">,
+    recipient: Hashname = this.#options.identity.hashname,
+  ): string {
     const generation = this.#revoked.get(holder)?.times ?? 0;
     const serial = tokenSerial(this.#options.crypto.backend, key, holder, generation);
-    return admissionUri(this.#mint(key, this.#options.identity.hashname, { ...terms, serial }));
+    return admissionUri(this.#mint(key, recipient, { ...terms, serial }));
   }
 
   /** Deterministic: the same card for the same reader, until something about it really changes. */

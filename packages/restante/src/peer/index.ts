@@ -1,9 +1,12 @@
 /** What the root machine decides by: whom it knows, whom it lets in, whom it looks for; and what passes inside it. */
 export { Acquaintance } from "./acquaintance.ts";
-export { Book, type ContactInfo } from "./book.ts";
+export { Blocked, type BlockedInfo } from "./blocked.ts";
+export { Book, type Contact, type ContactInfo } from "./book.ts";
 export { type Children, createChildren } from "./children.ts";
 export type {
+  CacheInfo,
   Call,
+  DeviceInfo,
   HandshakeInfo,
   OutgoingMail,
   PeerEvent,
@@ -12,11 +15,19 @@ export type {
   RootIn,
   RootOptions,
   RootOut,
+  SafetyInfo,
 } from "./contract.ts";
+export { Devices } from "./devices.ts";
 export { Door } from "./door.ts";
+export { Family } from "./family.ts";
+export { type FannedOut, FanOut, type FanRecord, type ListedEntry } from "./fan-out.ts";
 export { handshakeProblem, setHandshakes } from "./handshakes.ts";
-export { Joining } from "./joining.ts";
+export { Joining, ownCaches } from "./joining.ts";
 export { Links } from "./links.ts";
-export { OwnCard } from "./own-card.ts";
+export { type ListInfo, Lists } from "./lists.ts";
+export { migrated, RECORDS_KEY, recordsState } from "./migrate.ts";
+export { OWN_CARD_KEY, OwnCard, sendCard } from "./own-card.ts";
 export { Porter } from "./porter.ts";
+export { restored } from "./restored.ts";
+export { KEEP_PREFIX, keep } from "./retention.ts";
 export { type Child, OURS, type Role, refuse, type Step, type Task } from "./step.ts";

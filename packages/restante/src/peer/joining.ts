@@ -21,6 +21,12 @@ interface Attempt extends Address {
   readonly uri: string;
 }
 
+/** What the tests of our caches have to know of them: where, and by what token we leave mail for ourselves. */
+export function ownCaches(door: Door, { hashname: self }: Identity): Step {
+  const caches = door.cachesFor(self).map(({ hashname, uri }) => ({ hashname, uri }));
+  return { child: "mail", input: { type: "caches", caches } };
+}
+
 /** Caches that have not answered yet. As many as a peer may have, at most. */
 export class Joining {
   readonly #options: JoiningOptions;
@@ -49,7 +55,7 @@ export class Joining {
 
   /** The cache's answer, as the head that it sent. */
   joined(req: number, head: Parameters<typeof parseJoinAnswer>[0]): Step[] {
-    const { door, links, card } = this.#options;
+    const { door, links, card, identity } = this.#options;
     const attempt = this.#attempts.get(req);
     const answer = parseJoinAnswer(head);
     if (attempt === undefined || answer === undefined) return this.failed(req, "refused");
@@ -61,6 +67,7 @@ export class Joining {
       save,
       { child: "mesh", input: { type: "routers", hashnames: door.routers } },
       ...links.keep(hashname, "own"),
+      ownCaches(door, identity),
       ...card.check(),
       { type: "reply", req, value: { cache: hashname, quota, cap } },
     ];
@@ -68,7 +75,7 @@ export class Joining {
 
   /** Not to use a cache any more: our card does not name it from now on. */
   leave(req: number, cache: Hashname): Step[] {
-    const { door, links, card } = this.#options;
+    const { door, links, card, identity } = this.#options;
     const uri = door.address(cache)?.uri;
     const saves = door.leave(cache);
     if (uri === undefined) return [refuse(req, "not-found", "this is no cache of yours")];
@@ -77,6 +84,7 @@ export class Joining {
       { child: "revocation", input: { type: "leave", cache, uri } },
       { child: "mesh", input: { type: "routers", hashnames: door.routers } },
       ...links.letGo(cache, "own"),
+      ownCaches(door, identity),
       ...card.check(),
       { type: "reply", req, value: {} },
     ];

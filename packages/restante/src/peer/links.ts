@@ -69,7 +69,7 @@ export class Links {
 
   /** A router brought somebody. Whom we know looks for us: look back. Who nobody knows learns nothing. */
   introduced(hashname: Hashname): Step[] {
-    return this.#options.book.of(hashname) === undefined ? [] : this.keep(hashname, "contact");
+    return this.#options.book.isPeer(hashname) ? this.keep(hashname, "contact") : [];
   }
 
   /** A link came up or went down. The application is told about contacts and its own caches. */
@@ -87,7 +87,7 @@ export class Links {
 
   /** Whether we look for this peer ourselves, or it is a contact's: then it need not ask to be let in. */
   isOurs(hashname: Hashname): boolean {
-    return this.#reasons.has(hashname) || this.#options.book.of(hashname) !== undefined;
+    return this.#reasons.has(hashname) || this.#options.book.isPeer(hashname);
   }
 
   /** As a cache that we join, as our own cache, as a contact, as a contact's cache. */

@@ -18,7 +18,17 @@ const HOME: Path[] = [{ type: "mem", name: "home" }];
 /** A card after a restart with this on the disk. */
 function make(saved: Map<string, Uint8Array>, paths = HOME, book = new Book(portable, new Map())): OwnCard {
   const door = new Door({ crypto, identity, saved: new Map(), serves: undefined });
-  return new OwnCard({ crypto, identity, random, saved, paths, name: "alice", book, door });
+  return new OwnCard({
+    crypto,
+    identity,
+    random,
+    saved,
+    paths,
+    name: "alice",
+    book,
+    door,
+    devices: { others: () => [] },
+  });
 }
 
 /** Puts on the disk what is to be saved, and gives whom the card goes to. */

@@ -3,9 +3,11 @@
  * learns that we exist. protocol/admission.md, protocol/exchange.md §5
  */
 import type { Time } from "../bytes/index.ts";
+import { parseSecretUri } from "../card/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { HandshakeMessage } from "../e3x/index.ts";
 import type { MeshOut } from "../mesh/index.ts";
+import type { Blocked } from "./blocked.ts";
 import type { Book } from "./book.ts";
 import type { HandshakeInfo } from "./contract.ts";
 import type { Door } from "./door.ts";
@@ -14,6 +16,7 @@ import type { Step } from "./step.ts";
 import { Strangers } from "./strangers.ts";
 
 export interface PorterOptions {
+  readonly blocked: Blocked;
   readonly book: Book;
   readonly door: Door;
   readonly links: Links;
@@ -41,7 +44,8 @@ export class Porter {
       this.#strangers.settle(hashname);
       return [{ child: "mesh", input: { type: "approve", hashname } }];
     }
-    if (this.#options.asks && isNew) return this.#ask({ hashname, keys, path, messages });
+    if (this.#options.asks && isNew && !this.#options.blocked.has(hashname))
+      return this.#ask({ hashname, keys, path, messages });
     // A key handshake whose `uri` part is still on its way is not decided: the mesh asks again when that comes.
     return uri === undefined ? [] : [{ child: "mesh", input: { type: "reject", hashname } }];
   }
@@ -64,12 +68,16 @@ export class Porter {
   /** Whether `from` may reach `to` by us. */
   mayReach(from: Hashname, to: Hashname, now: Time): boolean {
     const { book, door } = this.#options;
-    return book.of(from) !== undefined || door.mayReach(this.#strangers.uriOf(from), from, to, now);
+    return book.isPeer(from) || door.mayReach(this.#strangers.uriOf(from), from, to, now);
   }
 
   #isWelcome(hashname: Hashname, uri: string | undefined, now: Time): boolean {
-    const { door, links } = this.#options;
-    if (links.isOurs(hashname) || this.#strangers.isApproved(hashname)) return true;
+    const { blocked, book, door, links } = this.#options;
+    if (links.isOurs(hashname)) return true;
+    // An invite of ours says that we want to hear of somebody. A token is the word of one whose mail we keep: his affair.
+    if (blocked.has(hashname)) return uri !== undefined && !parseSecretUri(uri) && door.admits(uri, hashname, now);
+    // Another device of a contact, perhaps: before it has shown itself nothing is sent to it but the link.
+    if (this.#strangers.isApproved(hashname) || book.isNamed(hashname)) return true;
     return uri !== undefined && door.admits(uri, hashname, now);
   }
 

@@ -1,0 +1,228 @@
+/**
+ * Our own devices: how one comes to the others, and what each tells them. To contacts they are one: all give out one card,
+ * under one id, that names all of them. Between themselves they are contacts that the user never sees. protocol/card.md §6
+ */
+import { fromHex, type Random, type Time, toHex } from "../bytes/index.ts";
+import {
+  cardFor,
+  inviteProblem,
+  type Path,
+  parseCard,
+  parseInvite,
+  parseSync,
+  type Sync,
+  syncText,
+} from "../card/index.ts";
+import type { Crypto, Hashname, Identity } from "../crypto/index.ts";
+import type { MailOut } from "../mail/index.ts";
+import type { Acquaintance } from "./acquaintance.ts";
+import type { Book, Contact } from "./book.ts";
+import type { DeviceInfo } from "./contract.ts";
+import type { Devices } from "./devices.ts";
+import { asJson, type Door, ofJson, type Save } from "./door.ts";
+import { type OwnCard, sendCard } from "./own-card.ts";
+import { OURS, refuse, type Step } from "./step.ts";
+
+export interface FamilyOptions {
+  readonly crypto: Crypto;
+  readonly identity: Identity;
+  readonly random: Random;
+  readonly saved: ReadonlyMap<string, Uint8Array>;
+  readonly paths: readonly Path[];
+  readonly book: Book;
+  readonly door: Door;
+  readonly card: OwnCard;
+  readonly devices: Devices;
+  readonly acquaintance: Acquaintance;
+}
+
+/** Decides who is one of us. */
+export class Family {
+  readonly #options: FamilyOptions;
+  /** The secret of the invite by which we wait for the device that takes us in, hex. */
+  #waiting: string | undefined;
+
+  constructor(options: FamilyOptions) {
+    this.#options = options;
+    const saved = options.saved.get(WAITING);
+    this.#waiting = saved && ofJson<{ secret: string }>(saved).secret;
+  }
+
+  /** What has changed of ourselves is told to the others. */
+  check(now: Time): Step[] {
+    const { book, devices, identity, paths, door } = this.#options;
+    if (book.devices().length === 0) return [];
+    const saves = devices.describe({ keys: identity.keys, paths, caches: door.caches }, now);
+    return saves.length === 0 ? [] : [...saves, ...this.#tellAll(this.#family())];
+  }
+
+  list(): DeviceInfo[] {
+    const { devices, identity, book } = this.#options;
+    const known = new Set(devices.others().map(({ hashname }) => hashname));
+    const waiting = book.devices().flatMap(({ peers }) => peers.filter((hashname) => !known.has(hashname)));
+    if (known.size + waiting.length === 0) return [];
+    return [
+      { hashname: identity.hashname, isThis: true, isReady: true },
+      ...[...known].map((hashname) => ({ hashname, isThis: false, isReady: true })),
+      ...waiting.map((hashname) => ({ hashname, isThis: false, isReady: false })),
+    ];
+  }
+
+  /** A link by which another device takes us in. Only for who knows nobody yet: its own contacts would know it no more. */
+  link(req: number, now: Time): Step[] {
+    const { random, book, acquaintance } = this.#options;
+    if (book.all().length > 0)
+      return [refuse(req, "not-new", "only a device without contacts can be added to another")];
+    const secret = random(16);
+    const steps = acquaintance.invite(req, { once: true, secret }, now);
+    if (steps.some((step) => "type" in step && step.type === "refuse")) return steps;
+    return [this.#wait(toHex(secret)), ...steps];
+  }
+
+  /** Take in the device that made this link. */
+  add(req: number, link: string, now: Time): Step[] {
+    const { crypto, identity, book, card, acquaintance } = this.#options;
+    const invite = parseInvite(crypto.backend, link);
+    if (invite === undefined) return [refuse(req, "bad-invite", inviteProblem(link))];
+    if (invite.hashname === identity.hashname) return [refuse(req, "self", "this is this device itself")];
+    if (book.devices().length >= MAX_OTHER) return [refuse(req, "full", `at most ${MAX_OTHER} other devices`)];
+    const known = book.of(invite.hashname) ?? book.get(toHex(invite.card));
+    const change = known !== undefined && !known.own ? "known" : book.add(invite, true);
+    if (typeof change === "string") return [refuse(req, change, "this is of somebody whom you know already")];
+    const { contact } = change;
+    return [
+      card.startFamily(),
+      ...acquaintance.applied(change),
+      sendCard(contact.id),
+      ...this.check(now),
+      ...this.tellAgain(contact),
+      { type: "reply", req, value: { hashname: invite.hashname } },
+    ];
+  }
+
+  /** All that a device of ours has to know: it is new, or has lost what it knew. */
+  tellAgain(device: Contact): Step[] {
+    const people = this.#options.book.people();
+    return [
+      this.#tell(device, this.#family()),
+      ...people.map((person) => this.#tell(device, this.#aboutContact(person, device))),
+    ];
+  }
+
+  /** A device that is lost: contacts write to it no more, and it hears nothing any more. */
+  remove(req: number, hashname: Hashname, now: Time): Step[] {
+    const { book, card, devices, acquaintance } = this.#options;
+    const contact = book.of(hashname);
+    const isKnown = devices.others().some((each) => each.hashname === hashname);
+    if (!contact?.own && !isKnown) return [refuse(req, "not-found", "this is no device of yours")];
+    return [
+      ...devices.merge({ hashname, at: now, gone: true }),
+      ...(contact?.own ? acquaintance.dropped(contact, now) : []),
+      ...card.check(),
+      ...this.#tellAll(this.#family()),
+      { type: "reply", req, value: {} },
+    ];
+  }
+
+  /** A stranger's first words: it is the device that takes us in. */
+  introduced(
+    { request, sender, card, secret }: Extract<MailOut, { type: "introduce" }>,
+    now: Time,
+  ): Step[] | undefined {
+    const { crypto, book, door, acquaintance } = this.#options;
+    const isWaited = secret !== undefined && toHex(secret) === this.#waiting && door.hasInvite(secret);
+    // Whoever became a contact meanwhile would be lost with the id that they know.
+    if (isWaited && book.size > 0) return [];
+    const parsed = isWaited ? parseCard(crypto.backend, card) : undefined;
+    const change = parsed && book.meet(parsed, sender.hashname, true);
+    if (change === undefined || secret === undefined) return undefined;
+    return [
+      ...acquaintance.spent(secret, now),
+      ...acquaintance.applied(change),
+      { child: "mail", input: { type: "accept", req: OURS, request } },
+      sendCard(change.contact.id),
+    ];
+  }
+
+  /** What another of our devices has us know. */
+  synced({ contact: id, text }: Extract<MailOut, { type: "sync" }>, now: Time): Step[] {
+    const { crypto, book } = this.#options;
+    const from = book.get(id);
+    const sync = from?.own ? parseSync(crypto.backend, text) : undefined;
+    if (from === undefined || sync === undefined) return [];
+    switch (sync.type) {
+      case "family":
+        return this.#join(from, sync, now);
+      case "contact":
+        return this.#options.acquaintance.adopt(sync.card, sync.shown, from);
+      case "forget": {
+        const contact = book.get(sync.contact);
+        return contact === undefined || contact.own ? [] : this.#options.acquaintance.dropped(contact, now, from);
+      }
+    }
+  }
+
+  /** A contact is new, or known better, or is none any more: the others hear of it, but who told us. */
+  changed(contact: Contact, from?: Contact): Step[] {
+    return this.#others(from).map((device) => this.#tell(device, this.#aboutContact(contact, device)));
+  }
+
+  forgotten(contact: Contact, from?: Contact): Step[] {
+    return this.#others(from).map((device) => this.#tell(device, { type: "forget", contact: contact.id }));
+  }
+
+  #join(
+    from: Contact,
+    { card: id, version, name, devices: told }: Extract<Sync, { type: "family" }>,
+    now: Time,
+  ): Step[] {
+    const { card, devices, book } = this.#options;
+    const isOurs = toHex(card.id) === id;
+    const isFirst = !isOurs && this.#waiting !== undefined && book.size === 0;
+    if (!isOurs && !isFirst) return [];
+    const saves = told.flatMap((each) => devices.merge(each));
+    const gone = told.filter((each) => "gone" in each).flatMap(({ hashname }) => book.of(hashname) ?? []);
+    const steps = [
+      ...(isFirst ? [card.adopt(fromHex(id) ?? card.id, name), this.#wait(undefined)] : []),
+      ...card.raise(version),
+      ...saves,
+      ...gone.flatMap((device) => (device.own ? this.#options.acquaintance.dropped(device, now) : [])),
+      ...card.check(),
+    ];
+    const relayed = saves.length === 0 ? [] : this.#others(from).map((each) => this.#tell(each, this.#family()));
+    return [...steps, ...this.check(now), ...relayed];
+  }
+
+  #family(): Sync {
+    const { card, devices } = this.#options;
+    const { id, version, name } = card;
+    return { type: "family", card: toHex(id), version, name, devices: devices.everything() };
+  }
+
+  #aboutContact({ card, peers }: Contact, { peers: [device] }: Contact): Sync {
+    const { identity } = this.#options;
+    return { type: "contact", card: cardFor(card, device ?? identity.hashname, identity.hashname), shown: peers };
+  }
+
+  #others(from: Contact | undefined): Contact[] {
+    return this.#options.book.devices().filter(({ id }) => id !== from?.id);
+  }
+
+  #tellAll(sync: Sync): Step[] {
+    return this.#others(undefined).map((device) => this.#tell(device, sync));
+  }
+
+  #tell({ id: contact }: Contact, sync: Sync): Step {
+    // It may sleep for long: as long as anything is offered at all.
+    const [mail, expires] = [{ kind: "sync", text: syncText(sync) } as const, Number.MAX_SAFE_INTEGER];
+    return { child: "mail", input: { type: "send", req: OURS, contact, mail, expires } };
+  }
+
+  #wait(secret: string | undefined): Save {
+    this.#waiting = secret;
+    return { type: "save", key: WAITING, value: secret === undefined ? undefined : asJson({ secret }) };
+  }
+}
+
+const WAITING = "peer/waiting";
+const MAX_OTHER = 7;
