@@ -64,6 +64,8 @@ export interface DaemonOptions extends ServingOptions {
   readonly name?: string;
   /** At how many of its recipient's caches a mail is left, if none fails: 1 to 8. Default: 2. */
   readonly copies?: number;
+  /** Keep what we send for the conversation. Default: true. */
+  readonly keepSent?: boolean;
   /** Also serve a cache, in memory. */
   readonly cache?: boolean;
   /** Of a cache: also pass on packets between those who use it. */
@@ -132,6 +134,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...(served === undefined ? {} : { cache: served.cache, boxes: served.boxes, route: options.route ?? false }),
       ...(advertise === undefined ? {} : { advertise }),
       ...(options.copies === undefined ? {} : { copies: options.copies }),
+      ...(options.keepSent === undefined ? {} : { keepSent: options.keepSent }),
     });
     opened.push(() => peer.close());
     opened.push(await claimIdentity(peer.hashname));
@@ -171,7 +174,7 @@ export interface Household extends Daemon {
  * are of the first one alone. Throws as `startDaemon`; then none of them runs.
  */
 export async function startHousehold(options: DaemonOptions): Promise<Household> {
-  const { home, host, port, copies, traffic, passphrase, say } = options;
+  const { home, host, port, copies, keepSent, traffic, passphrase, say } = options;
   const first = await startDaemon(options);
   const others = new Map<string, Daemon>();
   const close = async (): Promise<void> => {
@@ -185,6 +188,7 @@ export async function startHousehold(options: DaemonOptions): Promise<Household>
         ...(host === undefined ? {} : { host }),
         ...(port === 0 ? { port } : {}), // a number is for one alone: others take the next free one, or theirs of last time
         ...(copies === undefined ? {} : { copies }),
+        ...(keepSent === undefined ? {} : { keepSent }),
         ...(traffic === undefined ? {} : { traffic }),
         ...(passphrase === undefined ? {} : { passphrase: () => passphrase(name) }),
         ...(say === undefined ? {} : { say: (message) => say(`${name}: ${message}`) }),

@@ -21,7 +21,8 @@ export interface Echo {
 
 /** Start it. Its contacts know it as "echo". */
 export async function startEcho({ store, network, backend, onTrouble }: EchoOptions): Promise<Echo> {
-  const echo = await createPeer({ store, backend, onTrouble, name: "echo", transports: [network.transport("echo")] });
+  const transports = [network.transport("echo")];
+  const echo = await createPeer({ store, backend, onTrouble, name: "echo", transports, keepSent: false });
   const end = echo.on((event) => {
     if (event.type !== "mail") return;
     const reply = replyTo(event);

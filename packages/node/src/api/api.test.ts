@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
-import { type ContactInfo, type Peer, RestanteError } from "restante";
+import { type ContactInfo, type Peer, portable, RestanteError } from "restante";
+import { admissionWork, parseInvite } from "restante/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Daemon, startCache, startDaemon } from "../daemon.ts";
 import { Client, parseEvents, type ServerEvent } from "./client.ts";
@@ -118,6 +119,25 @@ describe("the API", () => {
     expect(await next(isMail)).toMatchObject({ id: "3", data: { text: "third" } });
   });
 
+  test("a contact with read marks is told what was seen from then on, and its mail says by which device", async () => {
+    const atAlice = await listen(toAlice);
+    const path = "/v1/contacts/alice/read-marks";
+    expect(await toBob.call<ContactInfo>("PUT", path, { on: true })).toMatchObject({ name: "alice", readMarks: true });
+    expect(await toBob.call<SeenInfo>("PUT", "/v1/seen", { n: 3 })).toEqual({ n: 3 });
+    const { id, peer } = (
+      await atAlice(({ type, data }) => type === "state" && (data as { state: string }).state === "read")
+    ).data as { id: string; peer: string };
+    const [third] = (await toBob.call<MessagePage>("GET", "/v1/messages?after=2&limit=1")).messages;
+    expect(id).toBe(third?.id);
+    const { ledger, mail } = await toAlice.call<TrackInfo>("GET", `/v1/outbox/${id}`);
+    expect(ledger.slice(-2).map((entry) => [entry.state, entry.peer])).toEqual([
+      ["delivered", peer],
+      ["read", peer],
+    ]);
+    expect(mail).toMatchObject({ state: "read", delivered: { k: 1, n: 1 } });
+    expect(await toBob.call<ContactInfo>("PUT", path, { on: false })).toMatchObject({ readMarks: false });
+  });
+
   test("a contact can be named by name, id, hashname or the start of one; unknown and ambiguous names are told apart", async () => {
     const { contacts } = await toAlice.call<ContactList>("GET", "/v1/contacts");
     expect(contacts.map(({ name }) => name)).toEqual(["bob"]);
@@ -193,6 +213,14 @@ describe("the API", () => {
     expect(contacts.map((contact) => contact.name)).not.toContain(name);
     expect(await toAlice.call<TrackInfo>("GET", `/v1/outbox/${sent.id}`)).toMatchObject({ state: "cancelled" });
     await expect(remove()).rejects.toMatchObject({ code: "not-found", message: `there is no contact "${name}"` });
+  });
+
+  test("an invite may ask for work, which its link then says", async () => {
+    const make = (work: unknown) => toBob.call<InviteInfo>("POST", "/v1/invites", { work });
+    const uris = async (work: number) =>
+      parseInvite(portable, (await make(work)).link)?.caches.map(({ uri }) => admissionWork(uri));
+    expect([await uris(12), await uris(0)]).toEqual([[12], [0]]);
+    for (const work of [25, -1, 1.5, "12"]) await expect(make(work)).rejects.toMatchObject({ code: "bad-request" });
   });
 
   test("an invite is closed once, by who made it", async () => {

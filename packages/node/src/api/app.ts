@@ -3,31 +3,50 @@ import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import {
   type ContactInfo,
+  type ListInfo,
   type OutgoingFile,
   type Peer,
   type Received,
   type RequestInfo,
   RestanteError,
+  shownTime,
 } from "restante";
 
 import {
+  type AddedInfo,
+  type BlockedList,
+  blockBody,
+  type CacheTestList,
   type ContactList,
+  type DeviceList,
+  type FoundList,
   fileQuery,
+  type HistoryPage,
+  historyQuery,
   type InviteInfo,
   inviteBody,
   type JoinedInfo,
+  keepBody,
   type LeftInfo,
+  type Lists,
   linkBody,
+  listBody,
   MAX_JSON_BYTES,
   MAX_PAGE,
   type MessageInfo,
   type MessagePage,
   type OutboxList,
+  type PeerList,
   pageQuery,
   type RequestList,
+  type RetentionList,
+  readMarksBody,
+  type SafetyList,
   type SeenInfo,
   type SentInfo,
   type StatusInfo,
+  saidBody,
+  searchQuery,
   seenBody,
   type TrackInfo,
   textBody,
@@ -76,8 +95,8 @@ export function createApi(options: ApiOptions): Hono {
   app.get("/v1/status", (c) => c.json(statusInfo(options)));
 
   app.post("/v1/invites", async (c) => {
-    const { once = true } = inviteBody.parse(await json(c.req.raw));
-    return c.json({ link: await peer.invite({ once }) } satisfies InviteInfo, 201);
+    const { once = true, work = 0 } = inviteBody.parse(await json(c.req.raw));
+    return c.json({ link: await peer.invite({ once, work }) } satisfies InviteInfo, 201);
   });
   app.post("/v1/invites/close", async (c) => {
     const { link } = linkBody.parse(await json(c.req.raw));
@@ -87,6 +106,14 @@ export function createApi(options: ApiOptions): Hono {
   app.post("/v1/caches", async (c) => {
     const { link } = linkBody.parse(await json(c.req.raw));
     return c.json((await peer.join(link)) satisfies JoinedInfo, 201);
+  });
+  app.post("/v1/caches/test", async (c) => c.json({ tests: await peer.testCaches() } satisfies CacheTestList));
+  app.get("/v1/peers", (c) => {
+    const caches = peer.caches().map((cache) => {
+      const name = cache.contact === undefined ? undefined : contactOf(cache.contact)?.name;
+      return { ...cache, ...(name === undefined ? {} : { name }) };
+    });
+    return c.json({ caches } satisfies PeerList);
   });
   app.delete("/v1/caches/:hashname", async (c) => {
     const text = c.req.param("hashname");
@@ -100,10 +127,75 @@ export function createApi(options: ApiOptions): Hono {
     const { link } = linkBody.parse(await json(c.req.raw));
     return c.json(await peer.add(link), 201);
   });
+  app.get("/v1/contacts/:id", (c) => c.json(findContact(peer, c.req.param("id"))));
   app.delete("/v1/contacts/:id", async (c) => {
     const found = findContact(peer, c.req.param("id"));
     await peer.removeContact(found.id);
     return c.json(found);
+  });
+
+  app.get("/v1/contacts/:id/safety", (c) => {
+    const found = findContact(peer, c.req.param("id"));
+    return c.json({ contact: found, devices: peer.safety(found.id) } satisfies SafetyList);
+  });
+  app.put("/v1/contacts/:id/verified", async (c) => {
+    const found = findContact(peer, c.req.param("id"));
+    const { said } = saidBody.parse(await json(c.req.raw));
+    return c.json(await peer.verify(found.id, said));
+  });
+  app.delete("/v1/contacts/:id/verified", async (c) =>
+    c.json(await peer.verify(findContact(peer, c.req.param("id")).id, undefined)),
+  );
+
+  app.put("/v1/contacts/:id/read-marks", async (c) => {
+    const found = findContact(peer, c.req.param("id"));
+    const { on } = readMarksBody.parse(await json(c.req.raw));
+    return c.json(await peer.setReadMarks(found.id, on));
+  });
+
+  app.get("/v1/blocked", (c) => c.json({ blocked: peer.blocked() } satisfies BlockedList));
+  app.post("/v1/blocked", async (c) => {
+    const { who } = blockBody.parse(await json(c.req.raw));
+    const before = new Set(peer.blocked().map(({ hashname }) => hashname));
+    await peer.block(whom(peer, who));
+    return c.json(
+      { blocked: peer.blocked().filter(({ hashname }) => !before.has(hashname)) } satisfies BlockedList,
+      201,
+    );
+  });
+  app.delete("/v1/blocked/:hashname", async (c) => {
+    const found = theOne(peer.blocked(), ({ hashname }) => hashname, c.req.param("hashname"), "blocked peer");
+    await peer.unblock(found.hashname);
+    return c.json({ blocked: [found] } satisfies BlockedList);
+  });
+
+  app.get("/v1/devices", (c) => c.json({ devices: peer.devices() } satisfies DeviceList));
+  app.post("/v1/devices/link", async (c) => c.json({ link: await peer.deviceLink() } satisfies InviteInfo, 201));
+  app.post("/v1/devices", async (c) => {
+    const { link } = linkBody.parse(await json(c.req.raw));
+    return c.json({ hashname: await peer.addDevice(link) } satisfies AddedInfo, 201);
+  });
+  app.delete("/v1/devices/:hashname", async (c) => {
+    const others = peer.devices().filter(({ isThis }) => !isThis);
+    const found = theOne(others, ({ hashname }) => hashname, c.req.param("hashname"), "other device");
+    await peer.removeDevice(found.hashname);
+    return c.json({ devices: peer.devices() } satisfies DeviceList);
+  });
+
+  app.get("/v1/lists", (c) => c.json({ lists: peer.lists() } satisfies Lists));
+  app.put("/v1/lists/:name", async (c) => {
+    const { contacts } = listBody.parse(await json(c.req.raw));
+    const name = c.req.param("name");
+    await peer.setList(
+      name,
+      contacts.map((each) => findContact(peer, each).id),
+    );
+    return c.json(listNamed(peer, name));
+  });
+  app.delete("/v1/lists/:name", async (c) => {
+    const list = listNamed(peer, c.req.param("name"));
+    await peer.setList(list.name, []);
+    return c.json(list);
   });
 
   app.get("/v1/requests", (c) => c.json({ requests: peer.requests() } satisfies RequestList));
@@ -116,24 +208,55 @@ export function createApi(options: ApiOptions): Hono {
 
   app.post("/v1/messages", async (c) => {
     const { contact, text, expires } = textBody.parse(await json(c.req.raw));
-    const to = findContact(peer, contact);
+    const to = recipient(peer, contact);
     if (expires !== undefined && expires <= Date.now())
       throw new RestanteError("bad-request", "expires is over already: it is in milliseconds since 1970");
-    const id = await peer.send(to.id, text, expires === undefined ? {} : { expires });
-    return c.json({ id } satisfies SentInfo, 202, { location: `/v1/outbox/${id}` });
+    const id = await peer.send(to, text, expires === undefined ? {} : { expires });
+    return c.json(sentInfo(peer, to, id) satisfies SentInfo, 202, { location: `/v1/outbox/${id}` });
   });
   app.put("/v1/files", async (c) => {
     const { contact, name, media } = fileQuery.parse(query(c.req.queries()));
-    const to = findContact(peer, contact);
+    const to = recipient(peer, contact);
     const bytes = c.req.raw.body ?? new Uint8Array(0);
     const file: OutgoingFile = { name, ...(media === undefined ? {} : { media }), bytes };
-    const id = await peer.send(to.id, file);
-    return c.json({ id } satisfies SentInfo, 202, { location: `/v1/outbox/${id}` });
+    const id = await peer.send(to, file);
+    return c.json(sentInfo(peer, to, id) satisfies SentInfo, 202, { location: `/v1/outbox/${id}` });
   });
   app.get("/v1/messages", async (c) => {
     const { after = 0, limit = 100 } = pageQuery.parse(query(c.req.queries()));
     const page = await peer.inbox({ after, limit: Math.min(limit, MAX_PAGE) });
     return c.json({ messages: page.map(show) } satisfies MessagePage);
+  });
+  app.get("/v1/contacts/:id/history", async (c) => {
+    const found = findContact(peer, c.req.param("id"));
+    const options = historyQuery.parse(query(c.req.queries()));
+    return c.json({ contact: found, ...(await peer.conversation(found.id, given(options))) } satisfies HistoryPage);
+  });
+  app.get("/v1/search", async (c) => {
+    const { q, contact, limit } = searchQuery.parse(query(c.req.queries()));
+    const whose = contact === undefined ? undefined : findContact(peer, contact).id;
+    const found = await peer.search(q, given({ contact: whose, limit, signal: c.req.raw.signal }));
+    const named = found.map((entry) => {
+      const name = contactOf(entry.contact)?.name;
+      return { ...entry, ...(name === undefined ? {} : { name }) };
+    });
+    return c.json({ found: named } satisfies FoundList);
+  });
+  app.get("/v1/retentions", async (c) => c.json({ retentions: await peer.retentions() } satisfies RetentionList));
+  app.put("/v1/contacts/:id/keep", async (c) => {
+    const found = findContact(peer, c.req.param("id"));
+    const { days } = keepBody.parse(await json(c.req.raw));
+    await peer.keep(found.id, days);
+    return c.json(found);
+  });
+  app.delete("/v1/contacts/:id/keep", async (c) => {
+    // Also of who is no contact any more: there is no other way to end it.
+    const text = c.req.param("id");
+    const contact = peer.findContact(text)?.id ?? text;
+    if (!(await peer.retentions()).some((each) => each.contact === contact))
+      throw new RestanteError("not-found", `nothing is erased of "${text}"`);
+    await peer.keep(contact, undefined);
+    return c.json({ retentions: await peer.retentions() } satisfies RetentionList);
   });
   app.get("/v1/messages/:n/file", async (c) => fileResponse(peer, await messageAt(peer, c.req.param("n"))));
   app.get("/v1/seen", (c) => c.json({ n: seen.n } satisfies SeenInfo));
@@ -141,6 +264,7 @@ export function createApi(options: ApiOptions): Hono {
     const { n } = seenBody.parse(await json(c.req.raw));
     // Beyond what is there would hide mail that is still to come.
     await seen.move(Math.min(n, peer.status().inbox));
+    await peer.seen(seen.n);
     return c.json({ n: seen.n } satisfies SeenInfo);
   });
 
@@ -194,6 +318,35 @@ function findContact(peer: Peer, text: string): ContactInfo {
     throw new RestanteError("ambiguous", `${like.length} contacts match "${text}": ${ids.join(", ")}${more}`);
   }
   throw new RestanteError("not-found", `there is no contact "${text}"`);
+}
+
+/** What `send` takes: the name of a list, or the id of a contact. Throws as `findContact` does. */
+function recipient(peer: Peer, text: string): string {
+  return findList(peer, text)?.name ?? findContact(peer, text).id;
+}
+
+function findList(peer: Peer, name: string): ListInfo | undefined {
+  return peer.lists().find((list) => list.name.toLowerCase() === name.toLowerCase());
+}
+
+function listNamed(peer: Peer, name: string): ListInfo {
+  const list = findList(peer, name);
+  if (list === undefined) throw new RestanteError("not-found", `there is no list "${name}"`);
+  return list;
+}
+
+function sentInfo(peer: Peer, to: string, id: string): SentInfo {
+  const list = findList(peer, to) && peer.outbox().find((mail) => mail.id === id)?.list;
+  return { id, ...(list === undefined ? {} : { contacts: list.of }) };
+}
+
+/** Whose contact id, request id or hashname this is. Throws as `findContact` does. */
+function whom(peer: Peer, text: string): string {
+  const isOf = ({ request }: RequestInfo): boolean =>
+    request === text || (text.length >= SHORTEST_START && request.startsWith(text));
+  const requests = peer.requests().filter(isOf);
+  if (peer.findContact(text) === undefined && requests.length === 1) return requests[0]?.request ?? text;
+  return WHOLE_HASHNAME.test(text) ? text : findContact(peer, text).id;
 }
 
 /** The one of `all` whose id is or starts with `text`. Throws "not-found" or "ambiguous". */
@@ -252,9 +405,11 @@ async function fileResponse(peer: Peer, mail: Received): Promise<Response> {
 }
 
 function messageInfo(mail: Received, name: string | undefined): MessageInfo {
-  const { n, id, contact, from, time, received, kind, suite, text, file, why } = mail;
+  const { n, id, contact, from, time: claimed, received, kind, suite, text, file, why } = mail;
+  const time = shownTime(claimed, received);
   return {
     ...{ n, id, contact, from, time, received, kind },
+    ...(time < claimed ? { claimed } : {}),
     ...(name === undefined ? {} : { name }),
     ...(suite === undefined ? {} : { suite }),
     ...(text === undefined ? {} : { text }),
@@ -271,6 +426,10 @@ function statusInfo({ peer, backend, seen, home, version, name, isCache }: ApiOp
   const problems: string[] = [];
   if (status.state !== "running") problems.push("the store does not work: mail rests until it does");
   if (status.caches.length > 0 && !status.caches.some(({ up }) => up)) problems.push("none of your caches answers");
+  if (status.copiedAt !== undefined && status.copiedAt > Date.now() - COPY_SHOWN_MS) problems.push(COPY_SENDS);
+  for (const { cache, test } of peer.caches())
+    if (test?.outcome === "lost" || test?.outcome === "changed")
+      problems.push(`your cache ${cache.slice(0, 12)} did not give a test mail back as it was`);
   return {
     ...status,
     version,
@@ -279,6 +438,7 @@ function statusInfo({ peer, backend, seen, home, version, name, isCache }: ApiOp
     backend,
     seen: seen.n,
     waiting,
+    missing: peer.contacts().reduce((sum, contact) => sum + contact.missing, 0),
     ...(isCache && status.state === "running" ? { joinLink: peer.joinLink() } : {}),
     problems,
   };
@@ -302,6 +462,13 @@ async function json(request: Request): Promise<unknown> {
   }
 }
 
+/** Options without those that were not given. */
+function given<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
 /** Each member of a query once; a repeated one stays a list, which no schema takes. */
 function query(queries: Record<string, string[]>): Record<string, string | string[]> {
   return Object.fromEntries(
@@ -309,5 +476,9 @@ function query(queries: Record<string, string[]>): Record<string, string | strin
   );
 }
 
+const COPY_SENDS =
+  "a contact says that another copy of this identity sends it mail: nothing of either is lost, but each takes what comes for the other; if there are two, stop one";
+const COPY_SHOWN_MS = 7 * 86_400_000;
 const SHORTEST_START = 4; // as for contacts
+const WHOLE_HASHNAME = /^[a-z2-7]{52}$/;
 const FULL_ID = /^[0-9a-f]{32}$/;

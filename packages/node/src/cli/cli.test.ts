@@ -221,7 +221,7 @@ test("two people who are never there at the same time write to each other over a
     () => api("bob").call<ContactList>("GET", "/v1/contacts"),
     ({ contacts }) => contacts.some(({ name }) => name === "alice"),
   );
-  expect(await must(["contacts", ...a])).toMatch(/^ID +LINK +CACHES +NAME\n[0-9a-f]{12} +\w+ +1 +bob$/);
+  expect(await must(["contacts", ...a])).toMatch(/^ID +LINK +VERIFIED +CACHES +NAME\n[0-9a-f]{12} +\w+ +no +1 +bob$/);
   expect(await Promise.all([bob.stop(), alice.stop()])).toEqual([0, 0]);
 
   // Bob is away. Alice writes, and goes.

@@ -23,7 +23,6 @@ const NOT_OF_COMMANDS: Readonly<Record<string, string>> = {
   "handshake-size": "exchanges",
   "head-size": "encodePacket",
   "json-value": "encodeJson",
-  "no-cache": "joinLink of a peer that serves none",
   "no-mail": "a peer without mail has no commands",
   "packet-size": "channels",
 };

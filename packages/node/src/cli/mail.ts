@@ -3,7 +3,7 @@ import { createReadStream, existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { getMimeType } from "hono/utils/mime";
-import { type ContactInfo, type LedgerEntry, type OutboxEntry, RestanteError } from "restante";
+import { type LedgerEntry, type ListedEntry, type OutboxEntry, RestanteError } from "restante";
 import type { Client } from "../api/client.ts";
 import type {
   ContactList,
@@ -16,7 +16,7 @@ import type {
 } from "../api/contract.ts";
 import { EXIT, usage } from "./failure.ts";
 import { saveFile } from "./saved-file.ts";
-import { count, fold, printable, type Screen, short, size, table, time, width } from "./screen.ts";
+import { count, printable, type Screen, said, short, size, table, time } from "./screen.ts";
 
 /** Sends the text, or what stands on stdin, then the files. With `wait`, seconds: until all of it is delivered. */
 export async function send(
@@ -38,9 +38,10 @@ export async function send(
   const limit = options.wait === undefined ? undefined : AbortSignal.timeout(options.wait * 1000);
   // Listening begins before the first mail goes out: its delivery cannot be missed.
   const events = limit && (await client.events(undefined, limit));
-  const waiting = new Set<string>();
+  /** To how many contacts each still has to come. */
+  const waiting = new Map<string, number>();
   const sent = async (what: string, mail: SentInfo): Promise<void> => {
-    waiting.add(mail.id);
+    waiting.set(mail.id, mail.contacts ?? 1);
     screen.out(screen.json ? JSON.stringify({ id: mail.id, contact, state: "queued" }) : mail.id);
     if (screen.isTerminal && !screen.json) screen.say(screen.paint("dim", `${what} for ${contact} is queued`));
   };
@@ -54,8 +55,14 @@ export async function send(
 
   try {
     for await (const { type, data } of events) {
-      const { id, state } = data as { id: string; state: string };
-      if (type !== "state" || !waiting.has(id) || (state !== "delivered" && state !== "read")) continue;
+      const { state, list, ...mail } = data as { id: string; state: string; list?: string };
+      const id = list ?? mail.id;
+      const left = waiting.get(id);
+      if (type !== "state" || left === undefined || state !== "delivered") continue;
+      if (left > 1) {
+        waiting.set(id, left - 1);
+        continue;
+      }
       waiting.delete(id);
       if (screen.json) screen.out(JSON.stringify({ id, contact, state }));
       else screen.say(`${short(id)} is delivered`);
@@ -136,7 +143,7 @@ export async function outbox(screen: Screen, client: Client): Promise<number> {
     for (const mail of outbox) screen.out(JSON.stringify(mail));
     return EXIT.done;
   }
-  const letters = outbox.filter(({ kind }) => kind !== "card");
+  const letters = outbox.filter(({ kind }) => kind !== "card" && kind !== "sync");
   if (letters.length === 0) {
     screen.say("nothing is on its way, and nothing was settled lately");
     return EXIT.done;
@@ -147,7 +154,7 @@ export async function outbox(screen: Screen, client: Client): Promise<number> {
     stateOf(mail),
     time(mail.created),
     whatOf(mail),
-    names(mail.contact),
+    recipientOf(mail, names),
   ]);
   for (const line of table(screen, ["ID", "STATE", "SINCE", "WHAT", "FOR"], rows)) screen.out(line);
   return EXIT.done;
@@ -170,20 +177,24 @@ export async function cancel(screen: Screen, client: Client, id: string): Promis
 async function showTrack(screen: Screen, client: Client, found: TrackInfo): Promise<void> {
   if (screen.json) return screen.out(JSON.stringify(found));
   const { id, mail, ledger } = found;
+  const names = await contactNames(client);
   if (mail === undefined) screen.out(screen.paint("bold", id));
-  else {
-    const names = await contactNames(client);
-    screen.out(`${screen.paint("bold", id)}  ${whatOf(mail)} for ${names(mail.contact)}`);
+  else screen.out(`${screen.paint("bold", id)}  ${whatOf(mail)} for ${recipientOf(mail, names)}`);
+  for (const { contact, ...entry } of ledger) {
+    const whose = contact === undefined ? "" : `${names(contact)}  `;
+    screen.out(`${time(entry.at, { seconds: true })}  ${entry.state.padEnd(9)}  ${whose}${remark(entry)}`.trimEnd());
   }
-  for (const entry of ledger)
-    screen.out(`${time(entry.at, { seconds: true })}  ${entry.state.padEnd(9)}  ${remark(entry)}`.trimEnd());
+  if (mail?.list) screen.out(`delivered to ${mail.list.delivered} of ${mail.list.of}`);
+  else if (mail !== undefined && mail.delivered.n > 1 && mail.delivered.k > 0)
+    screen.out(deliveredText(mail.delivered));
   if (mail?.state === "queued" || mail?.state === "handed")
     screen.out(screen.paint("dim", `offered until ${time(mail.expires)}`));
 }
 
-function remark({ route, cache, why }: LedgerEntry): string {
+function remark({ route, cache, peer, why }: LedgerEntry): string {
   if (route === "direct") return "over the link";
   if (cache !== undefined) return `to cache ${short(cache)}`;
+  if (peer !== undefined) return `by ${short(peer)}`;
   return why === undefined ? "" : printable(why, { oneLine: true });
 }
 
@@ -211,16 +222,7 @@ async function showMail(
     screen.out(JSON.stringify({ ...mail, ...(file === undefined ? {} : { file }) }));
     return problem;
   }
-  const [at, from] = [time(mail.received), nameOf(mail)];
-  const [first = "", ...rest] = bodyOf(mail, saved)
-    .split("\n")
-    .flatMap((line, i) => {
-      if (!screen.isTerminal) return [line];
-      const indented = screen.columns - INDENT.length;
-      return fold(line, indented, i === 0 ? screen.columns - width(`${at}  ${from}  `) : indented);
-    });
-  screen.out(`${screen.paint("dim", at)}  ${screen.paint("bold", from)}  ${first}`);
-  for (const line of rest) screen.out(INDENT + line);
+  for (const line of said(screen, time(mail.received), nameOf(mail), bodyOf(mail, saved))) screen.out(line);
   return problem;
 }
 
@@ -241,10 +243,20 @@ function whatOf({ kind, size: bytes }: OutboxEntry): string {
 }
 
 /** "handed" means more the more took it; parts acknowledged show that a large file moves. */
-function stateOf({ state, handed, parts, acked }: OutboxEntry): string {
+function stateOf({ state, handed, parts, acked, delivered, list }: ListedEntry): string {
+  if (list !== undefined && list.delivered > 0 && list.delivered < list.of) return `to ${list.delivered} of ${list.of}`;
+  if (list === undefined && state === "delivered" && delivered.k < delivered.n) return deliveredText(delivered);
   if (state !== "queued" && state !== "handed") return state;
   if (acked > 0 && acked < parts) return `${acked} of ${parts}`;
   return state === "handed" && handed > 1 ? `handed ${handed}x` : state;
+}
+
+function deliveredText({ k, n }: ListedEntry["delivered"]): string {
+  return `delivered to ${k} of ${n}`;
+}
+
+function recipientOf({ contact, list }: ListedEntry, names: (id: string) => string): string {
+  return list === undefined ? names(contact) : printable(list.name, { oneLine: true });
 }
 
 async function contactNames(client: Client): Promise<(id: string) => string> {
@@ -254,7 +266,7 @@ async function contactNames(client: Client): Promise<(id: string) => string> {
 }
 
 /** What to call a contact: its name, else the start of its id. */
-export function contactName({ id, name }: Pick<ContactInfo, "id" | "name">): string {
+export function contactName({ id, name }: { readonly id: string; readonly name?: string | undefined }): string {
   return name === undefined ? short(id) : printable(name, { oneLine: true });
 }
 
@@ -292,6 +304,5 @@ async function readStdin(screen: Screen): Promise<string> {
   }
 }
 
-const INDENT = "  ";
 const PAGE = 100;
 const MAX_STDIN = 512 * 1024; // far above any text; its JSON fits one request

@@ -1,7 +1,7 @@
 /** Commands that are the daemon itself: serve, start. They run until a signal. */
 import { homedir } from "node:os";
 import type { PeerStatus } from "restante";
-import { type DaemonOptions, makeCache, startCache, startDaemon } from "../daemon.ts";
+import { type DaemonOptions, makeCache, startCache, startDaemon, startHousehold } from "../daemon.ts";
 import { emptyCoreDumps } from "../memory-only.ts";
 import { type Measured, type MetricsAddress, noTraffic, serveMetrics } from "../metrics.ts";
 import { EXIT, quote, self } from "./failure.ts";
@@ -15,16 +15,26 @@ type ServeOptions = DaemonOptions & { readonly metrics?: MetricsAddress | undefi
 export async function serve(screen: Screen, options: ServeOptions, stop: AbortSignal): Promise<number> {
   keepMemoryIn(screen);
   const traffic = noTraffic();
-  const daemon = await startDaemon({ ...options, traffic });
+  const daemon = await startHousehold({ ...options, traffic });
   const metrics = await measured(options, () => ({ status: daemon.peer.status(), traffic }), daemon);
+  const others = [...daemon.others].map(([identity, { peer }]) => ({ identity, ...peer.status() }));
   const { hashname, paths } = daemon.peer.status();
   const joinLink = options.cache ? daemon.peer.joinLink() : undefined;
   const { home } = options;
   if (screen.json)
-    screen.out(JSON.stringify({ type: "ready", hashname, paths, home, joinLink, metrics: metrics?.url }));
+    screen.out(
+      JSON.stringify({
+        ...{ type: "ready", hashname, paths, home, joinLink, metrics: metrics?.url },
+        ...(others.length > 0 && {
+          identities: others.map(({ identity, ...it }) => ({ identity, hashname: it.hashname, paths: it.paths })),
+        }),
+      }),
+    );
   else {
     screen.say(`restante: running as ${hashname}`);
     for (const address of listensOn(paths)) screen.say(`restante: listens on ${address}`);
+    for (const other of others)
+      screen.say(`restante: ${other.identity}: as ${other.hashname} on ${listensOn(other.paths).join(", ")}`);
     if (metrics !== undefined) screen.say(`restante: totals at ${metrics.url}`);
     screen.say(`restante: its home is ${tilde(home)}`);
     if (joinLink !== undefined) screen.out(joinLink);

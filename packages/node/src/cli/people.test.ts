@@ -2,13 +2,35 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ContactInfo, createPeer, MemoryNetwork, type Peer } from "restante";
-import { linkJson, parseInvite, portable } from "restante/protocol";
+import { admissionWork, linkJson, parseInvite, portable, safetyWords } from "restante/protocol";
 import { type MemoryNames, memoryResolver } from "restante/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Client } from "../api/client.ts";
+import type { ContactList, StatusInfo } from "../api/contract.ts";
 import { startCache, startDaemon } from "../daemon.ts";
 import { EXIT, failureOf } from "./failure.ts";
-import { closeInvite, inviteFrom, leaveCache, invite as makeInvite, remove, status } from "./people.ts";
+import { cancel, outbox, send, track } from "./mail.ts";
+import {
+  addDevice,
+  addToList,
+  block,
+  blocked,
+  closeInvite,
+  contacts,
+  deviceLink,
+  devices,
+  inviteFrom,
+  leaveCache,
+  lists,
+  invite as makeInvite,
+  readMarks,
+  remove,
+  removeDevice,
+  removeFromList,
+  status,
+  unblock,
+  verify,
+} from "./people.ts";
 import type { Screen } from "./screen.ts";
 
 let invite = "";
@@ -144,6 +166,139 @@ describe("what is taken back", () => {
     expect(script.said).toEqual([]);
   });
 
+  test("who is blocked is listed, cannot be added, and is a stranger again when that is taken back", async () => {
+    const { id } = await client.call<ContactInfo>("POST", "/v1/contacts", { link: invite });
+    const bob = parseInvite(portable, invite)?.hashname ?? "";
+    const seen = record();
+    expect(await block(seen.screen, client, id.slice(0, 6))).toBe(EXIT.done);
+    expect(seen.said[0]).toBe(`${bob.slice(0, 12)} is blocked, and cannot find out`);
+    expect((await client.call<ContactList>("GET", "/v1/contacts")).contacts).toEqual([]);
+    await expect(client.call("POST", "/v1/contacts", { link: invite })).rejects.toMatchObject({ code: "blocked" });
+    await block(seen.screen, client, bob);
+    expect(seen.said.at(-1)).toBe("blocked already");
+    await expect(block(seen.screen, client, "nobody")).rejects.toMatchObject({ code: "not-found" });
+    const list = record();
+    await blocked(list.screen, client);
+    expect(list.out).toEqual([expect.stringMatching(/^HASHNAME/), expect.stringMatching(`^${bob.slice(0, 12)} `)]);
+    const script = record({ json: true });
+    await blocked(script.screen, client);
+    expect(script.out.map((line) => JSON.parse(line))).toMatchObject([{ hashname: bob }]);
+    expect(await unblock(seen.screen, client, bob.slice(0, 5))).toBe(EXIT.done);
+    expect(seen.said.at(-1)).toMatch(/is a stranger now/);
+    await blocked(seen.screen, client);
+    expect(seen.said.at(-1)).toBe("nobody is blocked");
+    await expect(unblock(seen.screen, client, bob)).rejects.toMatchObject({ code: "not-found" });
+  });
+
+  test("words are printed, and those that were read at the contact's make it verified until that is taken back", async () => {
+    const { id } = await client.call<ContactInfo>("POST", "/v1/contacts", { link: invite });
+    const { hashname } = await client.call<StatusInfo>("GET", "/v1/status");
+    const words = safetyWords(portable, parseInvite(portable, invite)?.hashname ?? hashname, hashname);
+    const seen = record();
+    const ask = (said: string[], undo = false) => verify(seen.screen, client, id, said, { undo });
+    expect(await ask([])).toBe(EXIT.done);
+    expect(seen.out.slice(1).join(" ").trim().split(/\s+/)).toEqual(words);
+    await expect(ask(words.toReversed())).rejects.toMatchObject({ code: "mismatch" });
+    await ask(words);
+    expect(seen.said.at(-1)).toMatch(/: verified, on all devices$/);
+    await contacts(seen.screen, client);
+    expect(seen.out.at(-1)).toMatch(/ yes /);
+    await ask([], true);
+    expect(seen.said.at(-1)).toMatch(/: not verified$/);
+    await expect(ask(words, true)).rejects.toMatchObject({ code: "usage" });
+    const script = record({ json: true });
+    await verify(script.screen, client, id, [], {});
+    const [device] = script.out.map((line) => JSON.parse(line));
+    expect(device).toMatchObject({ contact: id, words, isVerified: false });
+    await verify(script.screen, client, id, [device.text], {});
+    expect(JSON.parse(script.out.at(-1) ?? "")).toMatchObject({ id, verified: "all" });
+    await client.call("DELETE", `/v1/contacts/${id}`);
+  });
+
+  test("contacts under one name are written to by it: one mail in the outbox, and of each step whose it is", async () => {
+    const others = await Promise.all(
+      ["carla", "dora"].map((name) => createPeer({ name, transports: [new MemoryNetwork().transport(name)] })),
+    );
+    const links = [invite, ...(await Promise.all(others.map((peer) => peer.invite())))];
+    const ids: string[] = [];
+    for (const link of links) ids.push((await client.call<ContactInfo>("POST", "/v1/contacts", { link })).id);
+    const seen = record();
+    await lists(seen.screen, client);
+    expect(seen.said.at(-1)).toMatch(/^no lists yet/);
+    await addToList(seen.screen, client, "friends", ids.slice(0, 1));
+    await addToList(seen.screen, client, "Friends", ["carla", "dora"]);
+    expect(seen.said.at(-1)).toBe("Friends: 3 contacts");
+    await lists(seen.screen, client);
+    expect(seen.out.at(-1)).toMatch(/^Friends .*, carla, dora$/);
+    await expect(addToList(seen.screen, client, "friends", ["nobody"])).rejects.toMatchObject({ code: "not-found" });
+
+    const mail = record();
+    expect(await send(mail.screen, client, "friends", ["party"], {})).toBe(EXIT.done);
+    const [id = ""] = mail.out;
+    await outbox(mail.screen, client);
+    expect(mail.out.filter((line) => line.startsWith(id.slice(0, 12)))).toEqual([
+      id,
+      expect.stringMatching(/queued .* text, 5 bytes +Friends$/),
+    ]);
+    await track(mail.screen, client, id.slice(0, 8));
+    for (const name of ["carla", "dora"]) expect(mail.out.join("\n")).toMatch(new RegExp(`queued +${name}`));
+    expect(mail.out.at(-2)).toBe("delivered to 0 of 3");
+    await cancel(mail.screen, client, id);
+    expect(mail.out.filter((line) => / cancelled /.test(line))).toHaveLength(3);
+    await expect(cancel(mail.screen, client, id)).rejects.toMatchObject({ code: "final" });
+
+    await removeFromList(seen.screen, client, "friends", ["carla"]);
+    expect(seen.said.at(-1)).toBe("friends: 2 contacts");
+    const script = record({ json: true });
+    await removeFromList(script.screen, client, "friends", []);
+    expect(script.out).toEqual([JSON.stringify({ name: "friends", contacts: [] })]);
+    await expect(removeFromList(seen.screen, client, "friends", [])).rejects.toMatchObject({ code: "not-found" });
+    for (const contact of ids) await client.call("DELETE", `/v1/contacts/${contact}`);
+    for (const peer of others) await peer.close();
+  });
+
+  test("a new device is taken in by its link, is listed, and is lost; one with contacts is not new", async () => {
+    const home = join(dir, "phone");
+    const phone = await startDaemon({ host: "127.0.0.1", port: 0, home });
+    opened.unshift(phone);
+    const toPhone = new Client(phone.socket);
+    const seen = record();
+    await devices(seen.screen, client);
+    expect(seen.said).toEqual([expect.stringMatching(/^only this one/)]);
+    const made = record({ isTerminal: true });
+    expect(await deviceLink(made.screen, toPhone, {})).toBe(EXIT.done);
+    expect(made.said.at(-1)).toMatch(/makes this device theirs/);
+    const [link = ""] = made.out;
+    expect(await addDevice(seen.screen, client, link)).toBe(EXIT.done);
+    const { hashname } = await toPhone.call<StatusInfo>("GET", "/v1/status");
+    expect(seen.out).toEqual([hashname]);
+    await devices(seen.screen, client);
+    expect(seen.out.slice(1)).toEqual([
+      expect.stringMatching(/^HASHNAME/),
+      expect.stringMatching(/this one$/),
+      expect.stringMatching(new RegExp(`^${hashname.slice(0, 12)} +(yes|not heard of yet)$`)),
+    ]);
+    const script = record({ json: true });
+    await devices(script.screen, client);
+    expect(script.out.map((line) => JSON.parse(line))).toMatchObject([{ isThis: true }, { hashname, isThis: false }]);
+    expect(await removeDevice(seen.screen, client, hashname.slice(0, 8))).toBe(EXIT.done);
+    await devices(seen.screen, client);
+    expect(seen.said.at(-1)).toMatch(/^only this one/);
+    await expect(removeDevice(seen.screen, client, hashname)).rejects.toMatchObject({ code: "not-found" });
+    const { id } = await client.call<ContactInfo>("POST", "/v1/contacts", { link: invite });
+    await expect(deviceLink(seen.screen, client, {})).rejects.toMatchObject({ code: "not-new" });
+    await client.call("DELETE", `/v1/contacts/${id}`);
+  });
+
+  test("an invite that asks for work says so to people, and in its link", async () => {
+    const made = record({ isTerminal: true });
+    expect(await makeInvite(made.screen, client, { reusable: true, work: 12 })).toBe(EXIT.done);
+    const uris = parseInvite(portable, made.out[0] ?? "")?.caches.map(({ uri }) => uri) ?? [];
+    expect(uris.length).toBeGreaterThan(0);
+    expect(uris.map(admissionWork)).toEqual(uris.map(() => 12));
+    expect(made.said.at(-1)).toMatch(/waits until its sender has worked for it/);
+  });
+
   test("an invite that is closed is said to be, or given to scripts", async () => {
     for (const json of [false, true]) {
       const made = record({ json });
@@ -155,6 +310,37 @@ describe("what is taken back", () => {
       expect(seen.said).toEqual(json ? [] : [expect.stringMatching(/^this invite is closed/)]);
       await expect(closeInvite(seen.screen, client, link)).rejects.toMatchObject({ code: "not-found" });
     }
+  });
+
+  test("mail that is missing is counted by status, and named after the contacts that it is from", async () => {
+    const contact = { id: "ab".repeat(16), hashnames: [], caches: 1, link: "down", verified: "none" };
+    const list = [
+      { ...contact, name: "Bob", missing: 0 },
+      { ...contact, name: "Carol", missing: 2 },
+    ];
+    const fake = { call: async () => ({ contacts: list }) } as unknown as Client;
+    const seen = record();
+    await contacts(seen.screen, fake);
+    expect(seen.said).toEqual(["2 mails are missing from Carol: sent before others that are here, on the way or lost"]);
+    expect(await client.call<StatusInfo>("GET", "/v1/status")).toMatchObject({ missing: 0 });
+  });
+
+  test("read marks are off until they are turned on for a contact, and it is said what that means", async () => {
+    const { id } = await client.call<ContactInfo>("POST", "/v1/contacts", { link: invite });
+    const marks = async (): Promise<unknown> =>
+      (await client.call<ContactList>("GET", "/v1/contacts")).contacts.find((contact) => contact.id === id)?.readMarks;
+    expect(await marks()).toBe(false);
+    const seen = record();
+    expect(await readMarks(seen.screen, client, id, "on")).toBe(EXIT.done);
+    expect(seen.said.at(-1)).toMatch(/ is told which of its mail `.* recv` has printed, from now on$/);
+    expect(await marks()).toBe(true);
+    const script = record({ json: true });
+    await readMarks(script.screen, client, id, "off");
+    expect(script.out.map((line) => JSON.parse(line))).toMatchObject([{ id, readMarks: false }]);
+    expect(await marks()).toBe(false);
+    await expect(readMarks(seen.screen, client, id, "maybe")).rejects.toThrow(/on or off/);
+    await expect(readMarks(seen.screen, client, "nobody at all", "on")).rejects.toMatchObject({ code: "not-found" });
+    await client.call("DELETE", `/v1/contacts/${id}`);
   });
 
   test("caches are listed by status, each is left by its start, and after the last one it says what is missing", async () => {
@@ -181,10 +367,10 @@ describe("what is taken back", () => {
 });
 
 /** A screen that keeps what it is given. */
-function record({ json = false } = {}): { screen: Screen; out: string[]; said: string[] } {
+function record({ json = false, isTerminal = false } = {}): { screen: Screen; out: string[]; said: string[] } {
   const [out, said]: [string[], string[]] = [[], []];
   const screen: Screen = {
-    ...{ json, isTerminal: false, hasColor: false, columns: 80 },
+    ...{ json, isTerminal, hasColor: false, columns: 80 },
     out: (line) => void out.push(line),
     say: (line) => void said.push(line),
     paint: (_, text) => text,

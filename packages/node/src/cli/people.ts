@@ -1,18 +1,34 @@
-/** Commands about people and caches: invite, add, remove, contacts, requests, cache join, cache leave, status. */
+/**
+ * Commands about people, devices and caches: invite, add, remove, contacts, requests, block, unblock, blocked, verify, list,
+ * lists, device, devices, cache join, cache leave, status.
+ */
 import { text as readAll } from "node:stream/consumers";
-import { type ContactInfo, type LinkResolver, type RequestInfo, RestanteError, resolveLink } from "restante";
+import {
+  type BlockedInfo,
+  type ContactInfo,
+  type LinkResolver,
+  type ListInfo,
+  type RequestInfo,
+  RestanteError,
+  resolveLink,
+} from "restante";
 import { isHostName, parseLink } from "restante/protocol";
 import type { Client } from "../api/client.ts";
 import type {
+  AddedInfo,
+  BlockedList,
   ContactList,
+  DeviceList,
   InviteInfo,
   JoinedInfo,
   LeftInfo,
+  Lists,
   OutboxList,
   RequestList,
+  SafetyList,
   StatusInfo,
 } from "../api/contract.ts";
-import { EXIT, isFromNpm, self, usage } from "./failure.ts";
+import { EXIT, isFromNpm, quote, self, usage } from "./failure.ts";
 import { contactName } from "./mail.ts";
 import { qrCode } from "./qr-code.ts";
 import { count, printable, type Screen, short, size, table, time } from "./screen.ts";
@@ -21,9 +37,11 @@ import { count, printable, type Screen, short, size, table, time } from "./scree
 export async function invite(
   screen: Screen,
   client: Client,
-  options: { reusable?: boolean; qr?: boolean },
+  options: { reusable?: boolean; qr?: boolean; work?: number },
 ): Promise<number> {
-  const { link } = await client.call<InviteInfo>("POST", "/v1/invites", { once: !options.reusable });
+  const { reusable, work } = options;
+  const body = { once: !reusable, ...(work === undefined ? {} : { work }) };
+  const { link } = await client.call<InviteInfo>("POST", "/v1/invites", body);
   if (screen.json) {
     screen.out(JSON.stringify({ link }));
     return EXIT.done;
@@ -32,10 +50,10 @@ export async function invite(
   // Talk, so that a script gets the link alone.
   if (options.qr || screen.isTerminal) {
     for (const line of qrCode(screen, link)) screen.say(line);
-    const who = options.reusable
-      ? "Whoever uses it becomes your contact."
-      : "The first who uses it becomes your contact.";
+    const who = reusable ? "Whoever uses it becomes your contact." : "The first who uses it becomes your contact.";
     screen.say(screen.paint("dim", `${who} Give it to nobody else.`));
+    if (work)
+      screen.say(screen.paint("dim", "What comes by it through your caches waits until its sender has worked for it."));
   }
   return EXIT.done;
 }
@@ -122,11 +140,96 @@ export async function contacts(screen: Screen, client: Client): Promise<number> 
     const rows = contacts.map((contact) => [
       short(contact.id),
       contact.link,
+      contact.verified === "all" ? "yes" : contact.verified === "some" ? "in part" : "no",
       String(contact.caches),
       contact.name === undefined ? "" : printable(contact.name, { oneLine: true }),
     ]);
-    for (const line of table(screen, ["ID", "LINK", "CACHES", "NAME"], rows)) screen.out(line);
+    for (const line of table(screen, ["ID", "LINK", "VERIFIED", "CACHES", "NAME"], rows)) screen.out(line);
+    for (const contact of contacts) if (contact.missing > 0) screen.say(missingText(contact));
   }
+  return EXIT.done;
+}
+
+/** Whether a contact is told which of its mail was seen here. */
+export async function readMarks(screen: Screen, client: Client, contact: string, state: string): Promise<number> {
+  if (state !== "on" && state !== "off") throw usage(`read marks are on or off, not "${state}"`);
+  const path = `/v1/contacts/${encodeURIComponent(contact)}/read-marks`;
+  const after = await client.call<ContactInfo>("PUT", path, { on: state === "on" });
+  if (screen.json) screen.out(JSON.stringify(after));
+  else if (after.readMarks)
+    screen.say(`${contactName(after)} is told which of its mail \`${self()} recv\` has printed, from now on`);
+  else screen.say(`${contactName(after)} is not told what you have read`);
+  return EXIT.done;
+}
+
+/** Hears of somebody no more: a contact, or who sent a request. */
+export async function block(screen: Screen, client: Client, who: string): Promise<number> {
+  const { blocked } = await client.call<BlockedList>("POST", "/v1/blocked", { who });
+  if (screen.json) for (const each of blocked) screen.out(JSON.stringify(each));
+  else if (blocked.length === 0) screen.say("blocked already");
+  else {
+    for (const each of blocked) screen.say(`${blockedName(each)} is blocked, and cannot find out`);
+    screen.say(`\`${self()} unblock\` takes it back; mail that comes meanwhile is lost`);
+  }
+  return EXIT.done;
+}
+
+/** Makes who is blocked a stranger like all others. */
+export async function unblock(screen: Screen, client: Client, hashname: string): Promise<number> {
+  const { blocked } = await client.call<BlockedList>("DELETE", `/v1/blocked/${encodeURIComponent(hashname)}`);
+  for (const each of blocked)
+    if (screen.json) screen.out(JSON.stringify(each));
+    else screen.say(`${blockedName(each)} is a stranger now, and may write to you again`);
+  return EXIT.done;
+}
+
+/** Whom we do not want to hear of. */
+export async function blocked(screen: Screen, client: Client): Promise<number> {
+  const { blocked } = await client.call<BlockedList>("GET", "/v1/blocked");
+  if (screen.json) for (const each of blocked) screen.out(JSON.stringify(each));
+  else if (blocked.length === 0) screen.say("nobody is blocked");
+  else {
+    const rows = blocked.map(({ hashname, at, name = "" }) => [
+      short(hashname),
+      time(at),
+      printable(name, { oneLine: true }),
+    ]);
+    for (const line of table(screen, ["HASHNAME", "SINCE", "CALLED ITSELF"], rows)) screen.out(line);
+  }
+  return EXIT.done;
+}
+
+/** Shows what to compare with a contact; or compares what was read there, and marks the device that it is of. */
+export async function verify(
+  screen: Screen,
+  client: Client,
+  contact: string,
+  said: readonly string[],
+  options: { qr?: boolean; undo?: boolean },
+): Promise<number> {
+  const path = `/v1/contacts/${encodeURIComponent(contact)}`;
+  if (said.length > 0 || options.undo) {
+    if (said.length > 0 && options.undo) throw usage("--undo takes no words");
+    const after = options.undo
+      ? await client.call<ContactInfo>("DELETE", `${path}/verified`)
+      : await client.call<ContactInfo>("PUT", `${path}/verified`, { said: said.join(" ") });
+    if (screen.json) screen.out(JSON.stringify(after));
+    else screen.say(`${contactName(after)}: ${VERIFIED[after.verified]}`);
+    return EXIT.done;
+  }
+  const { contact: found, devices } = await client.call<SafetyList>("GET", `${path}/safety`);
+  if (screen.json) {
+    for (const device of devices) screen.out(JSON.stringify({ contact: found.id, ...device }));
+    return EXIT.done;
+  }
+  for (const { hashname, words, text, isVerified } of devices) {
+    screen.out(`${screen.paint("bold", short(hashname))}  ${isVerified ? "verified" : "not verified"}`);
+    for (let row = 0; row < words.length; row += ROW) screen.out(`  ${words.slice(row, row + ROW).join(" ")}`);
+    if (options.qr || screen.isTerminal) for (const line of qrCode(screen, text)) screen.say(line);
+  }
+  screen.say(
+    `these are the same at ${contactName(found)}'s, if nobody stands between you: have them read to you on a way that you trust, and give them to \`${self()} verify ${quote(contact)} WORDS...\``,
+  );
   return EXIT.done;
 }
 
@@ -201,7 +304,9 @@ export async function status(screen: Screen, client: Client): Promise<number> {
   }
   // What waits there in the daemon's own matters, its card for a contact, is nothing that the user sent.
   const { outbox } = await client.call<OutboxList>("GET", "/v1/outbox");
-  const letters = outbox.filter(({ kind, state }) => kind !== "card" && (state === "queued" || state === "handed"));
+  const letters = outbox.filter(
+    ({ kind, state }) => kind !== "card" && kind !== "sync" && (state === "queued" || state === "handed"),
+  );
   const unseen = Math.max(status.inbox - status.seen, 0);
   const rows: [string, string][] = [
     ["state", status.state === "running" ? screen.paint("green", "running") : screen.paint("red", status.state)],
@@ -219,8 +324,12 @@ export async function status(screen: Screen, client: Client): Promise<number> {
         ? "none: others reach you only while both of you are online"
         : status.caches.map(({ hashname, up }) => `${short(hashname)} (${up ? "up" : "down"})`).join(NEXT_LINE),
     ],
-    ["inbox", status.inbox === 0 ? "no mail yet" : `${count(status.inbox, "mail")}, ${unseen || "none"} new`],
+    [
+      "inbox",
+      `${status.inbox === 0 ? "no mail yet" : `${count(status.inbox, "mail")}, ${unseen || "none"} new`}${status.missing > 0 ? `, ${status.missing} missing` : ""}`,
+    ],
     ["outbox", letters.length === 0 ? "nothing on the way" : `${count(letters.length, "mail")} on the way`],
+    ...(status.isCopied ? ([["restored", RESTORED]] satisfies [string, string][]) : []),
     ["crypto", status.backend],
     ["version", status.version],
   ];
@@ -248,8 +357,143 @@ export function listensOn(paths: StatusInfo["paths"]): string[] {
   return [...byAddress].map(([address, types]) => `${address} (${types.join(", ")})`);
 }
 
+function missingText({ missing, ...contact }: ContactInfo): string {
+  const what = missing === 1 ? "1 mail is" : `${missing} mails are`;
+  return `${what} missing from ${contactName(contact)}: sent before others that are here, on the way or lost`;
+}
+
 function heldText(held: NonNullable<StatusInfo["held"]>): string {
   return `${count(held.messages, "message")} in ${held.boxes === 1 ? "1 box" : `${held.boxes} boxes`}, ${size(held.bytes)}`;
+}
+
+/** Puts contacts into a list, which is made by that. */
+export async function addToList(
+  screen: Screen,
+  client: Client,
+  name: string,
+  contacts: readonly string[],
+): Promise<number> {
+  const known = await listOf(client, name);
+  const list = await client.call<ListInfo>("PUT", listPath(name), {
+    contacts: [...(known?.contacts ?? []), ...contacts],
+  });
+  return showList(screen, list);
+}
+
+/** Takes contacts out of a list, which is over with the last one; without any named, all. */
+export async function removeFromList(
+  screen: Screen,
+  client: Client,
+  name: string,
+  contacts: readonly string[],
+): Promise<number> {
+  const known = await listOf(client, name);
+  const gone = await Promise.all(
+    contacts.map((each) => client.call<ContactInfo>("GET", `/v1/contacts/${encodeURIComponent(each)}`)),
+  );
+  const left =
+    contacts.length === 0 ? [] : (known?.contacts ?? []).filter((id) => !gone.some((each) => each.id === id));
+  if (left.length > 0) return showList(screen, await client.call<ListInfo>("PUT", listPath(name), { contacts: left }));
+  const list = await client.call<ListInfo>("DELETE", listPath(name));
+  return showList(screen, { ...list, contacts: [] });
+}
+
+/** All lists, and who is in them. */
+export async function lists(screen: Screen, client: Client): Promise<number> {
+  const { lists } = await client.call<Lists>("GET", "/v1/lists");
+  if (screen.json) for (const list of lists) screen.out(JSON.stringify(list));
+  else if (lists.length === 0) screen.say(`no lists yet: \`${self()} list add\` makes one`);
+  else {
+    const { contacts } = await client.call<ContactList>("GET", "/v1/contacts");
+    const named = (id: string): string =>
+      contactName(contacts.find((each) => each.id === id) ?? { id, name: undefined });
+    const rows = lists.map(({ name, contacts }) => [
+      printable(name, { oneLine: true }),
+      contacts.map(named).join(", "),
+    ]);
+    for (const line of table(screen, ["LIST", "CONTACTS"], rows)) screen.out(line);
+  }
+  return EXIT.done;
+}
+
+/** Prints a link by which another device of the user takes this one in. */
+export async function deviceLink(screen: Screen, client: Client, options: { qr?: boolean }): Promise<number> {
+  const { link } = await client.call<InviteInfo>("POST", "/v1/devices/link");
+  if (screen.json) {
+    screen.out(JSON.stringify({ link }));
+    return EXIT.done;
+  }
+  screen.out(link);
+  if (options.qr || screen.isTerminal) {
+    for (const line of qrCode(screen, link)) screen.say(line);
+    screen.say(
+      screen.paint(
+        "dim",
+        `For \`${self()} device add\` on your other device. Whoever uses it first makes this device theirs.`,
+      ),
+    );
+  }
+  return EXIT.done;
+}
+
+/** Takes in the device that made the link. Without one, or with "-", it is read from stdin. */
+export async function addDevice(screen: Screen, client: Client, link: string | undefined): Promise<number> {
+  const body = { link: await linkFrom(link, "the link of a device") };
+  const added = await client.call<AddedInfo>("POST", "/v1/devices", body);
+  if (screen.json) screen.out(JSON.stringify(added));
+  else {
+    screen.out(added.hashname);
+    screen.say("it is one of yours as soon as it has answered; then your contacts are told, and write to each of them");
+  }
+  return EXIT.done;
+}
+
+/** Tells everybody that a device is none of ours any more. */
+export async function removeDevice(screen: Screen, client: Client, hashname: string): Promise<number> {
+  const { devices } = await client.call<DeviceList>("DELETE", `/v1/devices/${encodeURIComponent(hashname)}`);
+  for (const device of devices) if (screen.json) screen.out(JSON.stringify(device));
+  if (!screen.json) {
+    screen.say("your contacts are told, and write to it no more; it cannot be added again");
+    screen.say("what it had, mail and the keys to write under your name until they know, is with whoever has it");
+  }
+  return EXIT.done;
+}
+
+/** The devices of the user. */
+export async function devices(screen: Screen, client: Client): Promise<number> {
+  const { devices } = await client.call<DeviceList>("GET", "/v1/devices");
+  if (screen.json) for (const device of devices) screen.out(JSON.stringify(device));
+  else if (devices.length === 0)
+    screen.say(`only this one: \`${self()} device link\` on a new one makes a link to add it by`);
+  else {
+    const rows = devices.map(({ hashname, isThis, isReady }) => [
+      short(hashname),
+      isThis ? "this one" : isReady ? "yes" : "not heard of yet",
+    ]);
+    for (const line of table(screen, ["HASHNAME", "READY"], rows)) screen.out(line);
+  }
+  return EXIT.done;
+}
+
+async function listOf(client: Client, name: string): Promise<ListInfo | undefined> {
+  const { lists } = await client.call<Lists>("GET", "/v1/lists");
+  return lists.find((list) => list.name.toLowerCase() === name.toLowerCase());
+}
+
+function listPath(name: string): string {
+  return `/v1/lists/${encodeURIComponent(name)}`;
+}
+
+function showList(screen: Screen, list: ListInfo): number {
+  const { name, contacts } = list;
+  if (screen.json) screen.out(JSON.stringify(list));
+  else if (contacts.length === 0) screen.say(`there is no list ${printable(name, { oneLine: true })} any more`);
+  else screen.say(`${printable(name, { oneLine: true })}: ${count(contacts.length, "contact")}`);
+  return EXIT.done;
+}
+
+function blockedName({ hashname, name }: BlockedInfo): string {
+  return name === undefined ? short(hashname) : `${printable(name, { oneLine: true })} (${short(hashname)})`;
 }
 
 function requestName({ request: id, name }: RequestInfo): string {
@@ -263,5 +507,12 @@ async function linkFrom(link: string | undefined, what: string): Promise<string>
   return text;
 }
 
+const ROW = 8; // words
+const VERIFIED: Readonly<Record<ContactInfo["verified"], string>> = {
+  all: "verified, on all devices",
+  some: "verified, but not on all devices",
+  none: "not verified",
+};
+const RESTORED = "from a backup or a copy: goes on under new numbers; of two in use, stop one";
 /** Of a value of `status`. */
 const NEXT_LINE = `\n${" ".repeat(12)}`;

@@ -7,13 +7,18 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { RestanteError } from "restante";
+import { MAX_WORK } from "restante/protocol";
 import { Client } from "../api/client.ts";
 import type { DaemonOptions } from "../daemon.ts";
-import { homePaths } from "../home.ts";
+import { homeOfIdentity, homePaths } from "../home.ts";
 import { type MetricsAddress, parseMetricsAddress } from "../metrics.ts";
 import { VERSION } from "../version.ts";
+import * as caches from "./caches.ts";
 import { advised, self, usage } from "./failure.ts";
+import * as past from "./history.ts";
+import type { IdentityOptions } from "./identity.ts";
 import * as mail from "./mail.ts";
+import { keyPassphrase } from "./passphrase.ts";
 import * as people from "./people.ts";
 import { createScreen, type Screen } from "./screen.ts";
 
@@ -23,6 +28,8 @@ interface GlobalOptions {
   color: boolean;
   port?: number;
   host?: string;
+  passphraseFile?: string;
+  identity?: string;
 }
 
 interface ServeOptions {
@@ -30,6 +37,9 @@ interface ServeOptions {
   advertise?: string[];
   cache?: boolean;
   cacheOnly?: boolean;
+  copies?: number;
+  sent: boolean;
+  connections?: number;
   route?: boolean;
   init?: boolean;
   memory?: number;
@@ -62,10 +72,23 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
         .argParser(port),
     )
     .addOption(new Option("--host <address>", "of start and serve: listen on this address only").env("RESTANTE_HOST"))
+    .addOption(
+      new Option("--identity <name>", "another identity of this home, from `identity create`").env("RESTANTE_IDENTITY"),
+    )
+    .addOption(
+      new Option(
+        "--passphrase-file <file>",
+        "of what is under a passphrase: take the first line of this file instead of asking",
+      ).env("RESTANTE_PASSPHRASE_FILE"),
+    )
     .addOption(new Option("--no-color", "no colours"));
 
   const globals = (): GlobalOptions => program.opts<GlobalOptions>();
-  const home = (): string => resolve(globals().home || defaultHome(process.env));
+  const wholeHome = (): string => resolve(globals().home || defaultHome(process.env));
+  const home = (): string => {
+    const { identity } = globals();
+    return identity === undefined ? wholeHome() : homeOfIdentity(wholeHome(), identity);
+  };
   /** An action that talks to the daemon. `advice`, by code of a failure: what to do then. */
   const ask = async (
     act: (screen: Screen, client: Client) => Promise<number>,
@@ -97,20 +120,41 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
       ...(host === undefined ? {} : { host }),
       ...(options.name === undefined ? {} : { name: options.name }),
       ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+      ...(options.copies === undefined ? {} : { copies: options.copies }),
+      keepSent: options.sent,
+      ...(options.connections === undefined ? {} : { connections: options.connections }),
       cache: options.cache ?? false,
       route: options.route ?? false,
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
+      passphrase: (identity) =>
+        keyPassphrase(identity === undefined ? ofHome() : { ...ofHome(), home: homeOfIdentity(home(), identity) })(),
       say: (message) => screen.say(`restante: ${message}`),
     };
+  };
+  /** For what is done to a home itself. */
+  const ofHome = (): IdentityOptions => {
+    const { passphraseFile } = globals();
+    return { home: home(), ...(passphraseFile === undefined ? {} : { passphraseFile }) };
   };
   const serving = (command: Command): Command =>
     command
       .addOption(new Option("--name <name>", "what your contacts see; kept in the home").env("RESTANTE_NAME"))
+      .addOption(
+        new Option("--copies <n>", "leave a mail at so many caches of its recipient, 1 to 8 (default: 2)")
+          .env("RESTANTE_COPIES")
+          .argParser(copies),
+      )
+      .option("--no-sent", "keep no copy of what is sent: a conversation then has one side")
       .option(
         "--advertise <host:port>",
         "give this address to others instead of this machine's; a name is looked up once, now; repeatable",
         collect,
+      )
+      .addOption(
+        new Option("--connections <n>", "have at most so many TCP connections at once (default: 512)")
+          .env("RESTANTE_CONNECTIONS")
+          .argParser(connections),
       );
 
   program.commandsGroup("Running:");
@@ -136,11 +180,7 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     )
     .option("--route", "of a cache: also bring together who use it and cannot reach each other")
     .option("--memory <MiB>", "of a cache: memory for what it holds (default: 1024)", mebibytes)
-    .addOption(
-      new Option("--cluster <servers>", "of a cache: keep it in this Redis Cluster: redis://host:port,...")
-        .env("RESTANTE_CLUSTER")
-        .argParser((text) => text.split(",")),
-    )
+    .addOption(clusterOption("of a cache: keep it in this Redis Cluster: redis://host:port,..."))
     .option("--init", "with --cache-only: make its identity, print its hashname, and end")
     .addOption(
       new Option("--metrics [address]", "serve totals for Prometheus there (default: 127.0.0.1:9100)")
@@ -167,10 +207,13 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .action(() => ask(people.status));
   program
     .command("doctor")
-    .description("look at what surrounds a node: swap, core dumps, who can read its home, limits")
-    .action(async () => {
+    .description(
+      "look at what surrounds a node: swap, core dumps, who can read its home, limits; and at its Redis Cluster",
+    )
+    .addOption(clusterOption("also look at this Redis Cluster: redis://host:port,..."))
+    .action(async ({ cluster }: { cluster?: string[] }) => {
       const { doctor } = await import("./doctor.ts");
-      finish(await doctor(createScreen(globals()), home()));
+      finish(await doctor(createScreen(globals()), home(), cluster));
     });
 
   const noContact = {
@@ -184,12 +227,19 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .option("--reusable", "good for any number of people")
     .option("--qr", "print the QR code even when stdout is no terminal")
     .addOption(
+      new Option(
+        "--work <bits>",
+        "let mail by it cost a stranger work at your caches, each day: 16 a moment, 20 a second, 24 some twenty",
+      ).argParser(bits),
+    )
+    .addOption(
       new Option("--close [link]", "make this invite of yours void; - or nothing: read it from stdin").conflicts([
         "reusable",
         "qr",
+        "work",
       ]),
     )
-    .action(({ close, ...options }: { reusable?: boolean; qr?: boolean; close?: string | true }) =>
+    .action(({ close, ...options }: { reusable?: boolean; qr?: boolean; work?: number; close?: string | true }) =>
       close === undefined
         ? ask((screen, client) => people.invite(screen, client, options))
         : ask((screen, client) => people.closeInvite(screen, client, close === true ? undefined : close), {
@@ -212,9 +262,108 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .argument("<contact>", "name, id, hashname, or the start of one, four characters or more")
     .action((contact: string) => ask((screen, client) => people.remove(screen, client, contact), noContact));
   program
+    .command("block")
+    .description("never hear of somebody again; nobody is told")
+    .argument("<who>", "a contact, the id of a request or its start, or a whole hashname")
+    .action((who: string) => ask((screen, client) => people.block(screen, client, who), noContact));
+  program
+    .command("unblock")
+    .description("let somebody write to you again, as a stranger")
+    .argument("<hashname>", "of who is blocked, or its start, four characters or more")
+    .action((hashname: string) =>
+      ask((screen, client) => people.unblock(screen, client, hashname), {
+        "not-found": `\`${self()} blocked\` lists them`,
+        ambiguous: "give more of it",
+      }),
+    );
+  program
+    .command("blocked")
+    .description("list whom you do not want to hear of")
+    .action(() => ask(people.blocked));
+  program
+    .command("verify")
+    .description("see that nobody stands between you and a contact: print words to compare, or compare them")
+    .argument("<contact>", "name, id, hashname, or the start of one, four characters or more")
+    .argument("[words...]", "that were read to you, or the line of a QR code; without them yours are printed")
+    .option("--qr", "print QR codes even when stdout is no terminal")
+    .option("--undo", "do not count the contact as verified any more")
+    .action((contact: string, words: string[], options: { qr?: boolean; undo?: boolean }) =>
+      ask((screen, client) => people.verify(screen, client, contact, words, options), {
+        ...noContact,
+        mismatch: "read them again, on both sides",
+      }),
+    );
+  program
+    .command("read-marks")
+    .description("tell a contact which of its mail you have read, or tell it no more; nobody is told unless you say so")
+    .argument("<contact>", "name, id, hashname, or the start of one, four characters or more")
+    .argument("<state>", "on or off")
+    .action((contact: string, state: string) =>
+      ask((screen, client) => people.readMarks(screen, client, contact, state), noContact),
+    );
+  program
     .command("contacts")
     .description("list whom you can write to")
     .action(() => ask(people.contacts));
+  const device = program.command("device").description("have several devices; to your contacts they are one");
+  device
+    .command("link")
+    .description("on a new device: print a link to add it by on one that you have")
+    .option("--qr", "print the QR code even when stdout is no terminal")
+    .action((options: { qr?: boolean }) =>
+      ask((screen, client) => people.deviceLink(screen, client, options), {
+        "not-new": "start it in a new home, with --home",
+      }),
+    );
+  device
+    .command("add")
+    .description("take in a new device: it gets your contacts, and mail goes to each")
+    .argument("[link]", "that it printed, in quotes; - or nothing: read it from stdin")
+    .action((link?: string) =>
+      ask((screen, client) => people.addDevice(screen, client, link), {
+        "bad-invite": `give all that \`${self()} device link\` printed there, in quotes`,
+      }),
+    );
+  device
+    .command("remove")
+    .description("a device is lost or given away: nobody writes to it any more")
+    .argument("<hashname>", "of the device, or its start, four characters or more")
+    .action((hashname: string) =>
+      ask((screen, client) => people.removeDevice(screen, client, hashname), {
+        "not-found": `\`${self()} devices\` lists them`,
+        ambiguous: "give more of it",
+      }),
+    );
+  program
+    .command("devices")
+    .description("list your devices")
+    .action(() => ask(people.devices));
+  const list = program
+    .command("list")
+    .description("give several contacts one name to write to; none of them learns of it");
+  list
+    .command("add")
+    .description("put contacts into a list; the first make it")
+    .argument("<list>", "its name")
+    .argument("<contact...>", "name, id, hashname, or the start of one, four characters or more")
+    .action((name: string, contacts: string[]) =>
+      ask((screen, client) => people.addToList(screen, client, name, contacts), noContact),
+    );
+  list
+    .command("remove")
+    .description("take contacts out of a list, or all")
+    .argument("<list>", "its name")
+    .argument("[contact...]", "as for add; without any the list is over")
+    .action((name: string, contacts: string[]) =>
+      ask((screen, client) => people.removeFromList(screen, client, name, contacts), {
+        ...noContact,
+        "not-found": `\`${self()} lists\` shows them`,
+      }),
+    );
+  program
+    .command("lists")
+    .description("show your lists and who is in them")
+    .action(() => ask(people.lists));
   program
     .command("requests")
     .description("list strangers who wrote to you, or answer one")
@@ -247,12 +396,21 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
       }),
     );
 
+  cache
+    .command("test")
+    .description("leave a mail for yourself at each of your caches, and see which gives it back")
+    .action(() => ask(caches.testCaches, { "no-cache": `\`${self()} cache join\` takes the link of one` }));
+  program
+    .command("peers")
+    .description("list your caches and those of your contacts, the best first, and what they did with mail so far")
+    .action(() => ask(caches.peers));
+
   const noMail = { "not-found": `\`${self()} outbox\` lists your mail`, ambiguous: "give more of its id" };
   program.commandsGroup("Mail:");
   program
     .command("send")
     .description("send a text, files, or both; prints the id of each mail")
-    .argument("<contact>", "name, id, hashname, or the start of one, four characters or more")
+    .argument("<contact>", "a list; or name, id, hashname, or the start of one, four characters or more")
     .argument("[text...]", "the text; - or nothing: read it from stdin. Put -- before one that starts with a dash")
     .option("-f, --file <file>", "a file to send; repeatable", collect)
     .option("--wait <seconds>", "wait so long for delivery; exit code 75 when it takes longer", seconds)
@@ -269,6 +427,32 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
       ask((screen, client) => mail.recv(screen, client, options, options.follow ? stop() : undefined)),
     );
   program
+    .command("history")
+    .description("print the last mail with a contact, yours too, in the order in which it was written")
+    .argument("<contact>", "name, id, hashname, or the start of one, four characters or more")
+    .option("-n, --limit <n>", "so many mails at most", mails, 50)
+    .action((contact: string, { limit }: { limit: number }) =>
+      ask((screen, client) => past.history(screen, client, contact, limit), noContact),
+    );
+  program
+    .command("find")
+    .description("print mail in which all these words stand, the newest first; nothing but this machine is asked")
+    .argument("<words...>", "whole or in part, in any case; file names count")
+    .option("--contact <contact>", "of this contact only")
+    .option("-n, --limit <n>", "so many mails at most, up to 200", mails, 50)
+    .action((words: string[], options: { contact?: string; limit: number }) =>
+      ask((screen, client) => past.find(screen, client, words, options), noContact),
+    );
+  program
+    .command("keep")
+    .description("erase mail with a contact after some days; without a contact list whose is erased")
+    .argument("[contact]", "name, id, hashname, or the start of one, four characters or more")
+    .argument("[days]", "what is older is erased at once, and what becomes so each day", days)
+    .option("--for-ever", "erase no more")
+    .action((contact: string | undefined, days: number | undefined, options: { forEver?: boolean }) =>
+      ask((screen, client) => past.keep(screen, client, contact, days, options.forEver ?? false), noContact),
+    );
+  program
     .command("outbox")
     .description("list the mail you sent: what is on its way, and what was settled lately")
     .action(() => ask(mail.outbox));
@@ -282,6 +466,59 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
     .description("give a mail up, and take its copies back where that is possible")
     .argument("<id>", "that send printed, or its start, four characters or more")
     .action((id: string) => ask((screen, client) => mail.cancel(screen, client, id), noMail));
+
+  program.commandsGroup("This home, while no daemon runs:");
+  const identity = program.command("identity").description("carry all of a peer to another home, or keep it");
+  identity
+    .command("export")
+    .description("write all of this home into a new file, under a passphrase")
+    .argument("<file>")
+    .action(async (file: string) => {
+      const { exportIdentity } = await import("./identity.ts");
+      finish(await exportIdentity(createScreen(globals()), file, ofHome()));
+    });
+  identity
+    .command("import")
+    .description("make this home of such a file; where there is a peer already nothing is done")
+    .argument("<file>")
+    .action(async (file: string) => {
+      const { importIdentity } = await import("./identity.ts");
+      finish(await importIdentity(createScreen(globals()), file, ofHome()));
+    });
+  identity
+    .command("create")
+    .description("have another identity in this home; serve runs all of them, --identity names one")
+    .argument("<name>")
+    .action(async (name: string) => {
+      const { createIdentity } = await import("./identity.ts");
+      finish(await createIdentity(createScreen(globals()), name, wholeHome()));
+    });
+  identity
+    .command("list")
+    .description("list the other identities of this home")
+    .action(async () => {
+      const { listIdentities } = await import("./identity.ts");
+      finish(await listIdentities(createScreen(globals()), wholeHome()));
+    });
+  const key = program.command("key").description("put the key of this home under a passphrase");
+  key
+    .command("protect")
+    .description(
+      "put the key of this home under a passphrase, or another one; the daemon then asks for it at its start",
+    )
+    .option("--new-passphrase-file <file>", "the new one, where --passphrase-file is the one before")
+    .action(async ({ newPassphraseFile: newFile }: { newPassphraseFile?: string }) => {
+      const { protectKey } = await import("./identity.ts");
+      const options = newFile === undefined ? ofHome() : { ...ofHome(), newFile };
+      finish(await protectKey(createScreen(globals()), options));
+    });
+  key
+    .command("unprotect")
+    .description("keep the key of this home in clear again")
+    .action(async () => {
+      const { unprotectKey } = await import("./identity.ts");
+      finish(await unprotectKey(createScreen(globals()), ofHome()));
+    });
 
   program.addHelpText("after", FOOTER);
   return program;
@@ -316,10 +553,45 @@ function port(text: string): number {
 }
 
 /** In bytes. */
+function clusterOption(description: string): Option {
+  return new Option("--cluster <servers>", description).env("RESTANTE_CLUSTER").argParser((text) => text.split(","));
+}
+
 function mebibytes(text: string): number {
   const n = /^\d{1,7}$/.test(text) ? Number(text) : 0;
   if (!(n >= 1)) throw new InvalidArgumentError("It is a number of MiB, 1 or more.");
   return n * 1024 * 1024;
+}
+
+function mails(text: string): number {
+  const n = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (n === 0) throw new InvalidArgumentError("It is a number of mails, 1 or more.");
+  return n;
+}
+
+function days(text: string): number {
+  const n = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (!(n >= 1 && n <= MAX_DAYS)) throw new InvalidArgumentError(`It is a number of days, 1 to ${MAX_DAYS}.`);
+  return n;
+}
+
+function copies(text: string): number {
+  const n = /^\d$/.test(text) ? Number(text) : 0;
+  if (!(n >= 1 && n <= MAX_COPIES)) throw new InvalidArgumentError(`It is a number of caches, 1 to ${MAX_COPIES}.`);
+  return n;
+}
+
+function connections(text: string): number {
+  const n = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (n === 0) throw new InvalidArgumentError("It is a number of connections, 1 or more.");
+  return n;
+}
+
+/** Of work. */
+function bits(text: string): number {
+  const n = /^\d{1,2}$/.test(text) ? Number(text) : MAX_WORK + 1;
+  if (n > MAX_WORK) throw new InvalidArgumentError(`It is a number of bits, 0 to ${MAX_WORK}.`);
+  return n;
 }
 
 function metricsAddress(text: string): MetricsAddress {
@@ -339,6 +611,8 @@ function collect(item: string, items: string[] = []): string[] {
   return [...items, item];
 }
 
+const MAX_COPIES = 8;
+const MAX_DAYS = 36_500; // a hundred years
 const MAX_WAIT = 1_000_000; // some 11 days: timers take no more than 2^31 ms
 const FOOTER = `
 Exit codes: 0 done, 1 something does not work, 2 wrong use, 3 no daemon,

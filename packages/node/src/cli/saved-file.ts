@@ -35,10 +35,12 @@ export async function saveFile(dir: string, file: FileInfo, bytes: AsyncIterable
 /** A name of someone else's choice as a plain file name: no folder, nothing hidden, nothing that a system keeps for itself. */
 export function safeName(name: string): string {
   const flat = name
-    .replace(/[\p{C}<>:"/\\|?*]/gu, "_")
+    .replace(/[\p{C}\p{Zl}\p{Zp}<>:"/\\|?*]/gu, "_")
     .replace(/^[.\s]+|[.\s]+$/g, "")
     .replace(/^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)/i, "_$1");
-  const extension = extname(flat).slice(0, 16);
+  const extension = extname(flat)
+    .slice(0, 16)
+    .replace(/\p{Cs}$/u, ""); // not half a character
   let stem = flat.slice(0, flat.length - extname(flat).length) || "file";
   while (Buffer.byteLength(stem) > STEM_BYTES) stem = [...stem].slice(0, -1).join("");
   return stem + extension;

@@ -87,6 +87,16 @@ export function fold(line: string, columns: number, first: number = columns): st
   return [...lines, current ?? ""];
 }
 
+/** What somebody said: when, who, and the words; further lines of it are indented, on a terminal folded to its width. */
+export function said(screen: Screen, at: string, who: string, words: string): string[] {
+  const [first = "", ...rest] = words.split("\n").flatMap((line, i) => {
+    if (!screen.isTerminal) return [line];
+    const indented = screen.columns - INDENT.length;
+    return fold(line, indented, i === 0 ? screen.columns - width(`${at}  ${who}  `) : indented);
+  });
+  return [`${screen.paint("dim", at)}  ${screen.paint("bold", who)}  ${first}`, ...rest.map((line) => INDENT + line)];
+}
+
 /** Rows in aligned columns, two spaces between them. The last column takes what room is left and is cut there. */
 export function table(screen: Screen, head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const last = head.length - 1;
@@ -135,6 +145,7 @@ export function width(text: string): number {
   return columns;
 }
 
+const INDENT = "  ";
 const UNITS = ["KiB", "MiB", "GiB", "TiB"];
 const segments = new Intl.Segmenter();
 /** East Asian wide ranges and pictures, coarsely: enough to keep columns straight. */

@@ -37,7 +37,7 @@ function native(sodium: Sodium): Backend {
     secretboxOpen(key, nonce, boxed) {
       if (boxed.length < TAG_BYTES) return undefined;
       const plain = new Uint8Array(boxed.length - TAG_BYTES);
-      return hot.secretboxOpen(plain, key, nonce, boxed) ? plain : undefined;
+      return hot.secretboxOpen(plain, 0, key, nonce, boxed) ? plain : undefined;
     },
 
     onetimeauth(key, data) {

@@ -34,9 +34,15 @@ describe.skipIf(native === undefined)("texts of any length", () => {
       const changed = boxed.slice();
       changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
       const before = changed.slice();
-      expect(into.secretboxOpen(changed.subarray(16), key, nonce, changed)).toBe(false);
+      expect(into.secretboxOpen(changed, 16, key, nonce, changed)).toBe(false);
       expect(changed).toEqual(before);
-      expect(into.secretboxOpen(boxed.subarray(16), key, nonce, boxed)).toBe(true);
+      for (const front of [1, 42, 64, 65, 300]) {
+        const head = random(front);
+        const packet = concat(head, boxed);
+        expect(into.secretboxOpen(packet, front + 16, key, nonce, packet, front)).toBe(true);
+        expect(packet).toEqual(concat(head, boxed.subarray(0, 16), plain));
+      }
+      expect(into.secretboxOpen(boxed, 16, key, nonce, boxed)).toBe(true);
       expect(boxed.subarray(16)).toEqual(plain);
     }
     expect(native?.secretboxOpen(key, nonce, random(15))).toBeUndefined();

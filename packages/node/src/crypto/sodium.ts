@@ -30,7 +30,14 @@ export interface SodiumHot {
   beforenm(secret: Uint8Array, key: Uint8Array): Uint8Array | undefined;
   siphash(key: Uint8Array, data: Uint8Array): Uint8Array;
   secretboxSeal(out: Uint8Array, at: number, key: Uint8Array, nonce: Uint8Array, plain: Uint8Array): void;
-  secretboxOpen(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, boxed: Uint8Array): boolean;
+  secretboxOpen(
+    out: Uint8Array,
+    at: number,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    boxed: Uint8Array,
+    from?: number,
+  ): boolean;
   onetimeauth(out: Uint8Array, at: number, key: Uint8Array, data: Uint8Array): void;
   chacha20(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, data: Uint8Array): void;
   readonly layers: NonNullable<Backend["into"]>["layers"];
@@ -50,7 +57,8 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
     crypto_secretbox_easy,
     crypto_secretbox_open_easy,
   } = sodium;
-  const desk = new Uint8Array(2 * TEXT_BYTES + SMALL_BYTES);
+  const memory = new Uint8Array(FRONT_BYTES + 2 * TEXT_BYTES + SMALL_BYTES);
+  const desk = memory.subarray(FRONT_BYTES);
   let at = 0;
   const piece = (length: number): Uint8Array => {
     at += length;
@@ -88,7 +96,8 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
   };
   /** Encrypts what lies on the desk from `at`, a multiple of 8, to `end` under the nonce before it. What is behind is rubbish. */
   const layer = (at: number, end: number): void => {
-    const [i, steps] = [at / NONCE_BYTES, Math.ceil((end - at) / STEP_BYTES)];
+    const i = at / NONCE_BYTES;
+    const steps = Math.ceil((end - at) / STEP_BYTES);
     const views = layers[i] ?? [];
     const data = views[steps] ?? desk.subarray(at, at + steps * STEP_BYTES);
     views[steps] = data;
@@ -147,7 +156,8 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
       put(key16, secret);
       crypto_shorthash(hash8, data, key16);
       const id = copy(hash8);
-      wipe();
+      for (let i = 0; i < key16.length; i++) key16[i] = 0; // all that was left on the desk
+      for (let i = 0; i < hash8.length; i++) hash8[i] = 0;
       return id;
     },
 
@@ -171,22 +181,28 @@ export function sodiumHot(sodium: SodiumPrimitives): SodiumHot {
       wipe();
     },
 
-    secretboxOpen(out, secret, nonce, boxed) {
-      const end = KEY_BYTES + boxed.length - TAG_BYTES;
+    secretboxOpen(out, at, secret, nonce, boxed, start = 0) {
+      const end = KEY_BYTES + boxed.length - start - TAG_BYTES;
       if (end < KEY_BYTES) return false;
-      if (end > TEXT_BYTES) return crypto_secretbox_open_easy(out, boxed, nonce, secret);
-      const [from, to] = [filled(texts, text, end), filled(results, result, end)];
+      if (end > TEXT_BYTES || start > FRONT_BYTES) {
+        const plain = out.subarray(at, at + end - KEY_BYTES);
+        return crypto_secretbox_open_easy(plain, boxed.subarray(start), nonce, secret);
+      }
+      const from = filled(texts, text, end);
+      const to = filled(results, result, end);
       put(key, secret);
       put(nonce24, nonce);
-      text.set(boxed, KEY_BYTES - TAG_BYTES);
+      // What stands before it is copied with it, which costs less than a view that begins where it begins.
+      memory.set(boxed, FRONT_BYTES + KEY_BYTES - TAG_BYTES - start);
       for (let i = 0; i < TAG_BYTES; i++) {
         tag[i] = text[TAG_BYTES + i] ?? 0;
+        text[i] = 0;
         text[TAG_BYTES + i] = 0;
       }
       crypto_stream_xor(to, from, nonce24, key);
       const length = end - KEY_BYTES;
       const isWhole = crypto_onetimeauth_verify(tag, exact(exactTexts, text, length), resultStart);
-      if (isWhole) out.set(exact(exactResults, result, length));
+      if (isWhole) out.set(exact(exactResults, result, length), at);
       from.fill(0);
       to.fill(0);
       wipe();
@@ -263,5 +279,6 @@ const TAG_BYTES = 16;
 const NONCE_BYTES = 8; // of the original ChaCha20
 const STEP_BYTES = 256; // four blocks
 const TEXT_BYTES = 2048; // a packet of any kind; longer texts gain little
+const FRONT_BYTES = 64; // before the text: a secretbox is copied with what stands before it, the head of a channel packet say
 const SMALL_BYTES = 200; // keys, nonces and the like
 const SIGMA = [0x61707865, 0x3320646e, 0x79622d32, 0x6b206574]; // "expand 32-byte k"

@@ -506,3 +506,61 @@ function copyFolder(from: string, to: string): void {
   const folders = readdirSync(to, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
   for (const path of [to, ...folders.map(({ parentPath, name }) => join(parentPath, name))]) chmodSync(path, 0o700);
 }
+
+describe("compacting", () => {
+  /** Whether the name of an entry stands in any file of the database: numbers do so in clear. */
+  const isThere = (dir: string, name: string): boolean =>
+    readdirSync(join(dir, "db")).some((file) => readFileSync(join(dir, "db", file)).includes(name));
+  const set = (key: string, value = "x".repeat(100)) => ({ key, value: utf8(value) });
+  const gone = (key: string) => ({ key, value: undefined });
+  const [first, second] = ["inbox/000000000001", "inbox/000000000002"];
+
+  test("leaves nothing of what was erased, long ago or just now, in any file", async () => {
+    const dir = folder();
+    const store = await opened(dir);
+    await store.commit([set(first), set(second), set("mail/a")]);
+    await store.close();
+    const again = await opened(dir);
+    const third = "inbox/000000000003";
+    await again.commit([set(third)]);
+    await again.commit([gone(first), gone(third)]);
+    expect([first, third].map((key) => isThere(dir, key.replace("/", "/=")))).toEqual([true, true]);
+    await again.compact?.(["inbox/"]);
+    expect([first, second, third].map((key) => isThere(dir, key.replace("/", "/=")))).toEqual([false, true, false]);
+    expect((await again.load("")).map(([key]) => key)).toEqual([second, "mail/a"]);
+  });
+
+  test("leaves nothing of what was written and erased since the store was made", async () => {
+    const dir = folder();
+    const store = await opened(dir);
+    await store.commit([set(first), set(second)]);
+    await store.commit([gone(first)]);
+    await store.compact?.(["inbox/"]);
+    expect([first, second].map((key) => isThere(dir, key.replace("/", "/=")))).toEqual([false, true]);
+  });
+
+  test("leaves nothing of a value that was written over, and what is there opens again", async () => {
+    const dir = folder();
+    const store = await opened(dir);
+    const sealed = async (): Promise<Uint8Array> => {
+      await store.close();
+      const database = new Level<string, Uint8Array>(join(dir, "db"), { valueEncoding: "view" });
+      const [value] = await database.values({ gte: "mail/", lt: "mail/~" }).all();
+      await database.close();
+      await store.open();
+      return value ?? new Uint8Array(0);
+    };
+    const isKept = (bytes: Uint8Array): boolean =>
+      readdirSync(join(dir, "db")).some((file) => readFileSync(join(dir, "db", file)).includes(Buffer.from(bytes)));
+    await store.commit([set("mail/keys/bob", "a key that is to be forgotten")]);
+    const old = await sealed();
+    expect(isKept(old)).toBe(true);
+    await store.commit([set("mail/keys/bob", "another key")]);
+    expect(isKept(old)).toBe(true);
+    await store.compact?.(["mail/"]);
+    expect(isKept(old)).toBe(false);
+    await store.close();
+    const again = await opened(dir);
+    expect(fromUtf8((await again.get("mail/keys/bob")) ?? new Uint8Array(0))).toBe("another key");
+  });
+});

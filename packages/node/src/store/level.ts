@@ -50,7 +50,8 @@ export interface DiskStore extends Store {
   blobLength(blob: string): Promise<number>;
 }
 
-type Database = Level<string, Uint8Array>;
+/** `compactRange` is of the one that there is in Node, not of the one in browsers. */
+type Database = Level<string, Uint8Array> & { compactRange(first: string, last: string): Promise<void> };
 type Pair = [key: string, value: Uint8Array];
 
 class LevelStore implements DiskStore {
@@ -179,6 +180,27 @@ class LevelStore implements DiskStore {
     await this.#io(() => this.#blobs.remove(blob));
   }
 
+  async compact(groups: readonly string[]): Promise<void> {
+    const turn = this.#turn.then(() =>
+      this.#reading(async (database) => {
+        for (const group of groups) {
+          const [first, last] = [`${group}!`, `${group}~`]; // around all names of the group, and none themselves
+          // The first time what is in memory becomes a file, old values with it; and LevelDB rewrites a file only where a
+          // younger one covers it. So the second time there is one.
+          for (let time = 0; time < 2; time++) {
+            await database.batch([
+              { type: "del", key: first },
+              { type: "del", key: last },
+            ]);
+            await database.compactRange(first, last);
+          }
+        }
+      }),
+    );
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
   async *entries(): AsyncGenerator<Pair> {
     yield* this.#entries(await this.#reading(async (database) => database), {});
   }
@@ -257,7 +279,8 @@ class LevelStore implements DiskStore {
     const damage = await damageOf(dir);
     if (damage !== undefined) throw this.#damaged(damage);
     // What is encrypted cannot be compressed.
-    const database: Database = new Level(dir, { keyEncoding: "utf8", valueEncoding: "view", compression: false });
+    const options = { keyEncoding: "utf8", valueEncoding: "view", compression: false } as const;
+    const database = new Level<string, Uint8Array>(dir, options) as Database;
     await database.open();
     try {
       await this.#checkDatabase(database);
