@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Machine, Time } from "./bytes/index.ts";
 import { Deadlines } from "./bytes/index.ts";
+import type { StampTask } from "./card/index.ts";
 import type { Hashname } from "./crypto/index.ts";
 import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
 import type { Call, RootIn, RootOut } from "./peer.ts";
@@ -41,6 +42,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
   const reads: { key: string; done: (value: Uint8Array | undefined, error?: unknown) => void }[] = [];
   const hashes: ((sha256: string) => void)[] = [];
   const asks: ((ok: boolean) => void)[] = [];
+  const searches: { task: StampTask; done: (stamp: Uint8Array | undefined) => void; isEnded: boolean }[] = [];
   const boxAnswers: BoxAnswer[] = [];
   const roots: ScriptedRoot[] = [];
   const states: DriverState[] = [];
@@ -65,7 +67,14 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
     blobRemove: (blob) => void log.push(`remove ${blob}`),
     boxes: (op, done) => {
       log.push(`boxes ${op.type}`);
-      done(boxAnswers.splice(0));
+      done(boxAnswers.splice(0, 1));
+    },
+    findStamp: (task, done) => {
+      const search = { task, done, isEnded: false };
+      searches.push(search);
+      return () => {
+        search.isEnded = true;
+      };
     },
     ask: (_handshake, done) => void asks.push(done),
     transmit: (_path, bytes) => void log.push(`transmit ${bytes[0]}`),
@@ -94,6 +103,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
     reads,
     hashes,
     asks,
+    searches,
     boxAnswers,
     roots,
     states,
@@ -143,6 +153,17 @@ describe("the driver's contract", () => {
     t.boxAnswers.push({ type: "done", op: 1 });
     t.driver.input(received(1));
     expect(t.log).toEqual(["boxes sweep", "transmit 1", "transmit 2"]);
+  });
+
+  test("1: what the boxes answer at once to the effects of a group is one input, after all of them", () => {
+    const ops = [1, 2].map((op): RootOut => ({ type: "boxes", op: { type: "sweep", op } }));
+    const t = setup((input) => (input.type === "received" ? [...ops, transmit(1)] : [transmit(2)]));
+    const answers = [1, 2].map((op): BoxAnswer => ({ type: "done", op }));
+    t.boxAnswers.push(...answers);
+    t.log.length = 0; // of the start
+    t.driver.input(received(1));
+    expect(t.log).toEqual(["boxes sweep", "boxes sweep", "transmit 1", "transmit 2"]);
+    expect(t.last().inputs.slice(-1)).toEqual([{ type: "boxes", answers }]);
   });
 
   test("2: a failed commit discards its effects, refuses pending calls and begins again from the disk", () => {
@@ -284,6 +305,25 @@ describe("the driver's contract", () => {
     expect(t.log).toEqual(["transmit 2"]);
     t.hashes[0]?.("ab");
     expect(t.last().inputs.at(-1)).toEqual({ type: "hash", req: 3, sha256: "ab" });
+  });
+
+  test("7: a search for a stamp has one answer; it ends when it is taken back, and with the root that asked", () => {
+    const t = setup((input) => {
+      if (input.type !== "received") return [];
+      const req = input.bytes[0] ?? 0;
+      return [req < 10 ? { type: "find-stamp", req, task: {} as StampTask } : { type: "forget-stamp", req: req - 10 }];
+    });
+    for (const n of [1, 2, 3, 12]) t.driver.input(received(n));
+    expect(t.searches.map(({ isEnded }) => isEnded)).toEqual([false, true, false]);
+    t.searches[0]?.done(packet(7));
+    expect(t.last().inputs.at(-1)).toEqual({ type: "stamp", req: 1, stamp: packet(7) });
+    t.driver.input(received(11)); // answered already: there is nothing to end
+    expect(t.searches.map(({ isEnded }) => isEnded)).toEqual([false, true, false]);
+    const { length } = t.last().inputs;
+    t.driver.stop();
+    expect(t.searches.map(({ isEnded }) => isEnded)).toEqual([false, true, true]);
+    t.searches[2]?.done(packet(8));
+    expect(t.last().inputs).toHaveLength(length);
   });
 
   test("8: what a cache holds goes to a sink of its own and never into a commit", () => {

@@ -4,7 +4,7 @@
  * The contract that it keeps is DESIGN's eight points; protocol/driver.md names them and driver.test.ts has one test each.
  */
 import { type Machine, RestanteError, type Time } from "./bytes/index.ts";
-import { type Path, pathKey } from "./card/index.ts";
+import { type Path, pathKey, type StampTask } from "./card/index.ts";
 import type { Call, HandshakeInfo, PeerEvent, RootIn, RootOut } from "./peer.ts";
 import type { BoxAnswer, BoxOp, Change } from "./store/index.ts";
 
@@ -30,6 +30,8 @@ export interface DriverIo {
   blobRemove(blob: string): void;
   /** The cache's boxes: a sink of their own that never touches the store. */
   boxes(op: BoxOp, done: (answers: readonly BoxAnswer[]) => void): void;
+  /** Look for a stamp, in pieces that nobody notices. Gives back what ends the search; after that nothing is answered. */
+  findStamp(task: StampTask, done: (stamp: Uint8Array | undefined) => void): () => void;
   /** May this stranger have a link? Called only where the root asks. */
   ask?(handshake: HandshakeInfo, done: (ok: boolean) => void): void;
   transmit(path: Path, bytes: Uint8Array): void;
@@ -65,6 +67,8 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   readonly #options: DriverOptions<Root>;
   readonly #calls = new Map<number, Pending>();
   readonly #openPaths = new Map<string, Path>();
+  /** What ends the searches for stamps that are under way. */
+  readonly #searches = new Map<number, () => void>();
   /** Answers to effects of an older root are not for this one. */
   #generation = 0;
   #root: Root | undefined;
@@ -72,6 +76,8 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   /** Effects of finished turns that wait for the commit before them. */
   #waiting: RootOut[] = [];
   #waitingTurns = 0;
+  /** What the boxes answered to effects of the group that is leaving: one input when it has left. */
+  #answers: BoxAnswer[] | undefined;
   /** A group is at the disk, or leaving: an effect that is answered at once begins a turn that has to wait for it. */
   #isBusy = false;
   /** Failed commits since the last good one: the first is a reload, the next a rest. */
@@ -242,14 +248,47 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
 
   #release(group: readonly RootOut[]): void {
     const generation = this.#generation;
+    const answers: BoxAnswer[] = [];
+    this.#answers = answers;
+    const boxed = (given: readonly BoxAnswer[]): void => this.#boxed(given, generation);
     for (const effect of group) {
       // An effect may call back into `stop`, or fail the whole root: what follows it is then void.
-      if (generation !== this.#generation) return;
-      this.#perform(effect, generation);
+      if (generation !== this.#generation) break;
+      this.#perform(effect, generation, boxed);
+    }
+    if (this.#answers === answers) this.#answers = undefined; // not those of a root that began meanwhile
+    if (generation === this.#generation && answers.length > 0) this.#turn({ type: "boxes", answers });
+  }
+
+  #perform(effect: RootOut, generation: number, boxed: (answers: readonly BoxAnswer[]) => void): void {
+    const io = this.#io;
+    switch (effect.type) {
+      case "save":
+      case "blob-write":
+        return;
+      case "transmit":
+        return io.transmit(effect.path, effect.bytes);
+      case "boxes":
+        return io.boxes(effect.op, boxed);
+      case "event":
+        return io.event(effect.event);
+      case "reply":
+        return this.#settle(effect.req, effect.value);
+      case "refuse":
+        return this.#settle(effect.req, undefined, new RestanteError(effect.code, effect.message));
+      case "blob-remove":
+        return io.blobRemove(effect.blob);
+      case "forget-stamp":
+        this.#searches.get(effect.req)?.();
+        this.#searches.delete(effect.req);
+        return;
+      default:
+        return this.#ask(effect, generation);
     }
   }
 
-  #perform(effect: RootOut, generation: number): void {
+  /** Of the effects that are answered, those that are not on the way of every packet: they may have a function each. */
+  #ask(effect: Question, generation: number): void {
     const io = this.#io;
     const answer = (input: RootIn, error?: unknown): void => {
       if (generation !== this.#generation) return;
@@ -258,11 +297,6 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
       else this.#turn(input);
     };
     switch (effect.type) {
-      case "save":
-      case "blob-write":
-        return;
-      case "transmit":
-        return io.transmit(effect.path, effect.bytes);
       case "read":
         return io.read(effect.key, (value, error) => answer({ type: "read", req: effect.req, value }, error));
       case "blob-read":
@@ -273,23 +307,29 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
         return io.blobHash(effect.blob, effect.count, effect.size, (sha256, error) =>
           answer({ type: "hash", req: effect.req, sha256 }, error),
         );
-      case "blob-remove":
-        return io.blobRemove(effect.blob);
-      case "boxes":
-        return io.boxes(effect.op, (answers) => {
-          if (answers.length > 0) answer({ type: "boxes", answers });
-        });
+      case "find-stamp":
+        return this.#findStamp(effect.req, effect.task, (stamp) => answer({ type: "stamp", req: effect.req, stamp }));
       case "ask": {
         const { type: _, ...handshake } = effect;
         return io.ask?.(handshake, (ok) => answer({ type: "asked", hashname: effect.hashname, ok }));
       }
-      case "reply":
-        return this.#settle(effect.req, effect.value);
-      case "refuse":
-        return this.#settle(effect.req, undefined, new RestanteError(effect.code, effect.message));
-      case "event":
-        return io.event(effect.event);
     }
+  }
+
+  #boxed(answers: readonly BoxAnswer[], generation: number): void {
+    if (answers.length === 0 || generation !== this.#generation) return;
+    if (this.#answers === undefined) this.#turn({ type: "boxes", answers });
+    else for (const answer of answers) this.#answers.push(answer);
+  }
+
+  #findStamp(req: number, task: StampTask, done: (stamp: Uint8Array | undefined) => void): void {
+    let isOver = false;
+    const end = this.#io.findStamp(task, (stamp) => {
+      isOver = true;
+      this.#searches.delete(req);
+      done(stamp);
+    });
+    if (!isOver) this.#searches.set(req, end);
   }
 
   #settle(req: number, value: unknown, error?: RestanteError): void {
@@ -315,6 +355,9 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     this.#waiting = [];
     this.#waitingTurns = 0;
     this.#isBusy = false;
+    // Work for a root that is no more would go on for nothing.
+    for (const end of this.#searches.values()) end();
+    this.#searches.clear();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const call of calls) call.done(undefined, new RestanteError(code, REFUSALS[code]));
@@ -366,10 +409,13 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
 
   #wake(): void {
     if (this.#state === "stopped") return;
-    const [due, retryAt] = [this.#root?.deadline(), this.#retryAt];
+    const due = this.#root?.deadline();
+    const retryAt = this.#retryAt;
     this.#io.wake(due === undefined || retryAt === undefined ? (due ?? retryAt) : Math.min(due, retryAt));
   }
 }
+
+type Question = Extract<RootOut, { type: "read" | "blob-read" | "blob-hash" | "find-stamp" | "ask" }>;
 
 /** Whether the store has to do with it. */
 function isKept({ type }: RootOut): boolean {

@@ -8,23 +8,36 @@
 export function toHex(bytes: Uint8Array): string {
   let text = "";
   let i = 0;
-  // Four at a time, which takes half as long: most of what is written so is an id of 8 bytes, or 16.
-  for (; i + 4 <= bytes.length; i += 4) {
-    const word =
-      ((bytes[i] ?? 0) << 24) | ((bytes[i + 1] ?? 0) << 16) | ((bytes[i + 2] ?? 0) << 8) | (bytes[i + 3] ?? 0);
+  // Eight at a time, for most of what is written so is an id of 8 bytes: made in one piece its text is flat, which whoever
+  // reads it would have to make of two pieces first.
+  for (; i + 8 <= bytes.length; i += 8) {
+    const high = bigEndian(bytes, i);
+    const low = bigEndian(bytes, i + 4);
     text += String.fromCharCode(
-      hexCode(word >>> 28),
-      hexCode(word >>> 24),
-      hexCode(word >>> 20),
-      hexCode(word >>> 16),
-      hexCode(word >>> 12),
-      hexCode(word >>> 8),
-      hexCode(word >>> 4),
-      hexCode(word),
+      hexCode(high >>> 28),
+      hexCode(high >>> 24),
+      hexCode(high >>> 20),
+      hexCode(high >>> 16),
+      hexCode(high >>> 12),
+      hexCode(high >>> 8),
+      hexCode(high >>> 4),
+      hexCode(high),
+      hexCode(low >>> 28),
+      hexCode(low >>> 24),
+      hexCode(low >>> 20),
+      hexCode(low >>> 16),
+      hexCode(low >>> 12),
+      hexCode(low >>> 8),
+      hexCode(low >>> 4),
+      hexCode(low),
     );
   }
   for (; i < bytes.length; i++) text += HEX_PAIRS[bytes[i] ?? 0];
   return text;
+}
+
+function bigEndian(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 }
 
 /** The character code of the digit that the last four bits are. */
@@ -123,6 +136,16 @@ export function fromBase64url(text: string): Uint8Array | undefined {
 
 /** UTF-8 (RFC 3629). A lone surrogate becomes U+FFFD, as TextEncoder does it, so the result is always valid. */
 export function utf8(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) return utf8OfAny(text);
+    bytes[i] = code;
+  }
+  return bytes; // ASCII, as nearly everything is that we write ourselves
+}
+
+function utf8OfAny(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length * 3); // no UTF-16 unit needs more than 3
   let at = 0;
   for (let i = 0; i < text.length; i++) {

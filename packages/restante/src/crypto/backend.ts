@@ -87,8 +87,18 @@ export interface IntoBackend {
   onetimeauth(out: Uint8Array, at: number, key: Uint8Array, data: Uint8Array): void;
   /** `plain` may stand where its ciphertext goes: in `out` from `at` + 16. */
   secretboxSeal(out: Uint8Array, at: number, key: Uint8Array, nonce: Uint8Array, plain: Uint8Array): void;
-  /** `out` has the length of the result, and may be what `boxed` has behind its first 16 bytes. False: nothing is changed. */
-  secretboxOpen(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, boxed: Uint8Array): boolean;
+  /**
+   * Opens what stands in `boxed` from `from` on (its beginning unless given), into `out` from `at` on. The result may stand
+   * where its ciphertext is: in the same array, 16 bytes further. False: nothing is changed.
+   */
+  secretboxOpen(
+    out: Uint8Array,
+    at: number,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    boxed: Uint8Array,
+    from?: number,
+  ): boolean;
   /**
    * ChaCha20 in layers, for cloaks: a nonce of 8 bytes stands in front of what it encrypts, and again a nonce in front of
    * both, and so on. protocol/cloaking.md §1, §2

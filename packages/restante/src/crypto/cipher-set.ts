@@ -85,6 +85,9 @@ export interface ChannelCipher {
 export interface ChannelInPlace {
   /** Makes a BODY of what is nothing so far but the inner packet behind `channelFront` bytes: fills those, and encrypts. */
   seal(token: Uint8Array, body: Uint8Array, random: Random): void;
-  /** The inner packet as a view of `body`, which is overwritten. `undefined`: it does not open, and is as it was. */
-  open(body: Uint8Array): Uint8Array | undefined;
+  /**
+   * The inner packet of the BODY that stands in `bytes` from `at` on (the beginning unless given), as a view of them: it is
+   * overwritten. `undefined`: it does not open, and is as it was.
+   */
+  open(bytes: Uint8Array, at?: number): Uint8Array | undefined;
 }

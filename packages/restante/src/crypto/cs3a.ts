@@ -99,7 +99,7 @@ export function cs3a(backend: Backend): CipherSet {
       const inner = innerRoom(body.length - MESSAGE_BYTES);
       const boxed = body.subarray(CIPHERTEXT, body.length - TAG_BYTES);
       for (let i = 0; i < NONCE_BYTES; i++) nonce[i] = body[KEY_BYTES + i] ?? 0;
-      if (!into.secretboxOpen(inner, secret, nonce, boxed)) return undefined;
+      if (!into.secretboxOpen(inner, 0, secret, nonce, boxed)) return undefined;
       return { inner, ephemeral, prefix: ephemeral, verify: (from) => verify(to, from, body) };
     },
 
@@ -118,9 +118,10 @@ export function cs3a(backend: Backend): CipherSet {
         body.set(drawn, TOKEN_BYTES);
         into.secretboxSeal(body, CHANNEL_BOX, sendKey, drawn, inner);
       };
-      const openInto = (inner: Uint8Array, body: Uint8Array): boolean => {
-        for (let i = 0; i < NONCE_BYTES; i++) nonce[i] = body[TOKEN_BYTES + i] ?? 0;
-        return into.secretboxOpen(inner, receiveKey, nonce, body.subarray(CHANNEL_BOX));
+      /** Opens the BODY that stands in `bytes` from `from` on, into `out` from `at` on. */
+      const openInto = (out: Uint8Array, at: number, bytes: Uint8Array, from: number): boolean => {
+        for (let i = 0; i < NONCE_BYTES; i++) nonce[i] = bytes[from + TOKEN_BYTES + i] ?? 0;
+        return into.secretboxOpen(out, at, receiveKey, nonce, bytes, from + CHANNEL_BOX);
       };
       return {
         sendKey,
@@ -133,14 +134,14 @@ export function cs3a(backend: Backend): CipherSet {
         open(body) {
           if (body.length < CHANNEL_INNER) return undefined;
           const inner = new Uint8Array(body.length - CHANNEL_INNER);
-          return openInto(inner, body) ? inner : undefined;
+          return openInto(inner, 0, body, 0) ? inner : undefined;
         },
         inPlace: {
           seal: (token, body, random) => sealInto(body, token, body.subarray(CHANNEL_INNER), random),
-          open(body) {
-            if (body.length < CHANNEL_INNER) return undefined;
-            const inner = body.subarray(CHANNEL_INNER);
-            return openInto(inner, body) ? inner : undefined;
+          open(bytes, at = 0) {
+            const start = at + CHANNEL_INNER;
+            if (bytes.length < start) return undefined;
+            return openInto(bytes, start, bytes, at) ? bytes.subarray(start) : undefined;
           },
         },
       };
@@ -181,9 +182,9 @@ function withArrays(backend: Backend): Omit<IntoBackend, "layers"> {
     sha256: (out, data) => out.set(backend.sha256(data)),
     onetimeauth: (out, at, key, data) => out.set(backend.onetimeauth(key, data), at),
     secretboxSeal: (out, at, key, nonce, plain) => out.set(backend.secretboxSeal(key, nonce, plain), at),
-    secretboxOpen(out, key, nonce, boxed) {
-      const plain = backend.secretboxOpen(key, nonce, boxed);
-      if (plain !== undefined) out.set(plain);
+    secretboxOpen(out, at, key, nonce, boxed, from = 0) {
+      const plain = backend.secretboxOpen(key, nonce, boxed.subarray(from));
+      if (plain !== undefined) out.set(plain, at);
       return plain !== undefined;
     },
   };

@@ -51,8 +51,8 @@ export type ExchangeIn =
    */
   | { readonly type: "start"; readonly extra?: readonly HandshakeMessage[] }
   | ({ readonly type: "handshake" } & ReceivedHandshake)
-  /** The BODY of a channel packet that carried our token. */
-  | { readonly type: "packet"; readonly body: Uint8Array }
+  /** The BODY of a channel packet that carried our token: all of `body`, or from `at` on. It may be overwritten. */
+  | { readonly type: "packet"; readonly body: Uint8Array; readonly at?: number }
   /** End it now: channels close with `err`, nothing is sent, nothing more happens. */
   | { readonly type: "stop"; readonly err: string }
   | Exclude<ChannelsIn, { type: "received" } | { type: "reset" }>;
@@ -177,7 +177,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
       case "handshake":
         return this.#onHandshake(this.#state, input, now);
       case "packet":
-        return this.#onPacket(input.body, now);
+        return this.#onPacket(input.body, input.at ?? 0, now);
       case "stop":
         return this.#end(input.err, now);
       case "tick":
@@ -210,12 +210,12 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
     return this.#step({ type: "handshake", at, token, kind, digest }, now);
   }
 
-  #onPacket(body: Uint8Array, now: Time): ExchangeOut[] {
+  #onPacket(body: Uint8Array, at: number, now: Time): ExchangeOut[] {
     let session = this.#session;
-    let payload = session && (session.cipher.inPlace ?? session.cipher).open(body);
+    let payload = session && open(session.cipher, body, at);
     if (payload === undefined) {
       session = this.#candidate;
-      payload = session && (session.cipher.inPlace ?? session.cipher).open(body);
+      payload = session && open(session.cipher, body, at);
     }
     if (session !== undefined && payload !== undefined) {
       const inner = session.isCbor ? decodePayload(payload) : payload;
@@ -369,6 +369,10 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
     this.#forget();
     return this.#pass({ type: "reset", err }, now);
   }
+}
+
+function open(cipher: ChannelCipher, bytes: Uint8Array, at: number): Uint8Array | undefined {
+  return cipher.inPlace === undefined ? cipher.open(bytes.subarray(at)) : cipher.inPlace.open(bytes, at);
 }
 
 const HEARD: ExchangeOut = { type: "heard", by: "packet" };

@@ -67,8 +67,9 @@ export function parseMiss(ack: number, value: Json | undefined): Miss | undefine
 export class ReliableSender {
   readonly #packets = new Map<number, Unacknowledged>(); // seqs acked+1 to last, without holes
   readonly #congestion = new CongestionWindow();
-  readonly #reported = new Set<number>(); // to send again, now: the peer misses them or the timer asks
-  readonly #overdue = new Set<number>(); // to send again as the congestion window permits
+  // Most channels lose nothing, and there are many: sets that nobody needs would cost more than all the rest of one.
+  #reported: Set<number> | undefined; // to send again, now: the peer misses them or the timer asks
+  #overdue: Set<number> | undefined; // to send again as the congestion window permits
   #acked = 0;
   #sent = 0; // the highest that left
   #last = 0; // the highest that the application gave
@@ -127,7 +128,7 @@ export class ReliableSender {
   next(now: Time): { seq: number; packet: Outgoing; asks: boolean } | undefined {
     const seq = this.#choose();
     if (seq === undefined) return undefined;
-    if (!this.#reported.delete(seq) && !this.#overdue.delete(seq)) this.#sent = seq;
+    if (!this.#isAgain(seq)) this.#sent = seq;
     const entry = this.#entry(seq);
     entry.sentAt = now;
     entry.sends++;
@@ -157,7 +158,7 @@ export class ReliableSender {
     const seq = this.#acked + 1;
     const wait = Math.min(RESEND_MS * 2 ** this.#probes, MAX_RESEND_MS);
     // A packet that waits for the path cannot be answered; one that left since, not yet.
-    const at = this.#reported.has(seq) ? now + wait : this.#entry(seq).sentAt + wait;
+    const at = this.#reported?.has(seq) ? now + wait : this.#entry(seq).sentAt + wait;
     if (at > now) {
       this.#deadline = at;
       return;
@@ -170,10 +171,15 @@ export class ReliableSender {
 
   #choose(): number | undefined {
     // A reported packet is no longer under way: sending it again does not add to what the path carries.
-    for (const seq of this.#reported) return seq;
+    if (this.#reported !== undefined) for (const seq of this.#reported) return seq;
     if (this.#inFlight >= this.#congestion.size) return undefined;
-    for (const seq of this.#overdue) return seq;
+    if (this.#overdue !== undefined) for (const seq of this.#overdue) return seq;
     return this.#sent < Math.min(this.#last, this.#acked + this.#window) ? this.#sent + 1 : undefined;
+  }
+
+  /** Whether it was to be sent again; it is so no more. */
+  #isAgain(seq: number): boolean {
+    return this.#reported?.delete(seq) === true || this.#overdue?.delete(seq) === true;
   }
 
   #isBlocked(): boolean {
@@ -186,7 +192,7 @@ export class ReliableSender {
       const seq = ++this.#acked;
       this.#bytes -= sizeOf(this.#entry(seq).packet);
       this.#packets.delete(seq);
-      if (!this.#reported.delete(seq) && !this.#overdue.delete(seq)) this.#inFlight--;
+      if (!this.#isAgain(seq)) this.#inFlight--;
     }
     this.#probes = 0;
     this.#deadline = this.isWaiting ? now + RESEND_MS : undefined;
@@ -202,7 +208,8 @@ export class ReliableSender {
     if (this.#acked < probe.seq) return;
     let lost = false;
     for (let seq = this.#acked + 1; seq <= probe.sent; seq++) {
-      if (this.#reported.has(seq) || this.#overdue.has(seq) || this.#entry(seq).sentAt > now - RESEND_MS) continue;
+      if (this.#reported?.has(seq) || this.#overdue?.has(seq) || this.#entry(seq).sentAt > now - RESEND_MS) continue;
+      this.#overdue ??= new Set();
       this.#overdue.add(seq);
       this.#inFlight--;
       lost = true;
@@ -212,7 +219,7 @@ export class ReliableSender {
 
   #miss(seq: number, now: Time): void {
     const entry = this.#packets.get(seq);
-    if (entry === undefined || entry.sends === 0 || this.#reported.has(seq)) return;
+    if (entry === undefined || entry.sends === 0 || this.#reported?.has(seq)) return;
     // The same hole is reported again and again until the packet arrives: once a second is enough.
     if (entry.sends > 1 && entry.sentAt > now - RESEND_MS) return;
     this.#report(seq);
@@ -220,7 +227,8 @@ export class ReliableSender {
   }
 
   #report(seq: number): void {
-    if (!this.#overdue.delete(seq)) this.#inFlight--;
+    if (this.#overdue?.delete(seq) !== true) this.#inFlight--;
+    this.#reported ??= new Set();
     this.#reported.add(seq);
   }
 
@@ -236,8 +244,9 @@ export class ReliableSender {
  * acknowledgement must leave.
  */
 export class ReliableReceiver {
-  readonly #early = new Map<number, Incoming>(); // beyond a hole
-  readonly #sizes = new Map<number, number>(); // delivered, not taken
+  #early: Map<number, Incoming> | undefined; // beyond a hole; only while there are any
+  readonly #sizes: number[] = []; // delivered, not taken, in order; and some that were taken, before:
+  #gone = 0;
   #delivered = 0;
   #taken = 0;
   #highest = 0; // of the early ones
@@ -282,7 +291,7 @@ export class ReliableReceiver {
   /** Whether an acknowledgement must carry a `miss`: for holes, for a buffer more than half full, and the first one. */
   get needsMiss(): boolean {
     const isFirst = !this.#isWindowTold && this.#delivered > 0;
-    return isFirst || this.#early.size > 0 || this.owed * 2 > RECEIVE_WINDOW;
+    return isFirst || this.#early !== undefined || this.owed * 2 > RECEIVE_WINDOW;
   }
 
   /** Whether this packet would be delivered at once. */
@@ -300,19 +309,21 @@ export class ReliableReceiver {
     this.#acknowledgeBy(asks && !isNext ? now : now + ACK_DELAY_MS);
     if (asks && isNext) this.#asked = seq;
     if (this.isEnded || seq <= this.#delivered || seq > this.#taken + RECEIVE_WINDOW) return [];
-    if (this.#early.has(seq) || packet.size > room || this.#bytes + packet.size > CHANNEL_BYTES) return [];
+    if (this.#early?.has(seq) || packet.size > room || this.#bytes + packet.size > CHANNEL_BYTES) return [];
     this.#bytes += packet.size;
     if (!isNext) {
+      this.#early ??= new Map();
       this.#early.set(seq, { ...packet, body: packet.body.slice() });
       this.#highest = Math.max(this.#highest, seq);
       return [];
     }
     const inOrder = [packet];
     this.#deliver(packet);
-    while (this.#early.size > 0 && !this.isEnded) {
+    while (this.#early !== undefined && !this.isEnded) {
       const next = this.#early.get(this.#delivered + 1);
       if (next === undefined) break;
       this.#early.delete(this.#delivered + 1);
+      if (this.#early.size === 0) this.#early = undefined;
       this.#deliver(next);
       inOrder.push(next);
     }
@@ -335,7 +346,7 @@ export class ReliableReceiver {
   /** The `miss` that belongs to `taken`. */
   miss(): number[] {
     const seqs: number[] = [];
-    if (this.#early.size > 0) {
+    if (this.#early !== undefined) {
       for (let seq = this.#delivered + 1; seq < this.#highest; seq++) if (!this.#early.has(seq)) seqs.push(seq);
     }
     return encodeMiss(this.#taken, seqs, RECEIVE_WINDOW);
@@ -351,7 +362,7 @@ export class ReliableReceiver {
 
   #deliver(packet: Incoming): void {
     const seq = ++this.#delivered;
-    this.#sizes.set(seq, packet.size);
+    this.#sizes.push(packet.size);
     if (packet.end) this.#end = seq;
     if (packet.end && packet.isBare) this.#bareEnd = seq;
   }
@@ -363,15 +374,17 @@ export class ReliableReceiver {
   }
 
   #takeOne(): void {
-    const seq = ++this.#taken;
-    this.#bytes -= this.#sizes.get(seq) ?? 0;
-    this.#sizes.delete(seq);
+    this.#taken++;
+    this.#bytes -= this.#sizes[this.#gone++] ?? 0;
+    if (this.#gone < this.#sizes.length && this.#gone < RECEIVE_WINDOW) return;
+    this.#sizes.splice(0, this.#gone);
+    this.#gone = 0;
   }
 
   /** What is numbered beyond the end is rubbish. */
   #dropEarly(): void {
-    for (const packet of this.#early.values()) this.#bytes -= packet.size;
-    this.#early.clear();
+    for (const packet of this.#early?.values() ?? []) this.#bytes -= packet.size;
+    this.#early = undefined;
   }
 
   #acknowledgeBy(at: Time): void {

@@ -149,6 +149,19 @@ test("what only looked like such a packet loses nothing", () => {
   expect(framing.unwrap(tcp, end).map((one) => one?.packet)).toEqual([packet]);
 });
 
+test("on a stream channel packets have one round and handshakes one to four, in datagrams all have one to four", () => {
+  const bytes = random(100);
+  const packets = { channel: encodePacket(undefined, bytes), handshake: encodePacket(Uint8Array.of(0x3a), bytes) };
+  const rounds = (path: Path, packet: Uint8Array): number[] => {
+    const read = Array.from({ length: 100 }, () => make().unwrap(path, make().wrap(path, packet)));
+    expect(read.every((list) => list.length === 1)).toBe(true);
+    return [...new Set(read.map(([one]) => one?.rounds ?? 0))].sort();
+  };
+  expect(rounds(tcp, packets.channel)).toEqual([1]);
+  for (const some of [rounds(tcp, packets.handshake), rounds(udp, packets.channel), rounds(udp, packets.handshake)])
+    expect(some).toEqual([1, 2, 3, 4]);
+});
+
 test("a cloaked stream is never guessed at", () => {
   const framing = make();
   const packet = encodePacket(undefined, random(255 - 1 - 8));

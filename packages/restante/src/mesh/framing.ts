@@ -66,10 +66,13 @@ export class Framing {
    * these it may be overwritten, since nobody else reads it.
    */
   wrap(path: Path, packet: Uint8Array, free: number = 0): Uint8Array {
+    const onStream = isStream(path);
+    // The counts of chunks show what more rounds would hide. protocol/cloaking.md §2
+    const rounds = onStream && isChannelPacket(packet) ? 1 : undefined;
     const place = { layers: this.#layers, free };
-    const bytes = this.cloaks(path) ? cloak(this.#cipher, packet, this.#random, undefined, place) : packet;
+    const bytes = this.cloaks(path) ? cloak(this.#cipher, packet, this.#random, rounds, place) : packet;
     const left = free - (bytes.length - packet.length); // negative: it stands elsewhere now
-    return isStream(path) ? this.#chunked(path, bytes, Math.max(left, 0)) : bytes;
+    return onStream ? this.#chunked(path, bytes, Math.max(left, 0)) : bytes;
   }
 
   /**
@@ -178,6 +181,11 @@ export class Framing {
       wasCloaked: false,
     };
   }
+}
+
+/** Without a HEAD, as only channel packets are. */
+function isChannelPacket(packet: Uint8Array): boolean {
+  return packet[0] === 0 && packet[1] === 0;
 }
 
 const MOST_LEAD = 64; // packets

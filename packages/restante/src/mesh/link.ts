@@ -33,8 +33,8 @@ export type LinkIn =
   | ({ readonly type: "handshake"; readonly path: Path; readonly csid: number } & {
       readonly key: Uint8Array;
     } & ReceivedHandshake)
-  /** The BODY of a packet that carried our token. */
-  | { readonly type: "packet"; readonly path: Path; readonly body: Uint8Array }
+  /** The BODY of a packet that carried our token, as in `ExchangeIn`. */
+  | { readonly type: "packet"; readonly path: Path; readonly body: Uint8Array; readonly at?: number }
   | { readonly type: "lost"; readonly path: Path }
   | { readonly type: "stop"; readonly why: string }
   /** Addresses that the peer told of itself: tried with handshakes while there is only a router. */
@@ -204,7 +204,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
       case "handshake":
         return this.#onHandshake(input, now);
       case "packet":
-        return this.#pass({ type: "packet", body: input.body }, now, input.path);
+        return this.#pass(input, now, input.path);
       case "lost":
         return this.#onLost(input.path, now);
       case "stop":

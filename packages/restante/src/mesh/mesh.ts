@@ -308,7 +308,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   #onPacket(path: Path, unwrapped: Unwrapped, now: Time, out: MeshOut[]): void {
     const bytes = unwrapped.packet;
     if (bytes[0] === 0 && bytes[1] === 0 && bytes.length >= LENGTH_BYTES + TOKEN_BYTES)
-      this.#onChannelPacket(path, unwrapped, bytes.subarray(LENGTH_BYTES), now, out);
+      this.#onChannelPacket(path, unwrapped, now, out);
     else out.push(...this.#onOpenPacket(path, unwrapped, now));
   }
 
@@ -322,17 +322,20 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return this.#onMessage(path, unwrapped, packet.body, origin, undefined, now);
   }
 
-  #onChannelPacket(path: Path, { packet, rounds }: Unwrapped, body: Uint8Array, now: Time, out: MeshOut[]): void {
+  #onChannelPacket(path: Path, { packet, rounds }: Unwrapped, now: Time, out: MeshOut[]): void {
     const last = this.#lastToken; // mostly it is the same peer again
-    const isSameToken = last !== undefined && startsWith(body, last.token);
-    const token = isSameToken ? "" : toHex(body.subarray(0, TOKEN_BYTES));
+    const isSameToken = last !== undefined && hasToken(packet, last.token);
+    const token = isSameToken ? "" : toHex(packet.subarray(LENGTH_BYTES, LENGTH_BYTES + TOKEN_BYTES));
     const entry = isSameToken ? last.entry : this.#byToken.get(token);
-    if (entry !== undefined && !isSameToken) this.#lastToken = { token: body.slice(0, TOKEN_BYTES), entry };
+    if (entry !== undefined && !isSameToken) {
+      this.#lastToken = { token: packet.slice(LENGTH_BYTES, LENGTH_BYTES + TOKEN_BYTES), entry };
+    }
     if (entry === undefined) {
       out.push(...this.#bridge(path, token, packet, now));
       return;
     }
-    const effects = entry.link.handle({ type: "packet", path: this.#placeOf(entry, path), body }, now);
+    const place = this.#placeOf(entry, path);
+    const effects = entry.link.handle({ type: "packet", path: place, body: packet, at: LENGTH_BYTES }, now);
     this.#touched.add(entry); // of all the packets that came at once, its deadline is looked at after the last
     this.#index(entry);
     this.#floors?.follow(entry.hashname, entry.link, now);
@@ -698,8 +701,9 @@ function move(index: Map<string, Set<Entry>>, entry: Entry, from: readonly Path[
   for (const key of to.map(pathKey)) index.set(key, (index.get(key) ?? new Set()).add(entry));
 }
 
-function startsWith(bytes: Uint8Array, token: Uint8Array): boolean {
-  for (let i = 0; i < TOKEN_BYTES; i++) if (bytes[i] !== token[i]) return false;
+/** Whether this is the token of a channel packet. */
+function hasToken(packet: Uint8Array, token: Uint8Array): boolean {
+  for (let i = 0; i < TOKEN_BYTES; i++) if (packet[LENGTH_BYTES + i] !== token[i]) return false;
   return true;
 }
 
