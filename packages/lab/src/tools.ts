@@ -191,6 +191,8 @@ export type WorldOption =
   | "loss"
   | "real"
   | "forget-save"
+  | "minutes"
+  | "from"
   | "json";
 export const WORLD: Tool<WorldOption> = {
   name: "world",
@@ -206,11 +208,17 @@ export const WORLD: Tool<WorldOption> = {
     loss: { value: "P", text: "the share of packets that is lost, 0 to 0.9 (default: 0.1)" },
     real: { text: "cipher set 3a in every world, not in each tenth" },
     "forget-save": { value: "PREFIX", text: "a planted bug: the first save of a key that starts so is forgotten" },
+    minutes: {
+      value: "N",
+      text: "so long, from the recorded seed on, of all sizes; adds to packages/lab/results/worlds.json",
+    },
+    from: { value: "SEED", text: "with --minutes: where to begin instead" },
     json: JSON_OPTION,
   },
   examples: [
     ["--seed 7 --peers 6 --days 7 --loss 0.3", "a bad week for six"],
     ["--seeds 1000-1999 --json", "a thousand worlds"],
+    ["--minutes 480", "a night of them"],
     ["--seed 100 --peers 3 --days 3 --forget-save inbox/", "a bug that must be found"],
   ],
   exits: "0 every promise was kept, 1 one was broken",

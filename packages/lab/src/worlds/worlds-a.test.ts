@@ -1,12 +1,15 @@
 import { loadNative } from "@restante/node";
 import { expect, test } from "vitest";
-import { runWorlds } from "./hundred.ts";
+import { nightSetup, runWorlds } from "./many.ts";
 import { runWorld, SETUP, show } from "./run.ts";
 
-test("in fifty worlds of sleeping, crashing peers and caches every promise is kept", { timeout: 600_000 }, async () => {
-  const { totals, broken, missing } = runWorlds(0, 49, await loadNative());
-  expect([broken.join("\n"), missing, totals.worlds]).toEqual(["", [], 50]);
+test("in 150 worlds of sleeping, crashing peers and caches every promise is kept", { timeout: 900_000 }, async () => {
+  const { totals, broken, missing } = runWorlds(0, 149, await loadNative());
+  expect([broken.join("\n"), missing, totals.worlds]).toEqual(["", [], 150]);
+  expect([totals.mailsLost, totals.mailsDoubled]).toEqual([0, 0]);
   expect(Object.keys(totals.crashes).length).toBeGreaterThan(4); // at many kinds of effects
+  // A text is there within seconds of the first possible opportunity, where caches are what they say.
+  expect(totals.delayHonestMedian).toBeLessThan(5_000);
 });
 
 test.each(["inbox/", "mail/out"])(
@@ -30,4 +33,9 @@ test("a world is a function of its seed", { timeout: 60_000 }, () => {
   const report = runWorld(7, setup, undefined);
   expect(runWorld(7, setup, undefined)).toEqual(report);
   expect(runWorld(8, setup, undefined).packets).not.toBe(report.packets);
+});
+
+test("one world in ten of a night is a month long", () => {
+  const days = Array.from({ length: 200 }, (_, seed) => nightSetup(seed).days);
+  expect(days.filter((length) => length === 30).length).toBe(20);
 });

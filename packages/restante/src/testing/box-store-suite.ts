@@ -15,6 +15,11 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       for (const n of [1, 2, 3]) await desk.put(message(n, 300));
       for (let i = 0; i < 2; i++) await desk.expect([1, 2, 3]);
     }),
+    test("several that are read at once are those that are read one by one, within what was asked for", {}, async (desk) => {
+      for (const n of [1, 2, 3, 4, 5, 6]) await desk.put(message(n, n === 4 ? 3000 : 300));
+      for (const room of [0, 299, 600, 3300, 1e6])
+        for (const most of [1, 2, 4, 100]) await desk.expectAtOnce([1, 2, 3, 4, 5, 6], most, room);
+    }),
     test("an unknown box is dry, an unknown recipient has no boxes", {}, async (desk) => {
       await desk.expect([]);
       await desk.expect([], { recipient: BOB });
@@ -96,14 +101,60 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       await desk.put(message(7, 1025));
       await desk.expect([3, 4, 6, 7]);
     }),
-    test("[X17] a recipient at quota loses its oldest messages, nobody else's", { recipient: 6000 }, async (desk) => {
+    test("[X17] a recipient at quota loses older messages, nobody else's", { recipient: 6000 }, async (desk) => {
       await desk.put({ ...message(9, 2000), recipient: BOB });
       for (const n of [1, 2, 3]) await desk.put({ ...message(n, 2000), box: box(n) });
       await desk.put({ ...message(4, 3000), box: box(3) });
       await desk.expect([], { box: box(1) });
-      await desk.expect([], { box: box(2) });
-      await desk.expect([3, 4], { box: box(3) });
+      await desk.expect([2], { box: box(2) });
+      await desk.expect([4], { box: box(3) });
       await desk.expect([9], { recipient: BOB });
+    }),
+    test("[C41] a recipient at quota loses what is oldest in the box that has most", {
+      recipient: 20_000,
+    }, async (desk) => {
+      await desk.put({ ...message(1, 3000), box: box(1) });
+      for (let n = 10; n < 18; n++) await desk.put({ ...message(n, 2000), box: box(2) });
+      // A sender who has much there pushes out its own, whoever's is older.
+      await desk.put({ ...message(18, 2000), box: box(2) });
+      await desk.expect([1], { box: box(1) });
+      await desk.expect([11, 12, 13, 14, 15, 16, 17, 18], { box: box(2) });
+      // And others push out what is its.
+      await desk.put({ ...message(30, 4000), box: box(3) });
+      await desk.put({ ...message(31, 3000), box: box(3) });
+      await desk.expect([1], { box: box(1) });
+      await desk.expect([30, 31], { box: box(3) });
+      await desk.expect([14, 15, 16, 17, 18], { box: box(2) });
+    }),
+    test("[C41] a sender who leaves all that it may takes nothing from senders who left little", {
+      box: 8000,
+      recipient: 40_000,
+    }, async (desk) => {
+      for (let n = 1; n <= 8; n++) await desk.put({ ...message(n, 2000), box: box(n) });
+      for (let n = 100; n < 200; n++) await desk.put({ ...message(n, 1900), box: box(100 + (n % 4)) });
+      for (let n = 1; n <= 8; n++) await desk.expect([n], { box: box(n) });
+    }),
+    test("what is revoked is heard, and touches nothing that lies there", {}, async (desk) => {
+      await desk.put({ ...message(1, 300), serial: 7 });
+      const [heard] = await desk.ask({ type: "revoke", op: 5, recipient: ALICE, serials: [7, 8] });
+      assert(heard?.type === "done", "it is answered");
+      await desk.expect([1]);
+      await desk.put({ ...message(2, 300), serial: 9 });
+      await desk.expect([1, 2]);
+      assert((await desk.list()).join() === BOX, "one box");
+    }),
+    test("where the new message is all that its box could give, the others give", {
+      recipient: 10_000,
+    }, async (desk) => {
+      for (let n = 1; n <= 4; n++) await desk.put({ ...message(n, 2000), box: box(n) });
+      assert((await desk.put({ ...message(5, 6000), box: box(5) })) === "first", "it is kept");
+      await desk.expect([5], { box: box(5) });
+      for (const n of [1, 2]) await desk.expect([], { box: box(n) });
+      for (const n of [3, 4]) await desk.expect([n], { box: box(n) });
+      // It has not lost its place: now it is the one that has most.
+      await desk.put({ ...message(6, 2000), box: box(3) });
+      await desk.expect([], { box: box(5) });
+      await desk.expect([3, 6], { box: box(3) });
     }),
     test(
       "[C42] [X39] the newest small message of each box survives a flood from its own sender and from others",
@@ -296,9 +347,7 @@ class Desk {
     const [answer] = await this.ask({ type: "read", op: this.#op++, recipient, box: name, after });
     if (answer?.type === "dry") return undefined;
     assert(answer?.type === "message" && answer.cursor > after, "a message, further on");
-    const n = ((answer.bytes[0] ?? 0) << 8) | (answer.bytes[1] ?? 0);
-    assert(equal(answer.bytes, payload(n, answer.bytes.length)), "unchanged");
-    return { n, ...answer };
+    return { n: numberOf(answer), ...answer };
   }
 
   async numbers(where: Where = {}): Promise<number[]> {
@@ -308,10 +357,35 @@ class Desk {
     return found;
   }
 
+  /** Reads up to so many at once. */
+  async expectAtOnce(numbers: readonly number[], most: number, room: number): Promise<void> {
+    const found: number[] = [];
+    for (let after = 0; ; ) {
+      const read = { type: "read", op: this.#op++, recipient: ALICE, box: BOX, after, most, room } as const;
+      const answer = (await this.ask(read)).find(({ type }) => type === "message");
+      if (answer?.type !== "message") break;
+      const messages = [answer, ...(answer.more ?? [])];
+      const bytes = messages.reduce((sum, one) => sum + one.bytes.length, 0);
+      assert(messages.length <= most && (bytes <= room || messages.length === 1), "no more than was asked for");
+      for (const one of messages) {
+        assert(one.cursor > after, "cursors grow");
+        after = one.cursor;
+        found.push(numberOf(one));
+      }
+    }
+    assert(found.join() === numbers.join(), `expected ${numbers.join()}, found ${found.join()}`);
+  }
+
   async expect(numbers: readonly number[], where: Where = {}): Promise<void> {
     const found = await this.numbers(where);
     assert(found.join() === numbers.join(), `expected ${numbers.join()}, found ${found.join()}`);
   }
+}
+
+function numberOf({ bytes }: { readonly bytes: Uint8Array }): number {
+  const n = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+  assert(equal(bytes, payload(n, bytes.length)), "unchanged");
+  return n;
 }
 
 /** The rules again, with lists and loops: what is compared with the adapter after each turn. */
@@ -349,13 +423,17 @@ class Model {
       [inBox, (one: Put) => isPool(one) && isIn(one, put)],
       [inAll, isPool],
     ] as const) {
-      while (next.filter(counts).reduce((sum, one) => sum + Math.max(128, one.bytes.length), 0) > limit) {
+      while (sizeOf(next.filter(counts)) > limit) {
         const kept = new Set(
           [...this.boxesOf(next)].map((at) => next.findLast((one) => isIn(one, at) && one.bytes.length < 1024)),
         );
-        const oldest = next.find((one) => counts(one) && one !== fresh && !kept.has(one));
-        if (oldest === undefined) return;
-        next = next.filter((one) => one !== oldest);
+        const mayGo = next.filter((one) => counts(one) && one !== fresh && !kept.has(one));
+        // Of those that are the oldest in their box the first, unless another box has more.
+        const [goes] = mayGo
+          .map((one) => ({ one, size: sizeOf(next.filter((other) => isPool(other) && isIn(other, one))) }))
+          .sort((a, b) => b.size - a.size);
+        if (goes === undefined) return;
+        next = next.filter((one) => one !== goes.one);
       }
     }
     this.messages = next;
@@ -420,6 +498,10 @@ type Put = Omit<Extract<BoxOp, { type: "put" }>, "type" | "op">;
 interface Where {
   readonly recipient?: string;
   readonly box?: string;
+}
+
+function sizeOf(messages: readonly Put[]): number {
+  return messages.reduce((sum, one) => sum + Math.max(128, one.bytes.length), 0);
 }
 
 function isIn(one: Where, other: Where): boolean {

@@ -31,6 +31,7 @@ export interface DeskOptions {
   readonly limits?: Partial<BoxLimits>;
   /** The store never answers. */
   readonly mute?: boolean;
+  readonly serial?: (uri: string | undefined) => number | undefined;
   readonly backend?: Backend;
 }
 
@@ -60,6 +61,7 @@ export class Desk {
         return uri === "guest" ? "stranger" : uri === CONTACT ? "contact" : undefined;
       },
       revision: () => this.revision,
+      ...(options.serial && { serial: options.serial }),
     });
   }
 

@@ -20,6 +20,7 @@ import {
 } from "../mail/index.ts";
 import { Chance } from "./chance.ts";
 import { cs01 } from "./cipher-set-01.ts";
+import type { Evil } from "./evil-caches.ts";
 
 export const SECOND: number = 1000;
 export const MINUTE: number = 60 * SECOND;
@@ -64,7 +65,7 @@ export class World {
     this.faults = { ...CALM, ...faults };
   }
 
-  cache(options: { cap?: number; store?: string } = {}): FakeCache {
+  cache(options: CacheOptions = {}): FakeCache {
     const cache = new FakeCache(this, options);
     this.caches.push(cache);
     return cache;
@@ -105,9 +106,16 @@ export class World {
   }
 }
 
+interface CacheOptions {
+  readonly cap?: number;
+  readonly store?: string;
+  readonly evil?: Evil;
+}
+
 /** Keeps in memory, or does not. */
 export class FakeCache {
   readonly #world: World;
+  readonly evil: Evil | undefined;
   readonly hashname: Hashname;
   readonly cap: number;
   readonly store: string;
@@ -117,15 +125,16 @@ export class FakeCache {
   deposits = 0;
   highest = 0;
 
-  constructor(world: World, { cap = 8 * 1024 * 1024, store }: { cap?: number; store?: string }) {
+  constructor(world: World, { evil, cap = evil === undefined ? 8 * 1024 * 1024 : 2 ** 50, store }: CacheOptions) {
     this.#world = world;
+    this.evil = evil;
     this.hashname = createIdentity(world.crypto, world.chance.random).hashname;
     this.cap = cap;
     this.store = store ?? this.hashname;
   }
 
   put(from: Hashname, to: Hashname, bytes: Uint8Array): void {
-    if (!this.up || this.#world.chance.happens(this.#world.faults.lose)) return;
+    if (!this.up || this.evil === "drops" || this.#world.chance.happens(this.#world.faults.lose)) return;
     const box = boxId(portable, from, to);
     const key = `${to} ${box}`;
     const messages = this.boxes.get(key) ?? new Map<string, Uint8Array>();
@@ -135,11 +144,18 @@ export class FakeCache {
     let size = 0;
     for (const message of messages.values()) size += message.length;
     this.highest = Math.max(this.highest, size);
-    for (const station of this.#world.stations) if (station.hashname === to) this.show(station);
+    for (const station of this.#world.stations) {
+      if (station.hashname !== to) continue;
+      // And now and then all of it once more.
+      if (this.evil === "replays" && this.#world.chance.happens(0.3)) station.shown.delete(this);
+      this.show(station);
+    }
   }
 
   remove(to: Hashname, box: string, id: string): void {
-    if (this.up) this.boxes.get(`${to} ${box}`)?.delete(id);
+    if (!this.up || this.evil === "replays" || !this.boxes.get(`${to} ${box}`)?.delete(id)) return;
+    // Left here again it is another message, and is shown.
+    for (const station of this.#world.stations) station.shown.get(this)?.delete(`${box} ${id}`);
   }
 
   /** Everything that waits for a station, in any order, now and then twice. */
@@ -155,13 +171,44 @@ export class FakeCache {
         if (shown.has(`${box} ${id}`)) continue;
         shown.add(`${box} ${id}`);
         const times = this.#world.chance.happens(this.#world.faults.duplicate) ? 2 : 1;
-        for (let i = 0; i < times; i++)
-          this.#world.soon(() => {
-            if (station.life === life)
-              station.input({ type: "message", via: this.hashname, direct: false, box, id, bytes: bytes.slice() });
+        for (let i = 0; i < times; i++) {
+          const said = this.#said({ box, bytes });
+          this.#world.after(this.#delay(), () => {
+            // What it makes up and what it holds back come whether the recipient asked or not.
+            if (station.life === life || (station.isAwake && this.evil === "delays"))
+              station.input({ type: "message", via: this.hashname, direct: false, id: idOf(said), ...said });
           });
+        }
       }
     }
+  }
+
+  /** What it says that it holds: the truth, but for a liar, who changes, cuts, invents and puts into other boxes. */
+  #said(held: Held): Held {
+    const { chance } = this.#world;
+    const bytes = held.bytes.slice();
+    if (this.evil !== "lies") return { ...held, bytes };
+    const others = [...this.boxes].flatMap(([key, messages]) =>
+      [...messages.values()].map((each) => ({ box: key.split(" ")[1] ?? "", bytes: each.slice() })),
+    );
+    const flipped = bytes.slice();
+    const at = chance.between(0, bytes.length - 1);
+    flipped[at] = 255 - (flipped[at] ?? 0);
+    return chance.pick([
+      { ...held, bytes: flipped },
+      { ...held, bytes: bytes.subarray(0, chance.between(0, bytes.length - 1)) },
+      { ...held, bytes: chance.random(chance.between(0, 2048)) },
+      { box: chance.pick(others).box, bytes },
+      { box: held.box, bytes: chance.pick(others).bytes },
+      chance.pick(others),
+    ]);
+  }
+
+  #delay(): number {
+    const { chance, faults } = this.#world;
+    if (this.evil === "reorders") return chance.between(1, HOUR);
+    if (this.evil === "delays") return chance.between(HOUR, 20 * DAY);
+    return chance.between(1, faults.latency);
   }
 
   crash(): void {
@@ -172,6 +219,15 @@ export class FakeCache {
   get size(): number {
     return [...this.boxes.values()].reduce((sum, messages) => sum + messages.size, 0);
   }
+}
+
+interface Held {
+  readonly box: string;
+  readonly bytes: Uint8Array;
+}
+
+function idOf({ box, bytes }: Held): string {
+  return messageId(portable, box, bytes);
 }
 
 /** One peer: its store, its machine while it is awake, and the policy that its parent would have. */
@@ -430,7 +486,8 @@ export class Station {
         if (route.type === "cache") {
           const cache = world.caches.find(({ hashname }) => hashname === route.cache);
           if (arrives) world.soon(() => cache?.put(this.hashname, to, bytes));
-          const ok = !fails && cache?.up === true;
+          // An answer that comes too late is none.
+          const ok = !fails && cache?.up === true && cache.evil !== "answers late";
           answer({ type: "delivered", id, ok }, ok ? faults.latency + 1 : 35 * SECOND);
           return;
         }

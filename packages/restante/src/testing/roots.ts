@@ -3,7 +3,7 @@
  * peers, but a wire without faults, and a disk that takes everything at once.
  */
 import { assert, type Random, type Time } from "../bytes/index.ts";
-import { type Invite, type Path, parseInvite } from "../card/index.ts";
+import { findStamp, type Invite, type Path, parseInvite, type StampTask } from "../card/index.ts";
 import { type Crypto, createCrypto, createIdentity, type Hashname, type Identity, portable } from "../crypto/index.ts";
 import { Mesh, type MeshIn, type MeshOut } from "../mesh/index.ts";
 import { Book } from "../peer/index.ts";
@@ -77,6 +77,8 @@ export class Side implements Machine {
   readonly identity: Identity;
   readonly outs: RootOut[] = [];
   readonly disk: Map<string, Uint8Array> = new Map();
+  /** Whether stamps are found as soon as they are asked for. */
+  finds = true;
   readonly answers: Map<number, { value?: unknown; code?: string }> = new Map();
   root: Root;
   readonly #bench: Bench;
@@ -147,8 +149,8 @@ export class Side implements Machine {
     return this.answers.get(req);
   }
 
-  invite(once = true): string {
-    const value = this.call({ type: "invite", once })?.value as { link: string } | undefined;
+  invite(once = true, work = 0): string {
+    const value = this.call({ type: "invite", once, work })?.value as { link: string } | undefined;
     return value?.link ?? "";
   }
 
@@ -181,6 +183,9 @@ export class Side implements Machine {
         if (Array.isArray(answers)) bench.later(() => this.handle({ type: "boxes", answers }));
         return;
       }
+      case "find-stamp":
+        if (this.finds) bench.later(() => this.handle({ type: "stamp", req: out.req, stamp: stampFor(out.task) }));
+        return;
       case "reply":
         this.answers.set(out.req, { value: out.value });
         return;
@@ -244,6 +249,13 @@ export function befriend(bench: Bench, a: Side, b: Side): void {
   b.call({ type: "add", link: a.invite() }, MINUTE);
   assert(a.contact(b) !== undefined && b.contact(a) !== undefined, "the two are contacts after a minute");
   bench.run(MINUTE);
+}
+
+/** The stamp that is asked for. */
+export function stampFor(task: StampTask): Uint8Array {
+  const stamp = findStamp(portable, task, 0, 2 ** 20);
+  assert(stamp !== undefined, "tests ask for little work");
+  return stamp;
 }
 
 /** What an invite says. */

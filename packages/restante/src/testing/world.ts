@@ -4,7 +4,7 @@
  * outermost edge (clock, wire, disk) is simulated. The same seed gives the same run.
  */
 import { concat, fromUtf8, type Time, toHex } from "../bytes/index.ts";
-import type { Path } from "../card/index.ts";
+import { findStamp, type Path } from "../card/index.ts";
 import {
   type Backend,
   type CipherSet,
@@ -18,10 +18,12 @@ import {
 import { Driver, type DriverIo } from "../driver.ts";
 import type { LedgerEntry, LedgerRecord, OutboxEntry, InboxRecord as Received } from "../mail/index.ts";
 import { PART_CONTENT } from "../mail/index.ts";
+import { OWN_CARD_KEY, type RootOptions, restored } from "../peer/index.ts";
 import { type Call, type OutgoingMail, type PeerEvent, Root } from "../peer.ts";
 import { type BoxStore, memoryBoxStore } from "../store/index.ts";
 import { Chance } from "./chance.ts";
 import { cs01 } from "./cipher-set-01.ts";
+import { type Evil, evilBoxes } from "./evil-caches.ts";
 
 export interface WorldOptions {
   readonly seed: number;
@@ -38,6 +40,8 @@ export interface WorldOptions {
   readonly backend?: Backend;
   /** Whether packets are cloaked, which costs a tenth of a world's time. Default: in every eighth world. */
   readonly cloak?: boolean;
+  /** Of every peer. */
+  readonly keeps?: Pick<RootOptions, "keepSent" | "dailyBytes">;
 }
 
 /** Where in a peer's work a crash can strike. */
@@ -74,6 +78,7 @@ export class World {
   readonly chance: Chance;
   readonly crypto: Crypto;
   readonly cloak: boolean;
+  readonly keeps: NonNullable<WorldOptions["keeps"]>;
   readonly counters: Counters = {
     packets: 0,
     lost: 0,
@@ -89,7 +94,8 @@ export class World {
   readonly #options: WorldOptions;
   readonly #wire: Chance;
   readonly #heap: { at: Time; n: number; run: () => void }[] = [];
-  readonly #parted = new Set<string>();
+  /** When packets between two were lost, for the oracle of `opportunity.ts`; open ones have no end yet. */
+  readonly cuts: Cut[] = [];
   #now: Time = START;
   #n = 0;
 
@@ -98,6 +104,7 @@ export class World {
     this.chance = new Chance(options.seed);
     this.#wire = this.chance.fork();
     this.cloak = options.cloak ?? options.seed % 8 === 0;
+    this.keeps = options.keeps ?? {};
     const backend = options.backend ?? portable;
     this.crypto = createCrypto(backend, options.cipherSets?.(backend) ?? [cs01()]);
   }
@@ -112,9 +119,12 @@ export class World {
   }
 
   /** A cache: no mail of its own, boxes in memory, and nothing that outlives a crash. */
-  cache(name: string, options: { cap?: number; quota?: number; routes?: boolean } = {}): SimPeer {
-    const { cap = 8 << 20, quota = 64 << 20, routes = false } = options;
-    return this.#add(new SimPeer(this, name, { mail: false, cache: { cap, quota }, routes }));
+  cache(
+    name: string,
+    options: { cap?: number; quota?: number; routes?: boolean; evil?: Evil | undefined } = {},
+  ): SimPeer {
+    const { cap = 8 << 20, quota = 64 << 20, routes = false, evil } = options;
+    return this.#add(new SimPeer(this, name, { mail: false, cache: { cap, quota }, routes, evil }));
   }
 
   #add(peer: SimPeer): SimPeer {
@@ -125,11 +135,18 @@ export class World {
 
   /** Packets between the two are lost until `join`. */
   part(a: SimPeer, b: SimPeer): void {
-    this.#parted.add(pair(a.name, b.name));
+    if (this.#cut(a.name, b.name) === undefined)
+      this.cuts.push({ of: pair(a.name, b.name), from: this.#now, to: Number.POSITIVE_INFINITY });
   }
 
   join(a: SimPeer, b: SimPeer): void {
-    this.#parted.delete(pair(a.name, b.name));
+    const cut = this.#cut(a.name, b.name);
+    if (cut !== undefined) cut.to = this.#now;
+  }
+
+  #cut(a: string, b: string): Cut | undefined {
+    const of = pair(a, b);
+    return this.cuts.find((cut) => cut.of === of && cut.to === Number.POSITIVE_INFINITY);
   }
 
   at(time: Time, run: () => void): void {
@@ -157,7 +174,7 @@ export class World {
     this.counters.packets++;
     const to = this.peers.find((peer) => peer.name === path.name);
     if (to === undefined) return;
-    if (this.#parted.has(pair(from, to.name))) {
+    if (this.cuts.length > 0 && this.#cut(from, to.name) !== undefined) {
       this.counters.parted++;
       return;
     }
@@ -173,18 +190,33 @@ export class World {
     }
   }
 
-  commitFails(): boolean {
-    const fails = this.faults && this.chance.happens(this.#options.commitFailure ?? 0);
+  commitFails(isFull = false): boolean {
+    const fails = isFull || (this.faults && this.chance.happens(this.#options.commitFailure ?? 0));
     if (fails) this.counters.failedCommits++;
     else this.counters.commits++;
     return fails;
   }
 }
 
+/** No packets between the two from then to then. */
+export interface Cut {
+  readonly of: string;
+  readonly from: Time;
+  to: Time;
+}
+
+/** What was committed at some time, to go back to. */
+export interface Backup {
+  readonly disk: ReadonlyMap<string, Uint8Array>;
+  readonly blobs: ReadonlyMap<string, ReadonlyMap<number, Uint8Array>>;
+  readonly time: Time;
+}
+
 interface SimOptions {
   readonly mail: boolean;
   readonly cache?: { cap: number; quota: number };
   readonly routes?: boolean;
+  readonly evil?: Evil | undefined;
 }
 
 /** One simulated peer: its disk survives, everything else dies with a crash. */
@@ -196,15 +228,29 @@ export class SimPeer {
   readonly blobs: Map<string, Map<number, Uint8Array>> = new Map();
   readonly events: PeerEvent[] = [];
   readonly troubles: string[] = [];
+  /** When it was awake, with a disk that worked. */
+  readonly lives: { readonly from: Time; to: Time }[] = [];
+  /** When each mail in the inbox was committed there, by key. */
+  readonly shown: Map<string, Time> = new Map();
+  /** Where it could have died so far, for whoever begins to keep it. */
+  trace: Effect[] | undefined;
+  /** Die at this entry of the trace, counted from 1, in whichever life. */
+  diesAt = 0;
+  /** Of a commit under way when we die: whether it is on the disk. */
+  torn: "by chance" | "kept" | "gone" = "by chance";
   /** Packets that reached this peer while it was awake. */
   received = 0;
   crashes = 0;
+  /** Stamps that were looked for. */
+  stamps = 0;
   /** Messages that were left at this cache, whether it kept them or not. */
   deposits = 0;
-  /** Milliseconds by which its clock is wrong. To be changed while it is asleep: clocks of one life do not jump. */
+  /** Milliseconds by which its clock is wrong. Awake or asleep: clocks are put right and wrong at any time. */
   clockError = 0;
   /** Of a lying cache: the share of deposits that it drops without a word. */
   dropsPuts = 0;
+  /** What this cache does besides, whatever other faults there are. */
+  readonly evil: Evil | undefined;
   /** A planted bug: the next save of a key that starts so is not written, though the commit says it is. */
   forgetSave: string | undefined;
   readonly #world: World;
@@ -215,11 +261,13 @@ export class SimPeer {
   /** Callbacks of an earlier life are not heard in a later one. */
   #life = 0;
   #armed: { effect: Effect; left: number } | undefined;
+  #isFull = false;
 
   constructor(world: World, name: string, options: SimOptions) {
     this.#world = world;
     this.name = name;
     this.#options = options;
+    this.evil = options.evil;
     this.#chance = world.chance.fork();
     this.identity = createIdentity(world.crypto, this.#chance.random);
   }
@@ -259,10 +307,14 @@ export class SimPeer {
       paths: [{ type: "mem", name: this.name }],
       name: this.name,
       cloak: this.#world.cloak,
+      ...this.#world.keeps,
       ...(cache === undefined ? {} : { cache }),
       routes,
     };
-    if (cache !== undefined) this.#boxes = memoryBoxStore({ box: cache.cap, recipient: cache.quota });
+    if (cache !== undefined) {
+      const boxes = memoryBoxStore({ box: cache.cap, recipient: cache.quota });
+      this.#boxes = this.evil === undefined ? boxes : evilBoxes(boxes, this.evil, this.#chance);
+    }
     const life = ++this.#life;
     const driver = new Driver({
       io: this.#io(life),
@@ -271,11 +323,22 @@ export class SimPeer {
       ...(cache === undefined ? {} : { bareRoot: () => new Root({ ...common, saved: new Map(), mail: false }) }),
     });
     this.#driver = driver;
+    if (!this.#isFull) this.#begin();
     this.#guard(() => driver.start());
+  }
+
+  #begin(): void {
+    this.lives.push({ from: this.#world.now, to: Number.POSITIVE_INFINITY });
+  }
+
+  #end(): void {
+    const life = this.lives.at(-1);
+    if (life?.to === Number.POSITIVE_INFINITY) life.to = this.#world.now;
   }
 
   /** The process ends in good order; what was not committed is gone all the same. */
   sleep(): void {
+    this.#end();
     this.#life++;
     this.#driver?.stop();
     this.#driver = undefined;
@@ -286,12 +349,47 @@ export class SimPeer {
   /** The process dies here and now. */
   crash(effect: Effect | "outside" = "outside"): void {
     if (this.#driver === undefined) return;
+    this.#end();
     this.crashes++;
-    this.#world.counters.crashes[effect] = (this.#world.counters.crashes[effect] ?? 0) + 1;
+    const { crashes } = this.#world.counters;
+    if (this.#options.mail) crashes[effect] = (crashes[effect] ?? 0) + 1; // all that a cache does is one to it
     this.#life++;
     this.#driver = undefined;
     this.#boxes = undefined;
     this.#armed = undefined;
+  }
+
+  /** No commit succeeds until `free`. */
+  fill(): void {
+    this.#end();
+    this.#isFull = true;
+  }
+
+  free(): void {
+    if (this.#isFull && this.isAwake) this.#begin();
+    this.#isFull = false;
+  }
+
+  /** The whole disk as it is. For a peer that is asleep. */
+  backup(): Backup {
+    const blobs = [...this.blobs].map(([blob, records]) => [blob, new Map(records)] as const);
+    return { disk: new Map(this.disk), blobs: new Map(blobs), time: this.#world.now };
+  }
+
+  /** The whole disk as it was, and then what restoring does to it. For a peer that is asleep. */
+  restore({ disk, blobs }: Backup): void {
+    this.wipe();
+    for (const [key, value] of disk) this.disk.set(key, value);
+    for (const [blob, records] of blobs) this.blobs.set(blob, new Map(records));
+    const now = this.#world.now + this.clockError;
+    for (const { key, value } of restored(disk.get(OWN_CARD_KEY), now)) this.#write(key, value);
+    for (const key of [...this.shown.keys()]) if (!disk.has(key)) this.shown.delete(key);
+  }
+
+  /** Nothing is left of what was committed. For a peer that is asleep. */
+  wipe(): void {
+    this.disk.clear();
+    this.blobs.clear();
   }
 
   /** Die at the `nth` such effect from now on (1 = the next). */
@@ -375,6 +473,7 @@ export class SimPeer {
   }
 
   #hit(effect: Effect): void {
+    if (this.trace?.push(effect) === this.diesAt) throw new Crash(effect);
     if (this.#armed?.effect !== effect || --this.#armed.left > 0) return;
     throw new Crash(effect);
   }
@@ -411,8 +510,8 @@ export class SimPeer {
         this.#hit("commit");
         // The batch reaches the disk at some moment, or never: dying meanwhile leaves either all of it or nothing.
         world.after(this.#chance.between(0, 3), () => {
-          if (life !== this.#life && this.#chance.happens(0.5)) return;
-          if (world.commitFails()) {
+          if (life !== this.#life && !this.#isKept()) return;
+          if (world.commitFails(this.#isFull)) {
             later(0, 2, () => done(new Error("simulated: the disk did not take it")));
             return;
           }
@@ -453,9 +552,28 @@ export class SimPeer {
         const answers = this.#boxes.handle(op, world.now + this.clockError);
         if (Array.isArray(answers)) done(answers);
       },
+      findStamp: (task, done) => {
+        let isWanted = true;
+        // A hash a microsecond: the search itself is done at once, its time is made up for the number of hashes.
+        const stamp = findStamp(world.crypto.backend, task, 0, 2 ** 20);
+        this.stamps++;
+        later(1, Math.max(1, Math.ceil(2 ** task.work / 1000)), () => {
+          if (isWanted) done(stamp);
+        });
+        return () => {
+          isWanted = false;
+        };
+      },
       transmit: (path, bytes) => {
         this.#hit("transmit");
-        world.transmit(this.name, path, bytes);
+        // Some of what it says comes in time to have a link, most of it after nobody waits for it any more.
+        const late =
+          this.evil === "answers late" && this.#chance.happens(0.5) ? this.#chance.between(5_000, 60_000) : 0;
+        if (late === 0) world.transmit(this.name, path, bytes);
+        else {
+          const copy = bytes.slice();
+          world.after(late, () => world.transmit(this.name, path, copy));
+        }
       },
       disconnect: () => {},
       event: (event) => {
@@ -469,6 +587,11 @@ export class SimPeer {
     };
   }
 
+  #isKept(): boolean {
+    const isEven = this.#chance.happens(0.5);
+    return this.torn === "by chance" ? isEven : this.torn === "kept";
+  }
+
   #write(key: string, value: Uint8Array | undefined): void {
     if (this.forgetSave !== undefined && key.startsWith(this.forgetSave)) {
       this.forgetSave = undefined;
@@ -476,6 +599,7 @@ export class SimPeer {
     }
     if (value === undefined) this.disk.delete(key);
     else this.disk.set(key, value.slice());
+    if (key.startsWith("inbox/") && value !== undefined && !this.shown.has(key)) this.shown.set(key, this.#world.now);
   }
 }
 
@@ -496,7 +620,8 @@ export function milliseconds(duration: number | string): number {
   return Number(match[1]) * size;
 }
 
-function pair(a: string, b: string): string {
+/** The name of two, in whichever order. */
+export function pair(a: string, b: string): string {
   return a < b ? `${a}|${b}` : `${b}|${a}`;
 }
 
