@@ -8,6 +8,7 @@ import type { Bench } from "./harness.ts";
 import { mail } from "./mail.ts";
 import { packets } from "./packets.ts";
 import { sockets } from "./sockets.ts";
+import { spool } from "./spool.ts";
 import { stack } from "./stack.ts";
 
 /** Nothing is prepared before a bench runs. Backends that do not load here have no benches. */
@@ -25,5 +26,6 @@ export async function benches(): Promise<Bench[]> {
     ...boxes(),
     cache(),
     ...mail(backends),
+    ...spool(native ?? wasm ?? portable),
   ];
 }

@@ -2,6 +2,8 @@
 
 import { memoryBoxStore } from "restante";
 import {
+  admissionUri,
+  admissionWork,
   box,
   Channels,
   type ChannelsIn,
@@ -27,9 +29,13 @@ import {
   portable,
   sealMessage,
   splitPacket,
+  stampDay,
+  stampText,
+  text,
   toBase32,
   toHex,
   utf8,
+  verifyStamp,
 } from "restante/protocol";
 import { type Chance, cs01, type SimPeer, World } from "restante/testing";
 import { FedChance } from "./fed.ts";
@@ -424,9 +430,12 @@ function cache(mutator: Mutator): () => boolean {
   const boxId = box.boxId(portable, sender, recipient);
   const same = chance.random(200); // a message that comes again and again, and is removed by its id
   const kept = box.messageId(portable, boxId, same);
+  const day = stampDay(START);
+  const stamp = stampText(Uint8Array.of(0, day >> 8, day, ...chance.random(4)));
   const openings: Opening[] = [
     { head: { type: "outbox", to: recipient, uri: "link:///?t=a", done: true, x: 60 }, body: chance.random(300) },
     { head: { type: "outbox", to: sender, uri: "link:///?t=a" }, body: chance.random(1000) },
+    { head: { type: "outbox", to: recipient, uri: DEAR, stamp, done: true }, body: chance.random(300) },
     { head: { type: "inbox", box: boxId }, body: chance.random(0) },
   ];
   const packets: Opening[] = [
@@ -434,6 +443,8 @@ function cache(mutator: Mutator): () => boolean {
     { head: {}, body: chance.random(1200) },
     { head: { id: "0123456789abcdef" }, body: chance.random(0) },
     { head: { id: kept }, body: chance.random(0) },
+    { head: {}, body: hex(`${kept}0123456789abcdef${kept}`) },
+    { head: {}, body: chance.random(8 * 120) },
     { head: { clear: true }, body: chance.random(10) },
     { head: { clear: true }, body: chance.random(0) },
     { head: { clear: true, done: true, x: 1 }, body: chance.random(700) },
@@ -447,7 +458,13 @@ function cache(mutator: Mutator): () => boolean {
     random: chance.random,
     handles: () => remotes.handle(),
     cap: MB / 4,
-    admit: () => (chance.happens(0.2) ? undefined : chance.pick(["member", "contact", "stranger"])),
+    admit: (uri, to, from, now, stamp) => {
+      if (uri === DEAR)
+        return verifyStamp(portable, { cache: self, recipient: to, sender: from }, 1, stamp, now)
+          ? "stranger"
+          : undefined;
+      return chance.happens(0.2) ? undefined : chance.pick(["member", "contact", "stranger"]);
+    },
     revision: () => (chance.happens(0.05) ? ++revision : revision),
   });
   const remotes = new Remotes<box.CacheIn, box.CacheOut>(mutator, role, peers, openings, packets, (out, now) => {
@@ -474,6 +491,8 @@ function inbox(mutator: Mutator): () => boolean {
   ];
   const packets: Opening[] = [
     { head: { cap: 8 * MB }, body: chance.random(0) },
+    { head: { cap: 8 * MB, ids: 120 }, body: chance.random(0) },
+    { head: { done: true, ids: 3 }, body: chance.random(60) },
     { head: { done: true }, body: chance.random(600) },
     { head: {}, body: chance.random(1300) },
     { head: { clear: true, id: "0123456789abcdef" }, body: chance.random(0) },
@@ -500,14 +519,22 @@ function outbox(mutator: Mutator): () => undefined {
     { head: { cap: 8 * MB }, body: chance.random(0) },
     { head: { err: "no" }, body: chance.random(30) },
   ];
+  const uris = [DEAR, ...[4, 0x1c, 0xc4, 0xff].map((byte) => admissionUri(chance.random(77).fill(byte, 32, 33)))];
   const role = new box.Outbox({ handles: () => remotes.handle() });
-  const remotes = new Remotes<box.OutboxIn, box.OutboxOut>(mutator, role, peers, [], packets, () => []);
+  const remotes = new Remotes<box.OutboxIn, box.OutboxOut>(mutator, role, peers, [], packets, (out) => {
+    const isDear = out.type === "open" && out.head["to"] !== out.peer && admissionWork(text(out.head, "uri")) > 0;
+    if (isDear && out.head["stamp"] === undefined) throw new Error("a channel without the stamp that it needs");
+    if (out.type !== "find-stamp" || chance.happens(0.2)) return [];
+    return [{ type: "stamp", req: out.req, stamp: chance.happens(0.2) ? undefined : chance.random(7) }];
+  });
   let id = 0;
   return () => {
     const [via, to] = [chance.pick(peers), chance.pick(peers)];
+    const place = { via, to, ...(chance.happens(0.5) && { uri: chance.pick(uris) }) };
     if (chance.happens(0.3))
-      remotes.give({ type: "deposit", id: ++id, via, to, bytes: chance.random(chance.between(1, 3000)) });
-    if (chance.happens(0.1)) remotes.give({ type: "remove", via, to, ids: ["0123456789abcdef"] });
+      remotes.give({ type: "deposit", id: ++id, ...place, bytes: chance.random(chance.between(1, 3000)) });
+    if (chance.happens(0.1)) remotes.give({ type: "remove", ...place, ids: ["0123456789abcdef"] });
+    if (chance.happens(0.05)) remotes.give({ type: "cancel", id: chance.between(1, id + 1) });
     remotes.step();
     return undefined;
   };
@@ -733,4 +760,6 @@ function world(mutator: Mutator): () => undefined {
   };
 }
 
+/** An invite that asks for two bits of work. */
+const DEAR: string = admissionUri(new Uint8Array(77).fill(0x14, 32, 33));
 const LONGEST_FRAME = 2048; // protocol/exchange.md §7

@@ -53,11 +53,13 @@ import {
   parseTxt,
   portable,
   Reader,
+  type StampPlace,
   scanChannelHead,
   toBase64url,
   uint,
   utf8,
   verifyFragment,
+  verifyStamp,
   verifyToken,
   writeChannelHead,
 } from "restante/protocol";
@@ -80,9 +82,11 @@ const cards = vectors<{
   invite: string;
   fragment: { hashname: Hashname; text: string };
 }>("protocol/vectors/card.json");
-const tokens = vectors<{ cacheKey: string; accept: { token: string; uri: string; shownBy: Hashname }[] }>(
-  "protocol/vectors/admission.json",
-);
+const tokens = vectors<{
+  cacheKey: string;
+  accept: { token: string; uri: string; shownBy: Hashname }[];
+  stamps: StampPlace & { accept: { day: number; text: string }[] };
+}>("protocol/vectors/admission.json");
 const mail = vectors<{ messages: { inner: string; sealed: string }[] }>("protocol/vectors/mail.json");
 
 interface Session {
@@ -122,6 +126,7 @@ const keyPackets = sessions
 const telehashNames = names.map((one) => one.telehash_c);
 const uris = tokens.accept.map(({ uri }) => uri);
 const token = tokens.accept.map((one) => hex(one.token));
+const [, stamp = { day: 0, text: "" }] = tokens.stamps.accept;
 const [cardPeer = {}]: readonly JsonObject[] = cards.read.peers;
 const keys = parseKeys(cardPeer["keys"]) ?? new Map();
 const jws = ['{"alg":"HS256","typ":"JWT"}', '{"iss":"joe"}', "a signature"].map(utf8).map(toBase64url).join(".");
@@ -174,6 +179,9 @@ export const PARSERS: readonly Target[] = [
   parser("parseAdmissionUri", 5_000, TEXT, uris, parseAdmissionUri),
   parser("verifyToken", 4_000, BYTES, token, (each) =>
     verifyToken(portable, hex(tokens.cacheKey), each, tokens.accept[0]?.shownBy as Hashname, 1e12),
+  ),
+  parser("verifyStamp", 4_000, TEXT, [stamp.text], (text) =>
+    verifyStamp(portable, tokens.stamps, 1, text, stamp.day * DAY_MS) ? text : undefined,
   ),
   parser(
     "parseJoinAnswer",
@@ -249,21 +257,22 @@ function scanned(input: Uint8Array): unknown {
   const read = scanChannelHead(input, 0, input.length);
   if (read === undefined) return undefined;
   const strict = parseJson(input);
-  const { c, seq, ack, miss, end } = read;
-  const same = encodeJson({ c, seq, ack, miss, end: end || undefined });
+  const { c, seq, ack, miss, end, fields } = read;
+  const same = encodeJson({ c, seq, ack, miss, end: end || undefined, ...fields });
   if (!isObject(strict)) throw new Error("the strict parser refuses it");
   const { c: _, seq: _s, ack: _a, miss: _m, end: _e, ...others } = strict;
-  if (Object.keys(others).length > 0) throw new Error("the strict parser finds more");
   const again = encodeJson({
     c: strict["c"],
     seq: strict["seq"],
     ack: strict["ack"],
     miss: strict["miss"],
     end: strict["end"],
+    ...others,
   });
   if (!equal(same, again)) throw new Error("the strict parser reads it otherwise");
-  const written = new Uint8Array(channelHeadLength(read, EMPTY_OBJECT));
-  writeChannelHead(written, 0, read, EMPTY_OBJECT);
+  const beside = encodeJson(fields);
+  const written = new Uint8Array(channelHeadLength(read, beside));
+  writeChannelHead(written, 0, read, beside);
   if (!equal(written, same)) throw new Error("it is written otherwise");
   return read;
 }
@@ -323,6 +332,6 @@ function dechunk(stream: Uint8Array): unknown {
   return found.length > 0 ? found : undefined;
 }
 
+const DAY_MS = 86_400_000;
 const MAX_PACKET = 400;
-const EMPTY_OBJECT = utf8("{}");
 const LINK_LENGTH = 8192; // protocol/card.md §3

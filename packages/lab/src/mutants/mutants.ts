@@ -151,25 +151,25 @@ const BOXES: readonly Mutant[] = [
   ...inFile("box/deposits.ts", [
     [
       "C11",
-      'const outs: PartOut[] = [{ type: "took", ch: packet.ch }];',
-      'const outs: PartOut[] = [{ type: "took", ch: packet.ch }, { type: "send", ch: packet.ch, head: { cap: 1 }, body: NOTHING }];',
+      "return put === undefined ? [took] : [took, put];",
+      'return put === undefined ? [took] : [took, put, { type: "send", ch: packet.ch, head: { cap: 1 }, body: NOTHING }];',
     ],
     ["C30", 'parseHashname(open.head["to"])', 'text(open.head, "to") as Hashname | undefined'],
     ["C15", "boxId(backend, peer, to)", "boxId(backend, this.#options.self, to)"],
     ["C31", "this.#target(open.peer, to,", 'this.#target(parseHashname(open.head["from"]) ?? open.peer, to,'],
     ["C33", "message.push(body, isLast, now)", "message.push(body, true, now)"],
-    ["C38", 'outs.push({ type: "store", request: { type: "clear", ...place } });', ";"],
+    [
+      "C38",
+      'if (isClear) return [{ type: "store", request: { type: "clear", ...place } }];',
+      "if (isClear) return [];",
+    ],
     ["C40", "message.push(body, isLast, now)", 'message.push(flag(head, "clear") ? NOTHING : body, isLast, now)'],
     [
       "C44",
       "if (target === undefined || granted === undefined) {",
       'if (target === undefined) return [{ type: "fail", ch: packet.ch, err: "nobody" }]; if (granted === undefined) {',
     ],
-    [
-      "C45",
-      'const outs: PartOut[] = [{ type: "took", ch: packet.ch }];',
-      'const outs: PartOut[] = deposit.class === undefined ? [] : [{ type: "took", ch: packet.ch }];',
-    ],
+    ["C45", "return [took];", "return deposit.class === undefined ? [] : [took];"],
   ]),
   ...inFile("box/assembly.ts", [["C32", "this.#buffer.set(body, this.#size);", "this.#buffer.set(body, 0);"]]),
   ...inFile("box/inbox.ts", [
@@ -184,12 +184,12 @@ const BOXES: readonly Mutant[] = [
   ...inFile("box/streams.ts", [
     ["C48", "after: stream.cursor,", "after: stream.cursor + 1,"],
     ["C49", "stream.message === message && stream.credit > 0", "stream.message === message"],
-    ["C50", "Math.min(MIDDLE_ROOM, left - 1)", "Math.min(MIDDLE_ROOM, left)"],
-    ["C51", "Object.freeze({ done: true })", "Object.freeze({})"],
+    ["C50", "Math.min(heads.middleRoom, left - 1)", "Math.min(heads.middleRoom, left)"],
+    ["C51", "Object.freeze({ ...fields, done: true })", "Object.freeze({ ...fields })"],
     ["C52", "caps: box === undefined ? 1 : 0,", "caps: 0,"],
     ["C53", "Object.freeze({ cap: options.cap })", "Object.freeze({ cap: options.cap >> 1 })"],
-    ["C54", "else if (id !== undefined) outs.push(", "else if (id !== undefined && isClear) outs.push("],
-    ["C55", "?? []) recall(one, id);", "?? []) if (!isClear) recall(one, id);"],
+    ["C54", "for (const id of ids) outs.push(", "for (const id of ids.slice(1)) outs.push("],
+    ["C55", "if (isClear) recall(one, undefined);", "if (isClear) continue;"],
     ["C56", "stream.caps--;", "stream.caps = 0;"],
     [
       "C58",
