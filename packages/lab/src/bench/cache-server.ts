@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { loadOrCreateIdentity } from "@restante/node";
 import { type Backend, cacheKey, createCrypto, utf8 } from "restante/protocol";
 import type { CacheAddress } from "./cache-client.ts";
-import { ServerProcess } from "./server-process.ts";
+import { COLLECTS, ServerProcess } from "./server-process.ts";
 
 /** A cache of ours. We know its secret: `key` is the k_C of protocol/admission.md. */
 export interface RunningCache extends CacheAddress {
@@ -23,7 +23,7 @@ export async function startCacheProcess(backend: Backend, node: readonly string[
   if (pair === undefined) throw new Error("an identity without a key pair");
   const secret = backend.hkdf(pair[1].secret, new Uint8Array(0), utf8("restante/cache-secret/1"), 32);
   const args = ["--json", "--home", home, "--host", "127.0.0.1", "--port", "0", "serve", "--cache-only"];
-  const server = new ServerProcess(process.execPath, [...node, CLI, ...args]);
+  const server = new ServerProcess(process.execPath, [...COLLECTS, ...node, CLI, ...args]);
   const stop = async (): Promise<void> => {
     await server.stop();
     rmSync(home, { recursive: true });

@@ -68,6 +68,10 @@ class OurCache implements RunningKeeper {
     return this.#cache.process;
   }
 
+  used(): Promise<number> {
+    return this.#cache.process.used();
+  }
+
   async sender(): Promise<Sender> {
     const client = new Client(this.#backend, random);
     const { hashname } = client.identity;

@@ -8,7 +8,7 @@ export class ServerProcess {
   readonly #child: ChildProcess;
 
   constructor(program: string, args: readonly string[]) {
-    this.#child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
+    this.#child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore", "pipe"] });
     running.add(this.#child);
     this.#child.once("exit", () => running.delete(this.#child));
     this.#child.once("error", () => running.delete(this.#child));
@@ -30,6 +30,15 @@ export class ServerProcess {
   /** Resident memory in bytes. */
   memory(): number {
     return Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${this.#child.pid}/status`))?.[1]) * 1024;
+  }
+
+  /** Bytes in use once its garbage is collected, resident or not. Of a Node that was started with COLLECTS alone. */
+  async used(): Promise<number> {
+    const answers = this.#child.stdio[3];
+    if (answers === null || answers === undefined) throw new Error("the server was not started");
+    const answer = once(answers, "data");
+    this.#child.kill("SIGWINCH");
+    return Number(String((await answer)[0]));
   }
 
   /** The first line of its stdout that matches. Rejects when it ends before. */
@@ -107,6 +116,9 @@ function read(file: string): string {
     return "";
   }
 }
+
+/** Options for a Node that is to tell what it uses. */
+export const COLLECTS: readonly string[] = ["--expose-gc", "--import", new URL("./collects.js", import.meta.url).href];
 
 const TICK_MS = 10; // of Linux
 const POLL_MS = 20;
