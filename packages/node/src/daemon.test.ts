@@ -116,6 +116,8 @@ describe("a daemon", () => {
     await open.pop()?.close();
     const copy = await start({ home: join(dir, "copy") });
     expect(copy.daemon.peer.hashname).toBe(daemon.peer.hashname);
+    // What was refused was no start: the copy had not gone on, and so had taken nobody's links.
+    expect(copy.daemon.peer.status().isCopied).toBe(true);
   });
 
   test("can serve a cache as well, and shows the link to join it", async () => {

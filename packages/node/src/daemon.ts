@@ -15,8 +15,10 @@ import {
   type Path,
   type Peer,
   RestanteError,
+  type Store,
   type Transport,
 } from "restante";
+import { fromUtf8 } from "restante/protocol";
 import { createApi, type Seen } from "./api/app.ts";
 import { serveApi } from "./api/server.ts";
 import { redisBoxStore } from "./cache/redis.ts";
@@ -120,13 +122,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
     const served = options.cache ? await room(options, home) : undefined;
     if (served) opened.push(served.close);
+    const store = levelStore({ dir: home.store, key, backend });
+    // Before the peer is there: at once it would take over the links, and the mail, of one that runs on a copy of this home.
+    const hashname = await hashnameIn(store);
+    if (hashname !== undefined) opened.push(await claimIdentity(hashname));
     const ports = join(home.dir, "ports");
     const transports = [
       ...sockets(options, await keptPorts(ports)),
       ...(echo ? [unlisted(network.transport("node"))] : []),
     ];
     const peer = await createPeer({
-      store: levelStore({ dir: home.store, key, backend }),
+      store,
       transports,
       backend,
       onTrouble,
@@ -137,7 +143,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...(options.keepSent === undefined ? {} : { keepSent: options.keepSent }),
     });
     opened.push(() => peer.close());
-    opened.push(await claimIdentity(peer.hashname));
+    if (hashname === undefined) opened.push(await claimIdentity(peer.hashname));
     // Contacts and caches look for us where we were: after a restart beside other nodes it should be there again.
     if (options.port === undefined && advertise === undefined) await keepPorts(ports, peer.status().paths);
     if (echo) await echo.befriend(peer);
@@ -160,6 +166,17 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** Whose store this is; `undefined`: nobody's yet. Nothing is written, and whether it is a copy shows the next opening as well. */
+async function hashnameIn(store: Store): Promise<string | undefined> {
+  await store.open();
+  try {
+    const saved = await store.get("identity");
+    return saved && (JSON.parse(fromUtf8(saved) ?? "{}") as { hashname?: string }).hashname;
+  } finally {
+    await store.close();
   }
 }
 

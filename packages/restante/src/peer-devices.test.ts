@@ -30,6 +30,20 @@ function write(from: Side, to: Side, text: string): void {
   expect(from.call({ type: "send", contact, mail: { kind: "text", text } })?.value).toBeDefined();
 }
 
+test("a new device may print its link twice: by the first one it is taken in, too", () => {
+  const bench = new Bench();
+  const [alice, phone] = [new Side(bench, "alice"), new Side(bench, "phone")];
+  const link = () => (phone.call({ type: "device-link" })?.value as { link: string } | undefined)?.link ?? "";
+  const first = link();
+  link();
+  expect(alice.call({ type: "device-add", link: first }, MINUTE)?.value).toEqual({ hashname: phone.hashname });
+  bench.run(10 * MINUTE);
+  for (const device of [alice, phone]) {
+    expect(device.root.devices().map(({ isReady }) => isReady)).toEqual([true, true]);
+    expect(device.root.contacts()).toEqual([]);
+  }
+});
+
 test("a device that is taken in knows whom the other knows, and to them both are one contact", () => {
   const { bench, alice, phone, bob } = family();
   expect(phone.root.contacts().map(({ hashnames, name }) => [hashnames, name])).toEqual([[[bob.hashname], "bob"]]);

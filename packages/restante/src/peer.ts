@@ -132,8 +132,8 @@ export class Root implements Machine<RootIn, RootOut> {
     this.#joining = new Joining({ ...options, door, links, card });
     const missing = (contact: string): number => this.#children.mail?.missing(contact) ?? 0;
     const tells = {
-      changed: (contact: Contact, from?: Contact): Step[] => this.#family.changed(contact, from),
-      forgotten: (contact: Contact, from?: Contact): Step[] => this.#family.forgotten(contact, from),
+      changed: (contact: Contact, isNew: boolean, from?: Contact): Step[] => this.#family.changed(contact, isNew, from),
+      forgotten: (contact: Contact, now: Time, from?: Contact): Step[] => this.#family.forgotten(contact, now, from),
     };
     this.#acquaintance = new Acquaintance({ ...options, blocked, book, door, links, card, missing, tells });
     this.#family = new Family({ ...options, book, door, card, devices, acquaintance: this.#acquaintance });

@@ -299,6 +299,7 @@ describe("wrong requests", () => {
     ["an invite to close that is none", "POST", "/v1/invites/close", '{"link":"link://127.0.0.1"}', 400, "bad-invite"],
     ["closing nothing", "POST", "/v1/invites/close", "", 400, "bad-request"],
     ["an unknown contact", "DELETE", "/v1/contacts/nobody", "", 404, "not-found"],
+    ["a list with the name of a contact", "PUT", "/v1/lists/BOB", '{"contacts":["bob"]}', 409, "known"],
     ["an unknown cache", "DELETE", "/v1/caches/nowhere", "", 404, "not-found"],
     ["too short a start of a cache", "DELETE", "/v1/caches/a", "", 404, "not-found"],
     ["a file without a name", "PUT", "/v1/files?contact=bob", "x", 400, "bad-request"],

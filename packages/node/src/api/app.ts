@@ -186,6 +186,9 @@ export function createApi(options: ApiOptions): Hono {
   app.put("/v1/lists/:name", async (c) => {
     const { contacts } = listBody.parse(await json(c.req.raw));
     const name = c.req.param("name");
+    // A list goes before a contact of its name: mail meant for one would go to others. Who takes the name later changes nothing.
+    if (findList(peer, name) === undefined && peer.findContact(name) !== undefined)
+      throw new RestanteError("known", `"${name}" is a contact; give the list another name`);
     await peer.setList(
       name,
       contacts.map((each) => findContact(peer, each).id),

@@ -58,9 +58,11 @@ export function quote(word: string): string {
 }
 
 /** What the system says with a code and the name of a call, as a sentence about the file. */
-function wordsOf({ message, code, path }: NodeJS.ErrnoException): string {
+function wordsOf({ message, code, path, syscall }: NodeJS.ErrnoException): string {
   const words = code === undefined ? undefined : SYSTEM[code];
-  return words === undefined || path === undefined ? message : `${path}: ${words}`;
+  if (words === undefined) return message;
+  if (path === undefined) return syscall === "read" || syscall === "write" ? words : message; // of an open file it has no name
+  return `${path}: ${words}`;
 }
 
 function oneLine(text: string): string {
@@ -74,6 +76,8 @@ const SYSTEM: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "your share of the disk is used up",
   ENOTDIR: "a part of this path is a file, not a folder",
+  EISDIR: "it is a folder, not a file",
+  ENOENT: "there is no such file or folder",
 };
 /**
  * What each code means for who uses the command line: the exit code, and what to do where the message does not say it. A code

@@ -35,6 +35,7 @@ export async function find(
   words: readonly string[],
   options: { contact?: string; limit: number },
 ): Promise<number> {
+  if (words.join("").trim() === "") throw usage("say at least one word to look for");
   const query = new URLSearchParams({ q: words.join(" "), limit: String(options.limit) });
   if (options.contact !== undefined) query.set("contact", options.contact);
   const { found } = await client.call<FoundList>("GET", `/v1/search?${query}`);
@@ -55,13 +56,14 @@ export async function keep(
   days: number | undefined,
   forEver: boolean,
 ): Promise<number> {
+  if (contact === undefined && forEver) throw usage("say whose mail to keep: keep CONTACT --for-ever");
   if (contact === undefined) return listKept(screen, client);
   if ((days === undefined) === !forEver) throw usage("give a number of days, or --for-ever");
   const path = `/v1/contacts/${encodeURIComponent(contact)}/keep`;
   if (days === undefined) {
     const left = await client.call<RetentionList>("DELETE", path);
     if (screen.json) screen.out(JSON.stringify(left));
-    else screen.say(`mail with "${printable(contact, { oneLine: true })}" is kept from now on`);
+    else screen.say(`mail with ${printable(contact, { oneLine: true })} is kept from now on`);
     return EXIT.done;
   }
   const found = await client.call<{ id: string; name?: string }>("PUT", path, { days });

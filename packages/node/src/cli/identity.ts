@@ -24,6 +24,8 @@ export async function exportIdentity(screen: Screen, file: string, options: Iden
     backend: await loadBackend(screen.say),
   });
   tell(screen, summary, file, `is in "${file}"`);
+  for (const other of screen.json ? [] : await identitiesOf(home))
+    screen.say(`${other} is not in it: \`${self()} --identity ${other} identity export FILE\``);
   return EXIT.done;
 }
 
@@ -60,7 +62,10 @@ export async function createIdentity(screen: Screen, name: string, home: string)
 
 /** The other identities of a home. */
 export async function listIdentities(screen: Screen, home: string): Promise<number> {
-  for (const identity of await identitiesOf(home)) screen.out(screen.json ? JSON.stringify({ identity }) : identity);
+  const names = await identitiesOf(home);
+  for (const identity of names) screen.out(screen.json ? JSON.stringify({ identity }) : identity);
+  if (names.length === 0 && !screen.json)
+    screen.say(`no identity but the first: \`${self()} identity create\` makes another`);
   return EXIT.done;
 }
 

@@ -50,11 +50,15 @@ export async function invite(
   // Talk, so that a script gets the link alone.
   if (options.qr || screen.isTerminal) {
     for (const line of qrCode(screen, link)) screen.say(line);
-    const who = reusable ? "Whoever uses it becomes your contact." : "The first who uses it becomes your contact.";
-    screen.say(screen.paint("dim", `${who} Give it to nobody else.`));
+    const who = reusable
+      ? "Whoever uses it becomes your contact."
+      : "The first who uses it becomes your contact. Give it to nobody else.";
+    screen.say(screen.paint("dim", who));
     if (work)
       screen.say(screen.paint("dim", "What comes by it through your caches waits until its sender has worked for it."));
   }
+  if (work && (await client.call<StatusInfo>("GET", "/v1/status")).caches.length === 0)
+    screen.say(`the work counts at caches only, and you have none: after \`${self()} cache join\` make another invite`);
   return EXIT.done;
 }
 
@@ -228,7 +232,7 @@ export async function verify(
     if (options.qr || screen.isTerminal) for (const line of qrCode(screen, text)) screen.say(line);
   }
   screen.say(
-    `these are the same at ${contactName(found)}'s, if nobody stands between you: have them read to you on a way that you trust, and give them to \`${self()} verify ${quote(contact)} WORDS...\``,
+    `${contactName(found)} sees the same words when nobody stands between you: have them read to you in a way that you trust, on the telephone for example, then compare with \`${self()} verify ${quote(contact)} WORDS...\``,
   );
   return EXIT.done;
 }
@@ -343,7 +347,7 @@ export async function status(screen: Screen, client: Client): Promise<number> {
 /** Our own name, or how to get one. */
 export function nameOf(name: string | undefined): string {
   if (name !== undefined) return printable(name, { oneLine: true });
-  const command = isFromNpm() ? "npm start -- --name NAME" : "start --name NAME";
+  const command = isFromNpm() ? "npm start -- --name NAME" : `${self()} start --name NAME`;
   return `none yet; \`${command}\` gives one`;
 }
 

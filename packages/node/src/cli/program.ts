@@ -14,7 +14,7 @@ import { homeOfIdentity, homePaths } from "../home.ts";
 import { type MetricsAddress, parseMetricsAddress } from "../metrics.ts";
 import { VERSION } from "../version.ts";
 import * as caches from "./caches.ts";
-import { advised, self, usage } from "./failure.ts";
+import { advised, quote, self, usage } from "./failure.ts";
 import * as past from "./history.ts";
 import type { IdentityOptions } from "./identity.ts";
 import * as mail from "./mail.ts";
@@ -81,7 +81,13 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
         "of what is under a passphrase: take the first line of this file instead of asking",
       ).env("RESTANTE_PASSPHRASE_FILE"),
     )
-    .addOption(new Option("--no-color", "no colours"));
+    .addOption(new Option("--no-color", "no colours"))
+    // An empty word is a variable of a script that was never set. Of texts and links the commands say it themselves.
+    .hook("preAction", (_, command) => {
+      for (const [i, argument] of command.registeredArguments.entries())
+        if (!argument.variadic && argument.name() !== "link" && command.processedArgs[i] === "")
+          throw usage(`"" is no ${argument.name()}`);
+    });
 
   const globals = (): GlobalOptions => program.opts<GlobalOptions>();
   const wholeHome = (): string => resolve(globals().home || defaultHome(process.env));
@@ -101,10 +107,16 @@ export function createProgram(finish: (code: number) => void, stop: () => AbortS
       const { code, message } = error;
       if (code === "no-daemon" && existsSync(homePaths(home()).identity) && !existsSync(homePaths(home()).key))
         throw new RestanteError(code, `${home()} is the home of a cache, which takes no commands`);
+      const { identity, home: named } = globals();
+      if (code === "no-daemon" && identity !== undefined && existsSync(wholeHome()) && !existsSync(home()))
+        throw new RestanteError(
+          "not-found",
+          `there is no identity "${identity}" in ${wholeHome()}; \`${self()} identity list\` shows them`,
+        );
       if (code === "no-daemon")
         throw new RestanteError(
           code,
-          `no daemon runs in ${home()}; \`${self()} serve\` starts one, --home names another`,
+          `no daemon runs in ${home()}; \`${self()}${named ? ` --home ${quote(named)}` : ""} serve\` starts one, --home names another`,
         );
       const hint = advice[code];
       throw hint === undefined ? error : new RestanteError(code, advised(message, hint));

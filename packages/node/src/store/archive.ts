@@ -116,7 +116,8 @@ function encodeHeader(salt: Uint8Array, { passes, kibibytes }: Stretch): Uint8Ar
 }
 
 function decodeHeader(header: Uint8Array): { salt: Uint8Array; stretch: Stretch } {
-  if (fromUtf8(header.subarray(0, MAGIC.length)) !== MAGIC) throw damaged("it is none");
+  if (fromUtf8(header.subarray(0, MAGIC.length)) !== MAGIC)
+    throw new RestanteError("bad-archive", "this is no archive of a home");
   if (header[16] !== VERSION || header[17] !== ARGON2ID) throw damaged("it was made by a newer version; use that one");
   const view = new DataView(header.buffer, header.byteOffset);
   return { salt: header.subarray(24, 40), stretch: { passes: view.getUint16(18), kibibytes: view.getUint32(20) } };

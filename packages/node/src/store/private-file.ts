@@ -4,7 +4,7 @@ import { link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { RestanteError } from "restante";
 
-/** The file's bytes; `undefined` when there is none. Throws "open-permissions" when others may read or write it. */
+/** The file's bytes; `undefined` when there is none. Throws "open-permissions" when others may read or write it, "bad-file". */
 export async function readPrivate(file: string): Promise<Uint8Array | undefined> {
   const handle = await open(file, "r").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
@@ -12,7 +12,9 @@ export async function readPrivate(file: string): Promise<Uint8Array | undefined>
   if (handle === undefined) return undefined;
   try {
     // Of the open file, not of its name: nobody can put another one in between.
-    refuseOpen(file, (await handle.stat()).mode, "600");
+    const found = await handle.stat();
+    if (found.isDirectory()) throw new RestanteError("bad-file", `"${file}" is a folder, not a file`);
+    refuseOpen(file, found.mode, "600");
     return new Uint8Array(await handle.readFile());
   } finally {
     await handle.close();

@@ -85,6 +85,17 @@ export function encodeCard(card: Card): Uint8Array {
   return bytes;
 }
 
+/** Whether `encodeCard` takes it: what is in it of others may have been spelled shorter than we do. */
+export function fits(card: Card): boolean {
+  try {
+    encodeCard(card);
+    return true;
+  } catch (error) {
+    if (error instanceof RestanteError) return false;
+    throw error;
+  }
+}
+
 /**
  * A card from bytes of any origin. Unknown members, and paths of unknown types, are left out; keys of unknown cipher
  * sets are kept. `undefined` for more than 32 KiB, 64 peers, 8 caches of a peer or 16 paths of either, for another

@@ -26,6 +26,7 @@ export {
   type Card,
   type CardPeer,
   encodeCard,
+  fits,
   isName,
   MAX_OTHERS,
   parseCard,

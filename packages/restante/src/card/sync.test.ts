@@ -85,15 +85,15 @@ test("no text makes reading throw, and what is not as it should be is refused as
 
 test("a card is handed on with the other device's way in, and ours among those of others", () => {
   const card = cardOf("ours", [
-    [phone, "the phone's"],
-    [tablet, "the tablet's"],
+    [phone, "the-phones"],
+    [tablet, "the-tablets"],
   ]);
   const cacheIn = (each: Card) => each.peers[0]?.caches[0];
   const handed = cardFor(card, phone.hashname, laptop.hashname);
   expect(cacheIn(handed)).toMatchObject({
-    uri: "the phone's",
+    uri: "the-phones",
     others: [
-      [tablet.hashname, "the tablet's"],
+      [tablet.hashname, "the-tablets"],
       [laptop.hashname, "ours"],
     ],
   });

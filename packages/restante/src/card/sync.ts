@@ -11,7 +11,7 @@ import {
 } from "../crypto/index.ts";
 import { encodeJson, type Json, type JsonObject, parseJson, text, uint } from "../wire/index.ts";
 import { isStore, type JoinAnswer } from "./admission.ts";
-import { type Card, encodeCard, MAX_CACHES, MAX_OTHERS, parseCard } from "./card.ts";
+import { type Card, encodeCard, fits, MAX_CACHES, MAX_OTHERS, parseCard } from "./card.ts";
 import { type Path, parsePaths, pathJson } from "./path.ts";
 
 /** A device, as it describes itself: what others of the same person put into the card that they give out. */
@@ -50,7 +50,13 @@ export type Sync =
       readonly devices: readonly (Device | Gone)[];
     }
   /** A contact: its card as the recipient is to have it, and who of it has shown itself. */
-  | { readonly type: "contact"; readonly card: Card; readonly shown: readonly Hashname[] }
+  | {
+      readonly type: "contact";
+      readonly card: Card;
+      readonly shown: readonly Hashname[];
+      /** It has just become one: also where it had been removed. */
+      readonly isNew?: true;
+    }
   /** A contact that is one no more. */
   | { readonly type: "forget"; readonly contact: string };
 
@@ -62,8 +68,8 @@ export function syncText(sync: Sync): string {
       return textOfJson({ v: FORMAT, type, card, version, name, devices: devices.map(deviceJson) });
     }
     case "contact": {
-      const { type, card, shown } = sync;
-      return textOfJson({ v: FORMAT, type, card: fromUtf8(encodeCard(card)) ?? "", shown });
+      const { type, card, shown, isNew } = sync;
+      return textOfJson({ v: FORMAT, type, card: fromUtf8(encodeCard(card)) ?? "", shown, new: isNew });
     }
     case "forget":
       return textOfJson({ v: FORMAT, ...sync });
@@ -84,7 +90,7 @@ export function parseSync(backend: Backend, mail: string): Sync | undefined {
     case "contact": {
       const card = parseCard(backend, utf8(text(json, "card") ?? ""));
       const shown = listOf(json["shown"], MAX_SHOWN, (each) => parseHashname(each));
-      return card && shown && { type: "contact", card, shown };
+      return card && shown && { type: "contact", card, shown, ...(json["new"] === true && { isNew: true }) };
     }
     case "forget": {
       const contact = text(json, "contact") ?? "";
@@ -105,13 +111,22 @@ export function readDevice(backend: Backend, bytes: Uint8Array): Device | Gone |
   return parseDevice(backend, parseJson(bytes));
 }
 
-/** The card of a contact as another device of ours is to have it: with what the contact lets that device in by. */
+/**
+ * The card of a contact as another device of ours is to have it: with what the contact lets that device in by. What lets the
+ * rest of us in is left out where it would make the card larger than a card may be: it is spelled longer than what it replaces.
+ */
 export function cardFor(card: Card, device: Hashname, self: Hashname): Card {
+  const full = handedOn(card, device, self, MAX_OTHERS);
+  return fits(full) ? full : handedOn(card, device, self, 0);
+}
+
+function handedOn(card: Card, device: Hashname, self: Hashname, most: number): Card {
   const peers = card.peers.map((peer) => ({
     ...peer,
     caches: peer.caches.map(({ uri, others = [], ...cache }) => {
       const left = others.filter(([each]) => each !== device);
-      const rest = uri === "" ? left : [...left.slice(0, MAX_OTHERS - 1), [self, uri] as const];
+      const all = uri === "" ? left : [...left.slice(0, MAX_OTHERS - 1), [self, uri] as const];
+      const rest = all.slice(0, most);
       const own = others.find(([each]) => each === device)?.[1] ?? "";
       return { ...cache, uri: own, ...(rest.length > 0 && { others: rest }) };
     }),

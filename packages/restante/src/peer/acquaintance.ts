@@ -2,7 +2,7 @@
  * Acquaintance: how others become contacts, by invites and first words, and what becomes of the cards that they send.
  * protocol/card.md, protocol/mail.md
  */
-import { type Random, type Time, toHex } from "../bytes/index.ts";
+import { Budget, type Random, type Time, toHex } from "../bytes/index.ts";
 import {
   type Card,
   encodeInvite,
@@ -40,8 +40,8 @@ export interface AcquaintanceOptions {
   readonly card: OwnCard;
   /** Our other devices hear of a contact that is new or changed, or is none any more; but for the one that told us. */
   readonly tells: {
-    changed(contact: Contact, from?: Contact): Step[];
-    forgotten(contact: Contact, from?: Contact): Step[];
+    changed(contact: Contact, isNew: boolean, from?: Contact): Step[];
+    forgotten(contact: Contact, now: Time, from?: Contact): Step[];
   };
   /** How many mails of a contact are known to be missing. */
   readonly missing: (contact: string) => number;
@@ -50,6 +50,8 @@ export interface AcquaintanceOptions {
 /** Decides who is written into the address book. */
 export class Acquaintance {
   readonly #options: AcquaintanceOptions;
+  /** By contact: what its cards may make us write to others, and to it. */
+  readonly #budgets = new Map<string, Budget>();
 
   constructor(options: AcquaintanceOptions) {
     this.#options = options;
@@ -190,6 +192,7 @@ export class Acquaintance {
 
   #drop(contact: Contact, now: Time): Step[] {
     const { book, door, links } = this.#options;
+    this.#budgets.delete(contact.id);
     return [
       book.remove(contact),
       // What others of its card got, they got by it, and lose with it: a card may name whom it likes.
@@ -237,11 +240,13 @@ export class Acquaintance {
     const [old, fresh] = [before.card, change.contact.card].map((each) => each.peers.map(({ hashname }) => hashname));
     const joined = fresh?.filter((each) => !old?.includes(each) && (book.of(each)?.id ?? contact) === contact) ?? [];
     const left = change.contact.peers.filter((each) => old?.includes(each) && !fresh?.includes(each));
+    // Its own devices and ours get the newest card from whoever gave it out, too: what is not told here is only told later.
+    const mayTell = this.#mayTell(contact, now);
     return [
-      ...this.#apply(change),
+      ...this.#apply(change, undefined, mayTell),
       ...this.#cutOff(change.contact, left, now),
       // By our card the contact's new devices learn how to reach us: only its own can read it.
-      ...(joined.length > 0 ? [sendCard(contact)] : []),
+      ...(joined.length > 0 && mayTell ? [sendCard(contact)] : []),
       ...this.spent(secret, now),
     ];
   }
@@ -262,7 +267,7 @@ export class Acquaintance {
 
   /** A contact, or a device of ours, is known no more. */
   dropped(contact: Contact, now: Time, from?: Contact): Step[] {
-    return [...this.#drop(contact, now), ...(contact.own ? [] : this.#options.tells.forgotten(contact, from))];
+    return [...this.#drop(contact, now), ...(contact.own ? [] : this.#options.tells.forgotten(contact, now, from))];
   }
 
   /** An invite of ours was used. */
@@ -302,19 +307,25 @@ export class Acquaintance {
     const { door, links } = this.#options;
     if (devices.length === 0) return [];
     return [
-      ...[familyHolder(contact), ...devices].flatMap((holder) => door.void(holder, now)),
+      ...[familyHolder(contact), ...devices].flatMap((holder) => door.void(holder, now, true)),
       ...devices.flatMap((hashname) => links.letGo(hashname, "contact")),
       ...devices.map(rejected),
       REVOKED,
     ];
   }
 
-  #apply({ contact, isNew, save }: Change, from?: Contact): Step[] {
+  #mayTell(contact: string, now: Time): boolean {
+    const budget = this.#budgets.get(contact) ?? new Budget(TOLD_PER_SECOND, TOLD_AT_ONCE);
+    this.#budgets.set(contact, budget);
+    return budget.take(now, 1);
+  }
+
+  #apply({ contact, isNew, save }: Change, from?: Contact, mayTell = true): Step[] {
     if (contact.own) return [save, ...this.#use(contact)];
     return [
       save,
       ...this.#use(contact),
-      ...this.#options.tells.changed(contact, from),
+      ...(mayTell ? this.#options.tells.changed(contact, isNew, from) : []),
       { type: "event", event: { type: "contact", contact: this.info(contact), isNew } },
     ];
   }
@@ -342,6 +353,8 @@ function rejected(hashname: Hashname): Step {
   return { child: "mesh", input: { type: "reject", hashname } };
 }
 
+const TOLD_PER_SECOND: number = 1 / 3600;
+const TOLD_AT_ONCE = 8;
 const MISMATCH =
   "these are not the words of any device of this contact: either they were misread, or somebody stands between you";
 const REFUSALS = {

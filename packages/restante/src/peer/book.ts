@@ -1,9 +1,10 @@
 /** The address book: contacts, and which of them a hashname belongs to. protocol/card.md */
-import { assert, fromBase32, fromHex, RestanteError, toBase32, toHex } from "../bytes/index.ts";
+import { assert, fromBase32, fromHex, toBase32, toHex } from "../bytes/index.ts";
 import {
   type Card,
   type CardPeer,
   encodeCard,
+  fits,
   type Invite,
   type Path,
   parseCard,
@@ -158,10 +159,12 @@ export class Book {
   meet(card: Card, sender: Hashname, own?: true): Change | undefined {
     const id = toHex(card.id);
     const known = this.#contacts.get(id);
-    if (!names(card, sender) || !isKeepable(card) || this.#refusal(id, sender) !== undefined) return undefined;
+    if (!names(card, sender) || !fits(card) || this.#refusal(id, sender) !== undefined) return undefined;
     const fresh = { ...UNKNOWN, ...(own && { own }) };
     if (known === undefined) return this.#change({ ...fresh, id, card, peers: [sender], secret: undefined });
     if (!names(known.card, sender)) return undefined;
+    // Whoever has shown itself is never forgotten: a contact that changes its devices without end ends here.
+    if (!known.peers.includes(sender) && known.peers.length >= MAX_SHOWN) return undefined;
     // What a stranger sent may have waited here for long.
     const newest = isNewer(card, known.card) ? card : known.card;
     return this.#change({ ...known, card: newest, peers: [...new Set([...known.peers, sender])] });
@@ -192,7 +195,7 @@ export class Book {
     const id = toHex(card.id);
     const known = this.#contacts.get(id);
     const peers = [...new Set([...(known?.peers ?? []), ...shown.filter((each) => names(card, each))])];
-    if (known?.own || peers.length === 0 || !isKeepable(card)) return undefined;
+    if (known?.own || peers.length === 0 || peers.length > MAX_SHOWN || !fits(card)) return undefined;
     if (peers.some((each) => this.#refusal(id, each) !== undefined)) return undefined;
     if (known === undefined) return this.#change({ ...UNKNOWN, id, card, peers, secret: undefined });
     // A newer one by which we are let in nowhere does not help: one that does is on its way.
@@ -206,7 +209,7 @@ export class Book {
     const known = this.#contacts.get(id);
     if (known === undefined || toHex(card.id) !== id) return undefined;
     if (!isNewer(card, known.card) && !isFuller(card, known.card)) return undefined;
-    return names(card, from) && isKeepable(card) ? this.#change({ ...known, card }) : undefined;
+    return names(card, from) && fits(card) ? this.#change({ ...known, card }) : undefined;
   }
 
   /** The user has compared the safety words of these peers, or takes that back. */
@@ -345,20 +348,7 @@ function names(card: Card, peer: Hashname): boolean {
   return card.peers.some(({ hashname }) => hashname === peer);
 }
 
-/**
- * Whether our own encoding of the card is short enough to be read again: whoever wrote it may have spelled addresses and
- * numbers shorter than we do.
- */
-function isKeepable(card: Card): boolean {
-  try {
-    encodeCard(card);
-    return true;
-  } catch (error) {
-    if (error instanceof RestanteError) return false;
-    throw error;
-  }
-}
-
 const CONTACT = "peer/contact/";
 const MAX_CONTACTS = 10_000;
+const MAX_SHOWN = 64; // peers of one contact, those that left its card among them; as many as a card names
 const LEAST_START = 4; // characters: fewer are a typing slip more often than a name

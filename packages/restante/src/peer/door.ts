@@ -276,16 +276,24 @@ export class Door {
 
   /**
    * The tokens that were minted for a holder (the hashname of a sender, or the hex of an invite) are to be worth nothing from
-   * `at` on. Whoever gets new ones gets others.
+   * `at` on. Whoever gets new ones gets others. `isTheirs`: it was not the user who wanted it, but a contact that has given up a
+   * device. Of that a contact can do any amount, so it gives way before what the user wanted.
    */
-  void(holder: string, at: Time): Save[] {
-    const record: SavedRevoked = { times: Math.min((this.#revoked.get(holder)?.times ?? 0) + 1, MAX_TIMES), at };
+  void(holder: string, at: Time, isTheirs = false): Save[] {
+    const known = this.#revoked.get(holder);
+    const theirs = isTheirs && (known === undefined || known.theirs === true);
+    const times = Math.min((known?.times ?? 0) + 1, MAX_TIMES);
+    const record: SavedRevoked = { times, at, ...(theirs && { theirs: true }) };
     this.#revoked.delete(holder);
     this.#revoked.set(holder, record);
     const saves: Save[] = [{ type: "save", key: REVOKED + holder, value: asJson(record) }];
     let serials = 0;
     for (const { times } of this.#revoked.values()) serials += times;
-    for (const [each, { times, at: since }] of this.#revoked) {
+    const all = [...this.#revoked];
+    for (const [each, { times, at: since }] of [
+      ...all.filter(([, { theirs }]) => theirs),
+      ...all.filter(([, { theirs }]) => !theirs),
+    ]) {
       const hasEnded = each.length === INVITE_LENGTH && since + 1000 * INVITE_S < at;
       if (serials <= MAX_SERIALS && !hasEnded) continue;
       serials -= times;
@@ -361,6 +369,8 @@ interface SavedRevoked {
   readonly times: number;
   /** From when on. */
   readonly at: Time;
+  /** All of it because a contact has given up a device. */
+  readonly theirs?: true;
 }
 
 interface SavedInvite {

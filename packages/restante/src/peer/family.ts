@@ -41,11 +41,17 @@ export class Family {
   readonly #options: FamilyOptions;
   /** The secret of the invite by which we wait for the device that takes us in, hex. */
   #waiting: string | undefined;
+  /** Contacts that are none any more, since when: another device that has not heard of it yet does not bring one back. */
+  readonly #forgotten: Map<string, Time>;
 
   constructor(options: FamilyOptions) {
     this.#options = options;
     const saved = options.saved.get(WAITING);
     this.#waiting = saved && ofJson<{ secret: string }>(saved).secret;
+    const forgotten: [id: string, at: Time][] = [];
+    for (const [key, value] of options.saved)
+      if (key.startsWith(FORGOTTEN)) forgotten.push([key.slice(FORGOTTEN.length), ofJson<{ at: Time }>(value).at]);
+    this.#forgotten = new Map(forgotten.sort(([, a], [, b]) => a - b));
   }
 
   /** What has changed of ourselves is told to the others. */
@@ -70,10 +76,12 @@ export class Family {
 
   /** A link by which another device takes us in. Only for who knows nobody yet: its own contacts would know it no more. */
   link(req: number, now: Time): Step[] {
-    const { random, book, acquaintance } = this.#options;
+    const { random, book, door, acquaintance } = this.#options;
     if (book.all().length > 0)
       return [refuse(req, "not-new", "only a device without contacts can be added to another")];
-    const secret = random(16);
+    // One that was made before and is still open is given out again: beside another it would be the invite of a stranger.
+    const open = fromHex(this.#waiting ?? "");
+    const secret = open !== undefined && door.hasInvite(open) ? open : random(16);
     const steps = acquaintance.invite(req, { once: true, secret }, now);
     if (steps.some((step) => "type" in step && step.type === "refuse")) return steps;
     return [this.#wait(toHex(secret)), ...steps];
@@ -154,6 +162,7 @@ export class Family {
       case "family":
         return this.#join(from, sync, now);
       case "contact":
+        if (!sync.isNew && this.#isForgotten(toHex(sync.card.id), now)) return [];
         return this.#options.acquaintance.adopt(sync.card, sync.shown, from);
       case "forget": {
         const contact = book.get(sync.contact);
@@ -163,12 +172,31 @@ export class Family {
   }
 
   /** A contact is new, or known better, or is none any more: the others hear of it, but who told us. */
-  changed(contact: Contact, from?: Contact): Step[] {
-    return this.#others(from).map((device) => this.#tell(device, this.#aboutContact(contact, device)));
+  changed(contact: Contact, isNew: boolean, from?: Contact): Step[] {
+    const { id } = contact;
+    const saves: Save[] =
+      isNew && this.#forgotten.delete(id) ? [{ type: "save", key: FORGOTTEN + id, value: undefined }] : [];
+    const told = (device: Contact): Sync => ({ ...this.#aboutContact(contact, device), ...(isNew && { isNew }) });
+    return [...saves, ...this.#others(from).map((device) => this.#tell(device, told(device)))];
   }
 
-  forgotten(contact: Contact, from?: Contact): Step[] {
-    return this.#others(from).map((device) => this.#tell(device, { type: "forget", contact: contact.id }));
+  forgotten({ id }: Contact, now: Time, from?: Contact): Step[] {
+    if (this.#options.book.devices().length === 0) return [];
+    const [oldest] = this.#forgotten.size < MAX_FORGOTTEN ? [] : this.#forgotten.keys();
+    if (oldest !== undefined) this.#forgotten.delete(oldest);
+    this.#forgotten.delete(id);
+    this.#forgotten.set(id, now);
+    return [
+      ...(oldest === undefined ? [] : [{ type: "save", key: FORGOTTEN + oldest, value: undefined } as const]),
+      { type: "save", key: FORGOTTEN + id, value: asJson({ at: now }) },
+      ...this.#others(from).map((device) => this.#tell(device, { type: "forget", contact: id })),
+    ];
+  }
+
+  /** What another device told before it heard of it is on its way as long as a cache keeps it. */
+  #isForgotten(id: string, now: Time): boolean {
+    const at = this.#forgotten.get(id);
+    return at !== undefined && now < at + FORGOTTEN_MS;
   }
 
   #join(
@@ -199,7 +227,7 @@ export class Family {
     return { type: "family", card: toHex(id), version, name, devices: devices.everything() };
   }
 
-  #aboutContact({ card, peers }: Contact, { peers: [device] }: Contact): Sync {
+  #aboutContact({ card, peers }: Contact, { peers: [device] }: Contact): Extract<Sync, { type: "contact" }> {
     const { identity } = this.#options;
     return { type: "contact", card: cardFor(card, device ?? identity.hashname, identity.hashname), shown: peers };
   }
@@ -225,4 +253,7 @@ export class Family {
 }
 
 const WAITING = "peer/waiting";
+const FORGOTTEN = "peer/forgotten/";
+const FORGOTTEN_MS = 30 * 86_400_000; // as long as any cache keeps what a device told
+const MAX_FORGOTTEN = 1_000;
 const MAX_OTHER = 7;

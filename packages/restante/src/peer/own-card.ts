@@ -3,7 +3,7 @@
  * contact gets that as mail. protocol/card.md
  */
 import { assert, fromHex, type Time, toHex } from "../bytes/index.ts";
-import { type Card, type CardPeer, encodeCard, MAX_OTHERS } from "../card/index.ts";
+import { type Card, type CardPeer, encodeCard, fits, MAX_OTHERS } from "../card/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { Book, Contact } from "./book.ts";
 import type { RootOptions } from "./contract.ts";
@@ -46,11 +46,21 @@ export class OwnCard {
   }
 
   for(reader: Hashname): Card {
-    const { identity, paths, door, book, devices } = this.#options;
+    const contact = this.#options.book.of(reader);
+    // A contact says how many devices it has, and each costs a token for each of our caches: those that have room get one.
+    let strangers = contact === undefined ? [] : strangersIn(contact, this.#options.book);
+    for (;;) {
+      const card = this.#cardWith(reader, contact, strangers);
+      if (strangers.length === 0 || fits(card)) return card;
+      strangers = strangers.slice(0, -1);
+    }
+  }
+
+  #cardWith(reader: Hashname, contact: Contact | undefined, strangers: readonly Hashname[]): Card {
+    const { identity, paths, door, devices } = this.#options;
     const { hashname, keys } = identity;
     const { name } = this;
-    const contact = book.of(reader);
-    const family = contact && { holder: familyHolder(contact), devices: strangersIn(contact, book) };
+    const family = contact && { holder: familyHolder(contact), devices: strangers };
     const own: CardPeer = { hashname, keys, paths, since: 0, caches: door.cachesFor(reader, family && { family }) };
     const peers = devices.others().map((recipient): CardPeer => {
       const caches = door.cachesFor(reader, { recipient, ...(family && { family }) });
@@ -83,7 +93,7 @@ export class OwnCard {
 
   /** Another device gave out a card of this version: ours have to be above it, where they say something else. */
   raise(version: number): Step[] {
-    return version > this.#state.version ? [this.#set({ ...this.#state, version })] : [];
+    return version > this.#state.version && version <= MAX_VERSION ? [this.#set({ ...this.#state, version })] : [];
   }
 
   /** Where we can be reached may have changed. The very first card goes to nobody: whoever comes to know us gets it then. */
@@ -130,6 +140,9 @@ export function laterCard(record: Uint8Array, now: Time): Uint8Array {
     ? record
     : asJson({ ...state, version: Math.max(state.version, Math.floor(now / 1000)), digest: "" });
 }
+
+/** Cards count up by one, or go by the seconds since 1970: what is above was made up, and nobody could count on from it. */
+const MAX_VERSION: number = 2 ** 48;
 
 interface SavedState {
   readonly id: string;
