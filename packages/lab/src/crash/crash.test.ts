@@ -1,16 +1,7 @@
 /** What worlds simulate, with processes, a database and a disk: killed at any moment, a damaged log, a full disk. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import {
-  appendFileSync,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Chance } from "restante/testing";
@@ -83,14 +74,14 @@ test.skipIf(!isStrict)(
     const id = await send(alice, "before the power went");
     await alice.stop("SIGKILL");
     const backup = `${alice.home}-backup`;
-    cpSync(alice.home, backup, { recursive: true, filter: (file) => !file.endsWith("sock") });
+    copy(alice.home, backup);
     const log = newestLog(alice.home);
     const whole = readFileSync(log);
     writeFileSync(log, whole.subarray(0, whole.length - 20));
     await expect(alice.start()).rejects.toThrow(/store is damaged \(1 batches are missing/);
     // The end of a batch that nobody was promised: a header that says more than there is.
     rmSync(alice.home, { recursive: true });
-    cpSync(backup, alice.home, { recursive: true });
+    copy(backup, alice.home);
     appendFileSync(log, Buffer.from([1, 2, 3, 4, 0xe8, 0x03, 1, ...randomBytes(100)]));
     await alice.start();
     await bob.start();
@@ -178,6 +169,11 @@ async function send(from: Daemon, content: string | Buffer): Promise<string> {
 
 function isOver({ state }: { readonly state: string }): boolean {
   return state === "delivered" || state === "read";
+}
+
+/** With all modes: not every Node keeps those of folders. */
+function copy(from: string, to: string): void {
+  execFileSync("cp", ["-aT", from, to]);
 }
 
 function newestLog(home: string): string {
