@@ -118,7 +118,11 @@ function read(file: string): string {
 }
 
 /** Options for a Node that is to tell what it uses. */
-export const COLLECTS: readonly string[] = ["--expose-gc", "--import", new URL("./collects.js", import.meta.url).href];
+export const COLLECTS: readonly string[] = [
+  "--expose-gc",
+  "--import",
+  new URL("../../dist/bench/collects.js", import.meta.url).href, // built, wherever we run
+];
 
 const TICK_MS = 10; // of Linux
 const POLL_MS = 20;
