@@ -71,7 +71,8 @@ export class Wire {
 
   #flush(): void {
     const pieces = this.#pieces;
-    if (pieces.length === 0) return;
+    // An answer that came while it was closed may have left something to say.
+    if (pieces.length === 0 || this.#socket.writableEnded) return;
     this.#pieces = [];
     this.#socket.write(pieces.length === 1 ? (pieces[0] ?? "") : Buffer.concat(pieces));
   }
