@@ -63,13 +63,14 @@ test("what it says beside its reports travels, and readers of before pass over i
     twice: [E, F],
     left: [OWN],
     read: [{ epoch: E, ranges: [[1, 3]] }],
+    cancelled: [{ epoch: OWN, marks: [{ seq: 7, mark: "89abcdef" }] }],
   };
   expect(travel(all)).toEqual(all);
   const packet = parsePacket(encode(all)) ?? expect.fail();
-  const { ids: _ids, twice: _twice, left: _left, read: _read, ...before } = packet.json ?? {};
+  const { ids: _ids, twice: _twice, left: _left, read: _read, cancelled: _, ...before } = packet.json ?? {};
   expect(parseAck(encodePacket(before, packet.body))).toEqual({ ...ack([]), from, to });
   // Who must know them says so.
-  const crit = encodePacket({ ...packet.json, crit: ["ids", "twice", "left", "read"] }, packet.body);
+  const crit = encodePacket({ ...packet.json, crit: ["ids", "twice", "left", "read", "cancelled"] }, packet.body);
   expect(parseAck(crit)).toEqual({ ...all, from, to });
   const bad: JsonObject[] = [
     ...["twice", "left"].flatMap((name) =>
@@ -78,6 +79,7 @@ test("what it says beside its reports travels, and readers of before pass over i
       })),
     ),
     ...[{ ids: [] }, { ids: [[E]] }, { ids: {} }, { read: [] }, { read: [[E, 3, 1]] }, { read: 7 }],
+    ...[{ cancelled: [] }, { cancelled: [[E, 1]] }, { cancelled: [[E, 1, "89abcde"]] }, { cancelled: "all" }],
   ];
   for (const head of bad)
     expect(parseAck(encodePacket({ ...packet.json, ...head }, packet.body)), JSON.stringify(head)).toBeUndefined();

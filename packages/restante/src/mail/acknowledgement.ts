@@ -77,6 +77,8 @@ export interface Acknowledgement {
   readonly left?: readonly string[];
   /** Which of the reader's mails the acknowledger's user has seen. Absent: none, or it does not say. */
   readonly read?: readonly Read[];
+  /** Mails of the acknowledger's own, of several parts, that it cancelled: their epochs are its own. Absent: none, or it does not say. */
+  readonly cancelled?: readonly Marked[];
 }
 
 /** What forward keys a peer holds for one sender. */
@@ -112,6 +114,7 @@ export function encodeAck(crypto: Crypto, csid: number, ack: AddressedAck): Uint
     twice: ack.twice,
     left: ack.left,
     read: ack.read && encodeReads(ack.read),
+    cancelled: ack.cancelled && encodeMarked(ack.cancelled),
   };
   const told = encodePacket({ ...head, via: ack.shown && encodeShown(ack.shown), len: reports.length }, reports);
   const overhead = crypto.sets.get(csid)?.overhead ?? 0;
@@ -141,7 +144,9 @@ export function parseAck(inner: Uint8Array): AddressedAck | undefined {
   const shown = parseShown(json?.["via"]);
   const marked = parseMarked(json?.["ids"]);
   const read = parseReads(json?.["read"]);
+  const cancelled = parseMarked(json?.["cancelled"]);
   if (read === undefined && json?.["read"] !== undefined) return undefined;
+  if (cancelled === undefined && json?.["cancelled"] !== undefined) return undefined;
   if (shown === undefined && json?.["via"] !== undefined) return undefined;
   if (marked === undefined && json?.["ids"] !== undefined) return undefined;
   const { from, to } = common;
@@ -154,6 +159,7 @@ export function parseAck(inner: Uint8Array): AddressedAck | undefined {
     ...(twice && { twice }),
     ...(left && { left }),
     ...(read && { read }),
+    ...(cancelled && { cancelled }),
   };
 }
 
@@ -171,7 +177,7 @@ export interface Merged {
  * Bounded; what does not fit is not taken, so it is offered again and acknowledged again.
  */
 export class AckView {
-  /** By `by`; the one that last brought news last: it speaks for the peer's present store. */
+  /** By `by`; that of the peer's present store last. Those of which nothing was heard are empty. */
   readonly #stores: Map<string, Map<string, Committed>> = new Map();
   /** Our own floors. Below them nothing is kept. */
   readonly #floors: Map<string, number> = new Map();
@@ -181,14 +187,29 @@ export class AckView {
     return this.#stores.size > 0;
   }
 
-  /** Takes over what an acknowledgement of that peer says. */
-  merge(ack: Acknowledgement): Merged {
+  /** The `by` of the peer's present store. */
+  get present(): string | undefined {
+    return [...this.#stores.keys()].at(-1);
+  }
+
+  /** There is no other store that the present one could be taken for. */
+  get isAlone(): boolean {
+    return this.#stores.size <= 1;
+  }
+
+  /**
+   * Takes over what an acknowledgement of that peer says. `since`: the first number of ours that was given when the present store
+   * had been heard. One that knows none of these may have been under way since before; absent, any news is of the present.
+   */
+  merge(ack: Acknowledgement, since?: Since): Merged {
     const known = this.#stores.get(ack.by);
     const store = known ?? new Map<string, Committed>();
     const restored = known === undefined && this.isHeard;
     const news = ack.reports.filter((report) => this.#take(store, report)).length > 0;
     // An old acknowledgement brings no news, so a copy of one does not bring back the store of before a restore.
-    if (known === undefined || news) putLast(this.#stores, ack.by, store, STORES_LIMIT);
+    const isPresent = news && (since === undefined || ack.by === this.present || knows(ack, since));
+    if (known === undefined || isPresent) putLast(this.#stores, ack.by, store, STORES_LIMIT);
+    for (const by of ack.left ?? []) this.#remember(by);
     return { news, restored };
   }
 
@@ -199,8 +220,19 @@ export class AckView {
 
   /** Need this part not be offered: is the mail whole, or has the peer's present store this part? */
   has(epoch: string, seq: number, part: number): boolean {
+    return this.isWhole(epoch, seq) || this.parts(epoch, seq).has(part);
+  }
+
+  /** Which parts of a mail that is not whole the peer's present store has. Not to be changed. */
+  parts(epoch: string, seq: number): Ranges {
     const present = [...this.#stores.values()].at(-1);
-    return this.isWhole(epoch, seq) || present?.get(epoch)?.parts.get(seq)?.has(part) === true;
+    return present?.get(epoch)?.parts.get(seq) ?? NO_PARTS;
+  }
+
+  /** What any store told of the parts of a mail that is not whole is forgotten, until it is told again. Whether there was anything. */
+  forget(epoch: string, seq: number): boolean {
+    const told = [...this.#stores.values()].filter((store) => store.get(epoch)?.parts.delete(seq));
+    return told.length > 0;
   }
 
   /** Forgets what is below our own floor, of mails that are final: they count as not acknowledged from now on. */
@@ -246,6 +278,14 @@ export class AckView {
     return view;
   }
 
+  /** A store that is no more, and may be heard yet: never as the present one. Takes the place of none that was heard. */
+  #remember(by: string): void {
+    if (this.#stores.has(by) || this.#stores.size >= STORES_LIMIT) return;
+    const later = [...this.#stores];
+    this.#stores.clear();
+    for (const [name, store] of [[by, new Map<string, Committed>()] as const, ...later]) this.#stores.set(name, store);
+  }
+
   /** Adds one report; whether it brought news. */
   #take(store: Map<string, Committed>, report: AckReport): boolean {
     const floor = this.#floors.get(report.epoch) ?? 1;
@@ -263,6 +303,18 @@ export class AckView {
     if (news) putLast(store, report.epoch, committed, EPOCHS_LIMIT);
     return news;
   }
+}
+
+/** A number of ours. */
+export interface Since {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+/** Whether it speaks of that number or a later one. */
+function knows({ reports }: Acknowledgement, since: Since): boolean {
+  const { ranges = [], unfinished = [] } = reports.find(({ epoch }) => epoch === since.epoch) ?? {};
+  return Math.max(ranges.at(-1)?.[1] ?? 0, unfinished.at(-1)?.seq ?? 0) >= since.seq;
 }
 
 /** What one store of the peer has of one epoch of ours. */
@@ -404,6 +456,7 @@ function parseNames(json: Json, bytes: number): string[] | null {
   return isWhole && names.length >= 1 && names.length <= FORWARD_KEYS ? names : null;
 }
 
+const NO_PARTS: Ranges = new Ranges();
 const VERSION = 1; // of the encoded state
 const EPOCH_BYTES = 8;
 const ID_BYTES = 8; // of a forward key

@@ -2,8 +2,7 @@
  * What a contact may make us keep in a day. Whoever is let in can write as much as it likes, and all of it is kept for the user:
  * so that a flood is no full disk before anybody looks, the rest of it stays where it is until the next day. protocol/mail.md §8
  */
-import type { Time } from "../bytes/index.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
+import { asJson, ofJson, type Save, type Time } from "../bytes/index.ts";
 
 /** Of one contact, all of its peers together. */
 export class Allowance {

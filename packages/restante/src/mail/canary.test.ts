@@ -193,3 +193,54 @@ test("without a cache there is nothing to test; one that is left while it is tes
   bench.input({ type: "test", req: 2 });
   expect(bench.of("refuse").map(({ req, code }) => [req, code])).toEqual([[2, "no-cache"]]);
 });
+
+test("a cache that says it is none any more is none at once, is told once, and stays so over a restart", () => {
+  const bench = new Bench();
+  bench.input({ type: "keeps", via: ONE, keeps: true });
+  expect(bench.out).toEqual([]);
+  for (let i = 0; i < 3; i++) bench.input({ type: "keeps", via: ONE, keeps: false });
+  bench.input({ type: "keeps", via: "nobody" as Hashname, keeps: false });
+  expect(bench.outcomes()).toEqual([`${ONE} none -`]);
+  expect(bench.of("judged").map(({ test }) => test)).toEqual([{ cache: ONE, at: bench.now, outcome: "none" }]);
+  bench.restart();
+  expect(bench.outcomes()).toEqual([`${ONE} none -`]);
+});
+
+test("a test that is out when its cache says that ends with it; a test of such a cache says no less than it does", () => {
+  const bench = new Bench();
+  bench.input({ type: "test", req: 1 });
+  bench.input({ type: "keeps", via: ONE, keeps: false });
+  const [{ flight }, two] = [bench.left(ONE), bench.left(TWO)];
+  expect(bench.of("withdraw")).toHaveLength(1);
+  expect(bench.of("reply")).toEqual([]);
+  bench.input({ type: "delivered", flight, ok: true });
+  bench.input({ type: "delivered", flight: two.flight, ok: true });
+  bench.show(TWO, two.bytes);
+  expect(
+    bench
+      .of("reply")
+      .at(-1)
+      ?.value.map(({ outcome }) => outcome),
+  ).toEqual(["none", "whole"]);
+  bench.input({ type: "test", req: 2 });
+  for (const cache of [ONE, TWO]) bench.input({ type: "delivered", flight: bench.left(cache).flight, ok: true });
+  bench.run(2 * MINUTE);
+  expect(
+    bench
+      .of("reply")
+      .at(-1)
+      ?.value.map(({ outcome }) => outcome),
+  ).toEqual(["none", "lost"]);
+});
+
+test("one that says it is a cache again is tested soon, and then it is as it was", () => {
+  const bench = new Bench();
+  bench.input({ type: "keeps", via: ONE, keeps: false });
+  bench.run(MINUTE);
+  bench.input({ type: "keeps", via: ONE, keeps: true });
+  bench.run(2 * MINUTE);
+  const { flight, bytes } = bench.left(ONE);
+  bench.input({ type: "delivered", flight, ok: true });
+  bench.show(ONE, bytes);
+  expect(bench.of("judged").map(({ test }) => test.outcome)).toEqual(["none", "whole"]);
+});

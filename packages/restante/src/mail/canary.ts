@@ -2,27 +2,27 @@
  * Canaries: mail to oneself through one's own caches, to see whether they give back what they took. Now and then each cache
  * gets one of its own, and when the user asks. protocol/mail.md §13
  */
-import { assert, Deadlines, type Machine, type Random, type Time } from "../bytes/index.ts";
+import { asJson, assert, Deadlines, type Machine, ofJson, type Random, type Save, type Time } from "../bytes/index.ts";
 import { type Crypto, type Hashname, highestCommon, type Identity } from "../crypto/index.ts";
 import { encodePacket } from "../wire/index.ts";
 import { EXPIRY_MS, SIZE_CLASSES } from "./constants.ts";
 import { pad } from "./inner.ts";
 import { openFromContact } from "./open.ts";
 import type { Withdrawal } from "./parcel.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
 import type { Route } from "./route.ts";
 import { sealSeeded } from "./seal.ts";
 
 /**
  * `whole`: it came back unchanged. `late`: so it did, but after we had given it up. `lost`: it was taken and not shown.
  * `changed`: what was shown in its place was not what had been left. `unreachable`: it was not taken, or the link was gone.
+ * `none`: it says itself that it is no cache any more.
  */
-export type TestOutcome = "whole" | "late" | "lost" | "changed" | "unreachable";
+export type TestOutcome = "whole" | "late" | "lost" | "changed" | "unreachable" | "none";
 
 /** The last test of one of our caches. */
 export interface CacheTest {
   readonly cache: Hashname;
-  /** When the message was left there. */
+  /** When the message was left there; of `none` when it was heard. */
   readonly at: Time;
   readonly outcome: TestOutcome;
   /** From then until it came back. Only of `whole` and `late`. */
@@ -39,6 +39,8 @@ export type CanaryIn =
   /** All caches of ours, at the start and whenever there are others. */
   | { type: "caches"; caches: readonly OwnCache[] }
   | { type: "link"; peer: Hashname; up: boolean }
+  /** What a cache of ours says of itself: whether it is one. */
+  | { type: "keeps"; via: Hashname; keeps: boolean }
   /** Test all of them now. Answered by one `reply` or `refuse`. */
   | { type: "test"; req: number }
   /** Answer to `deliver`. */
@@ -82,6 +84,8 @@ interface Cage {
   nextAt: Time;
   bird: Bird | undefined;
   test: CacheTest | undefined;
+  /** It said so since we began. */
+  isNone: boolean;
 }
 
 /** Tests of all our caches. One message at each at a time, and nothing that a cache shows makes it more. */
@@ -130,6 +134,9 @@ export class Canary implements Machine<CanaryIn, CanaryOut> {
       case "link":
         this.#link(input.peer, input.up, now);
         return;
+      case "keeps":
+        this.#keeps(input.via, input.keeps, now);
+        return;
       case "test":
         this.#test(input.req, now);
         return;
@@ -155,7 +162,7 @@ export class Canary implements Machine<CanaryIn, CanaryOut> {
       }
       const saved = this.#saved.get(hashname);
       const nextAt = Math.min(saved?.nextAt ?? now + this.#spread(FIRST_MS), now + 2 * PERIOD_MS);
-      this.#cages.set(hashname, { uri, nextAt, bird: undefined, test: saved?.test });
+      this.#cages.set(hashname, { uri, nextAt, bird: undefined, test: saved?.test, isNone: false });
       this.#plan(hashname, now);
     }
     for (const hashname of gone) {
@@ -171,6 +178,22 @@ export class Canary implements Machine<CanaryIn, CanaryOut> {
     else this.#up.delete(peer);
     const cage = this.#cages.get(peer);
     if (cage !== undefined && cage.bird?.isOut !== true) this.#plan(peer, now);
+  }
+
+  /** What says that it is no cache is believed: to say it falsely takes nothing that it could not take anyway. */
+  #keeps(hashname: Hashname, keeps: boolean, now: Time): void {
+    const cage = this.#cages.get(hashname);
+    if (cage === undefined) return;
+    cage.isNone = !keeps;
+    if (!keeps) {
+      if (cage.test?.outcome === "none") return;
+      if (cage.bird !== undefined) this.#recall(hashname, cage, cage.bird);
+      this.#conclude(hashname, cage, { cache: hashname, at: now, outcome: "none" }, now);
+    } else if (cage.test?.outcome === "none") {
+      // It is one again, or says so: soon we know.
+      cage.nextAt = now;
+      if (cage.bird?.isOut !== true) this.#plan(hashname, now);
+    }
   }
 
   /** A cache that is not there is not tested, which would say nothing new; and none just because we have come back to it. */
@@ -249,18 +272,27 @@ export class Canary implements Machine<CanaryIn, CanaryOut> {
   }
 
   #judge(hashname: Hashname, cage: Cage, outcome: TestOutcome, now: Time): void {
-    const { bird, test: before } = cage;
+    const { bird } = cage;
     assert(bird !== undefined, "what is judged has left");
-    bird.isOut = false;
+    this.#recall(hashname, cage, bird);
     const ms = outcome === "whole" || outcome === "late" ? { ms: now - bird.at } : {};
-    cage.test = { cache: hashname, at: bird.at, outcome, ...ms };
-    cage.nextAt = now + this.#spread(PERIOD_MS);
-    // As a sender does who hears that its mail has come; and of what was lost nothing shall turn up for weeks.
+    const isNone = outcome === "lost" && cage.isNone;
+    this.#conclude(hashname, cage, { cache: hashname, at: bird.at, outcome: isNone ? "none" : outcome, ...ms }, now);
+  }
+
+  /** As a sender does who hears that its mail has come; and of what was lost nothing shall turn up for weeks. */
+  #recall(cache: Hashname, { uri }: Cage, bird: Bird): void {
+    bird.isOut = false;
     const { hashname: to } = this.#options.identity;
-    const route: Route = { type: "cache", cache: hashname, uri: cage.uri };
-    this.#out.push({ type: "withdraw", to, route, ids: [bird.id] });
+    this.#out.push({ type: "withdraw", to, route: { type: "cache", cache, uri }, ids: [bird.id] });
+  }
+
+  #conclude(hashname: Hashname, cage: Cage, test: CacheTest, now: Time): void {
+    const { test: before } = cage;
+    cage.test = test;
+    cage.nextAt = now + this.#spread(PERIOD_MS);
     this.#save();
-    if (outcome !== (before?.outcome ?? "whole")) this.#out.push({ type: "judged", test: cage.test });
+    if (test.outcome !== (before?.outcome ?? "whole")) this.#out.push({ type: "judged", test });
     this.#plan(hashname, now);
   }
 

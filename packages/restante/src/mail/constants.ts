@@ -51,5 +51,5 @@ export const ACK_UNFINISHED = 4;
 /** Bytes of the bitmap of an unfinished mail: 1024 parts past the first missing one. */
 export const BITMAP_BYTES = 128;
 
-/** The most content of one mail, in bytes: what one box holds beside the room that is kept free for text. */
-export const CONTENT_LIMIT: number = 7 * 1024 * 1024;
+/** The most content of one mail, in bytes: 37,450 parts. */
+export const CONTENT_LIMIT: number = 1024 * 1024 * 1024;

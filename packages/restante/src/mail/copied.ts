@@ -12,15 +12,20 @@ export interface Given {
   readonly next: number;
   /** Id of the mail under this number of the epoch; `undefined`: nobody remembers. */
   readonly mailOf: (seq: number) => string | undefined;
+  /** Whether a mail with a number of the epoch below this one is still offered. */
+  readonly isOpenBelow: (floor: number) => boolean;
 }
 
 /**
  * Does the peer speak of mail in our epoch that we never sent? It says so, or has a number that we have not given yet, or
- * another mail under one that we have. Then what it reports of this epoch is no statement about ours.
+ * another mail under one that we have; or it was told a floor above a number that is open here, of which it will never say more.
+ * Then what it reports of this epoch is no statement about ours.
  */
-export function tellsOfCopy({ epoch, next, mailOf }: Given, acknowledgement: Acknowledgement): boolean {
+export function tellsOfCopy({ epoch, next, mailOf, isOpenBelow }: Given, acknowledgement: Acknowledgement): boolean {
   const { twice = [], reports, marked = [] } = acknowledgement;
-  const isBeyond = reports.some((report) => report.epoch === epoch && highestOf(report) >= next);
+  const isBeyond = reports.some(
+    (report) => report.epoch === epoch && (highestOf(report) >= next || isOpenBelow(report.floor)),
+  );
   const isOther = ({ seq, mark }: { seq: number; mark: string }): boolean => {
     const mail = mailOf(seq);
     return seq >= next || (mail !== undefined && markOf(mail) !== mark);

@@ -1,14 +1,14 @@
 /** Correspondents: the peers of our contacts, each with the mail to it, the mail from it, and what tells it what came. */
-import { type Random, toHex } from "../bytes/index.ts";
+import { ofJson, type Random, toHex } from "../bytes/index.ts";
 import { type Crypto, type Hashname, highestCommon, type Identity, type Keys } from "../crypto/index.ts";
 import { encodeAck } from "./acknowledgement.ts";
 import type { Allowance } from "./allowance.ts";
 import { Delivery, type Told } from "./delivery.ts";
+import type { Disk } from "./disk.ts";
 import { Received, ringKey } from "./received.ts";
-import { ofJson } from "./record.ts";
 import type { Account } from "./repute.ts";
 import { Ring } from "./ring.ts";
-import type { CacheOffer, Destination } from "./route.ts";
+import type { CacheOffer, CarrierUse, Destination } from "./route.ts";
 import { sealSeeded } from "./seal.ts";
 import type { Slots } from "./slots.ts";
 import type { Spool } from "./spool.ts";
@@ -21,6 +21,7 @@ export interface Correspondent {
   readonly box: string;
   keys: Keys;
   caches: readonly CacheOffer[];
+  bazaar: Destination["bazaar"];
   readonly delivery: Delivery;
   readonly received: Received;
   /** Our forward keys for it: `received` keeps them. */
@@ -36,6 +37,8 @@ export interface CorrespondentOptions {
   readonly messageId: (box: string, bytes: Uint8Array) => string;
   /** See `MailOptions`. */
   readonly copies?: number;
+  readonly window?: number;
+  readonly carrier?: CarrierUse;
   readonly spool: Spool;
   readonly slots: Slots;
   /** Numbers for flights, unique in the whole `Mail`. */
@@ -44,6 +47,8 @@ export interface CorrespondentOptions {
   readonly to: Destination;
   /** What the contact may still make us keep. */
   readonly allowance: Allowance;
+  /** Where its files go. */
+  readonly disk: Disk;
   /** Another device of ours. */
   readonly isOwn: boolean;
   /** All records with its hashname in the key. */
@@ -53,7 +58,7 @@ export interface CorrespondentOptions {
 /** A peer as it was when we saved it; a new one without that. */
 export function correspondent(options: CorrespondentOptions): Correspondent {
   const { crypto, identity, random, boxId, messageId, spool, contact, to, saved } = options;
-  const { hashname, keys, caches } = to;
+  const { hashname, keys, caches, bazaar } = to;
   const told = saved.get(toldKey(hashname));
   const reputes = saved.get(reputeKey(hashname));
   const ownBox = boxId(identity.hashname, hashname);
@@ -62,11 +67,14 @@ export function correspondent(options: CorrespondentOptions): Correspondent {
     slots: options.slots,
     flights: options.flights,
     chance: () => (random(1)[0] ?? 0) / 255,
-    hasPart: (parcel, part) => spool.hasPart(parcel, part),
+    have: (parcel) => spool.have(parcel),
+    forget: (parcel) => spool.forget(parcel),
     messageId: (bytes) => messageId(ownBox, bytes),
     told: new Map(told === undefined ? [] : ofJson<(readonly [Hashname, Told])[]>(told)),
     reputes: new Map(reputes === undefined ? [] : ofJson<(readonly [Hashname, Account])[]>(reputes)),
     ...(options.copies !== undefined && { copies: options.copies }),
+    ...(options.window !== undefined && { window: options.window }),
+    ...(options.carrier !== undefined && { carrier: options.carrier }),
   });
   const { backend } = crypto;
   const ring = new Ring({ backend, random, by: spool.next(hashname).epoch, saved: saved.get(ringKey(hashname)) });
@@ -75,11 +83,13 @@ export function correspondent(options: CorrespondentOptions): Correspondent {
     fresh: () => random(SEED_BYTES),
     digest: (bytes) => toHex(backend.sha256(bytes)),
     allowance: options.allowance,
+    disk: options.disk,
+    contact,
     isOwn: options.isOwn,
     ...{ ring, saved },
   });
   const box = boxId(hashname, identity.hashname);
-  return { hashname, contact, box, keys, caches, delivery, received, ring, gaps: received.gaps() };
+  return { hashname, contact, box, keys, caches, bazaar, delivery, received, ring, gaps: received.gaps() };
 }
 
 /** What tells it all that came from it, sealed; `undefined`: there is no cipher set in common. */
@@ -106,6 +116,7 @@ export function acknowledgementTo(
   const marked = received.marked();
   const twice = received.twice();
   const left = spool.left(hashname);
+  const cancelled = spool.cancelled(hashname);
   const read = saysRead ? received.read() : undefined;
   const inner = encodeAck(crypto, csid, {
     from: identity.hashname,
@@ -121,6 +132,7 @@ export function acknowledgementTo(
     ...(twice && { twice }),
     ...(left && { left }),
     ...(read && { read }),
+    ...(cancelled && { cancelled }),
   });
   // A seed of its own: unchanged state makes the same bytes, which are no second message to a cache.
   const seeded = { seed: received.seed, recipient: hashname, generation: 0, inner };
@@ -148,4 +160,4 @@ export function reputeKey(peer: Hashname): string {
 }
 
 const SEED_BYTES = 32;
-const PEER_KEY = /^mail\/(?:in|told|repute|file|keys)\/([a-z2-7]{52})(?:\/|$)/;
+const PEER_KEY = /^mail\/(?:in|met|told|repute|file|keys)\/([a-z2-7]{52})(?:\/|$)/;

@@ -4,13 +4,11 @@ import { type Crypto, highestCommon, type Identity } from "../crypto/index.ts";
 import { CONTENT_LIMIT, EXPIRY_MS, PART_CONTENT, TEXT_LIMIT } from "./constants.ts";
 import type { Hello } from "./hello.ts";
 import { sizeOfPart } from "./inner.ts";
+import type { Ownerless } from "./posted.ts";
 import type { Destination } from "./route.ts";
 import { partOf, partsFor } from "./sealing.ts";
-import type { Addressee, Posted, Spool } from "./spool.ts";
+import type { Addressee, Spool } from "./spool.ts";
 import type { Draft } from "./turn.ts";
-
-/** A mail before it has a ledger. */
-export type Ownerless = Omit<Posted, "ledger" | "parcels" | "leftover">;
 
 /** Why a draft is too large to be sent, in plain words; `undefined`: it is not. */
 export function tooLarge(draft: Draft): string | undefined {
@@ -20,7 +18,7 @@ export function tooLarge(draft: Draft): string | undefined {
   return size > CONTENT_LIMIT ? `a file has at most ${CONTENT_LIMIT} bytes` : undefined;
 }
 
-/** The mail that a draft becomes at `now`. It expires when it is wanted to, within the time that any cache keeps it. */
+/** The mail that a draft becomes at `now`; `isPatient`: it goes over links alone. It expires when it is wanted to, within the time that any cache keeps it. */
 export function mailOf(
   draft: Draft,
   {
@@ -28,13 +26,15 @@ export function mailOf(
     contact,
     now,
     expires = now + EXPIRY_MS,
-  }: { id: string; contact: string; now: Time; expires?: Time | undefined },
+    isPatient = false,
+  }: { id: string; contact: string; now: Time; expires?: Time | undefined; isPatient?: boolean },
 ): Ownerless {
   const size = sizeOf(draft);
   return {
     ...{ id, contact, kind: draft.kind, created: now, size },
     expires: Math.max(now, Math.min(expires, now + EXPIRY_LIMIT_MS)),
     parts: partsFor(size),
+    ...(isPatient && { linkOnly: true }),
     ...(draft.kind === "file" && {
       file: { name: draft.name, media: draft.media, size, sha256: draft.sha256, blob: draft.blob },
     }),

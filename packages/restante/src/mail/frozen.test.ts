@@ -8,13 +8,15 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { type Time, toHex, utf8 } from "../bytes/index.ts";
 import { createCrypto, type Identity, portable } from "../crypto/index.ts";
+import { pageOf } from "../testing/mail-world.ts";
 import { counting, hexBytes, identity3a, readable } from "../testing/published.ts";
 import { encodeAck, parseAck } from "./acknowledgement.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Hello } from "./hello.ts";
 import { encodePart, parsePart } from "./inner.ts";
 import type { Parcel } from "./parcel.ts";
-import { Received, type Source } from "./received.ts";
+import { Received } from "./received.ts";
+import type { Source } from "./received-contract.ts";
 import { Ring } from "./ring.ts";
 import { Spool, type SpoolIn } from "./spool.ts";
 
@@ -153,18 +155,27 @@ class Conversation {
 
   #open(fresh: string): Spool {
     const spool = new Spool({ saved: this.#disk, fresh, draw: () => "a11ce00000000003", isKey: () => true });
-    this.#keep(spool.handle({ type: "start" }, START));
+    // What is on the disk is read for those whom it may be for.
+    const known = this.#disk.size > 0 ? Object.values(DEVICES) : [];
+    this.#keep(spool, spool.handle({ type: "start" }, START));
+    for (const { hashname } of known)
+      this.#keep(spool, spool.handle({ type: "join", peer: hashname, contact: "bob" }, START));
     return spool;
   }
 
   #turn(input: SpoolIn): Parcel[] {
     const out = this.#spool.handle(input, this.now);
-    this.#keep(out);
+    this.#keep(this.#spool, out);
     return out.flatMap((each) => (each.type === "offer" ? each.parcel : []));
   }
 
-  #keep(out: ReturnType<Spool["handle"]>): void {
+  #keep(spool: Spool, out: ReturnType<Spool["handle"]>): void {
     for (const each of out) {
+      if (each.type === "list") {
+        const { req, prefix, after, limit } = each;
+        const pairs = pageOf(this.#disk, prefix, after, limit);
+        this.#keep(spool, spool.handle({ type: "listed", req, pairs }, START));
+      }
       if (each.type !== "save") continue;
       if (each.value === undefined) this.#disk.delete(each.key);
       else this.#disk.set(each.key, each.value);

@@ -1,9 +1,8 @@
 /** The inbox: shows each mail once. What was shown is a key in the store, asked for when a mail is whole. mail.md §8 */
-import { fromUtf8, type Machine, type Time, toBase32 } from "../bytes/index.ts";
+import { asJson, fromUtf8, type Machine, ofJson, type Save, type Time, toBase32 } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { FileHead } from "./envelope.ts";
-import type { Arrival } from "./received.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
+import type { Arrival } from "./received-contract.ts";
 
 /** A mail as the application gets it, and as it lies under "inbox/<n, 12 digits>" as JSON. */
 export interface InboxRecord {

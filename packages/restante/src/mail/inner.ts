@@ -273,6 +273,6 @@ const NO_KEY = new Uint8Array(32);
 /** What `crit` may name: every field of this version but those that only a suite or a conversation gives a meaning. */
 const UNDERSTOOD: ReadonlySet<unknown> = new Set([
   ...["type", "v", "suite", "crit", "from", "to", "epoch", "seq", "part", "of", "floor", "by", "keys", "uses", "via"],
-  ...["ids", "twice", "left", "read"],
+  ...["ids", "twice", "left", "read", "cancelled"],
   ...["id", "after", "card", "time", "expires", "kind", "len", "name", "media", "size", "sha256"],
 ]);

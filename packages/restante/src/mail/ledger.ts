@@ -9,6 +9,7 @@ import { type Route, routeKey } from "./route.ts";
  */
 export type MailState = "queued" | "handed" | "delivered" | "read" | "expired" | "cancelled";
 
+/** One step of a mail of ours. `at`: ms since 1970, by our clock. */
 export interface LedgerEntry {
   readonly at: Time;
   readonly state: MailState;

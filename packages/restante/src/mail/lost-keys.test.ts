@@ -138,7 +138,7 @@ describe("a sender that is stopped in the moment in which it seals anew", () => 
       world.run(10 * SECOND);
       expect(old.flat().some((each) => bob.caches.some((cache) => idsAt(cache).includes(each)))).toBe(false);
       world.run(2 * MINUTE);
-      expect(JSON.stringify(json(alice.store.get(`mail/queue/${id}`)))).not.toContain("former");
+      expect(JSON.stringify(json(alice.queued(id ?? "")))).not.toContain("former");
       bob.wake();
       world.run(DAY);
       expect(bob.texts()).toContain("sealed to a key of later");
@@ -171,7 +171,7 @@ function stopAt(world: World, station: Station, isReached: () => boolean): boole
 }
 
 function generations(station: Station, id: string | undefined): number[] {
-  const { parcels } = json(given(station.store.get(`mail/queue/${id}`))) as { parcels: { generation: number }[] };
+  const { parcels } = json(given(station.queued(id ?? ""))) as { parcels: { generation: number }[] };
   return parcels.map(({ generation }) => generation);
 }
 

@@ -46,7 +46,7 @@ interface Queued {
 }
 
 function parcelsOf(from: Station, id: string | undefined): Queued["parcels"] {
-  return (json(given(from.store.get(`mail/queue/${id}`))) as Queued).parcels;
+  return (json(given(from.queued(id ?? ""))) as Queued).parcels;
 }
 
 function announcedTo(station: Station, by: Station): readonly string[] {
@@ -363,8 +363,8 @@ describe("lost keys cost no mail", () => {
   });
 
   test("days of crashes, losses and restored stores: what is not delivered is still offered, and nothing is shown twice", () => {
-    for (let seed = 1; seed <= 12; seed++) restlessWorld(seed);
-  }, 60_000);
+    for (let seed = 1; seed <= 6; seed++) restlessWorld(seed);
+  });
 });
 
 /** Both write, both crash, and now and then one comes back with the store of some time ago. */
@@ -372,6 +372,7 @@ function restlessWorld(seed: number): void {
   const dice = new Chance(seed * 104_729);
   const faults = { lose: 0.1, fail: 0.1, duplicate: 0.2, crash: dice.pick([0, 0.01]), latency: dice.pick([20, 2000]) };
   const world = new World(seed, faults);
+  if (seed % 2 === 0) world.limits = { window: 1 };
   const { alice, bob } = pair(world);
   const people = [alice, bob] as const;
   const backups = new Map<Station, Map<string, Uint8Array>>();
@@ -394,7 +395,7 @@ function restlessWorld(seed: number): void {
       note();
       // What a store forgets that it sent, nobody can ask it for.
       one.restore(given(backups.get(one)));
-      const known = new Set(sent.filter(({ id }) => one.store.has(`mail/queue/${id}`)).map(({ id }) => id));
+      const known = new Set(sent.filter(({ id }) => one.queued(id) !== undefined).map(({ id }) => id));
       for (let i = sent.length - 1; i >= 0; i--) {
         const mail = given(sent[i]);
         if (mail.from === one && !known.has(mail.id)) sent.splice(i, 1);

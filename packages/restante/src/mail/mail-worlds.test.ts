@@ -31,6 +31,7 @@ describe("mail in bad worlds", () => {
       latency: dice.pick([20, 500, 5000]),
     };
     const world = new World(seed, faults, crypto);
+    if (seed % 3 === 0) world.limits = { window: 1 }; // most of what is sent waits in the store for its turn
     const { alice, bob } = pair(world);
     const people = [alice, bob] as const;
     const asked: { from: Station; id: string; text: string | undefined; expires: Time; isCancelled: boolean }[] = [];
@@ -117,8 +118,8 @@ describe("mail in bad worlds", () => {
   }
 
   test("whatever crashes, loses, copies or reorders: once, truthful, and nothing left behind", () => {
-    for (let seed = 1; seed <= 25; seed++) badWorld(seed);
-  }, 240_000);
+    for (let seed = 1; seed <= 12; seed++) badWorld(seed);
+  });
 
   test("the same seed is the same world", () => {
     expect(badWorld(3)).toBe(badWorld(3));
@@ -126,11 +127,12 @@ describe("mail in bad worlds", () => {
 
   test("with cipher set 3a, too", () => {
     badWorld(5, real);
-  }, 240_000);
+  });
 
   test("a restored store begins a new epoch: nothing is shown twice, and what is open is offered again", () => {
     for (let seed = 0; seed < 20; seed++) {
       const world = new World(seed);
+      if (seed % 2 === 0) world.limits = { window: 1 };
       const { alice, bob } = pair(world);
       bob.sleep();
       for (let i = 0; i < 4; i++) alice.send(bob, `a${i}`);
@@ -220,7 +222,7 @@ describe("mail in bad worlds", () => {
         expect(events, "told, and not each time").toBe(1);
       }
     }
-  }, 240_000);
+  });
 
   test("a mail whose numbers were lost is known by its id", () => {
     const world = new World(70);
@@ -321,6 +323,59 @@ describe("mail in bad worlds", () => {
     world.run(HOUR);
     expect(bob.texts()).toEqual(["sorry"]);
     expect(json(alice.store.get(`mail/out/${bob.hashname}`))).toMatchObject({ next: 3 });
+  });
+
+  test("what came before its sender was removed is not missing when the sender is a contact again", () => {
+    for (const isRestarted of [false, true]) {
+      const world = new World(74);
+      const { alice, bob } = pair(world);
+      bob.sleep();
+      for (const text of ["one", "two", "three"]) alice.send(bob, text);
+      world.run(MINUTE);
+      alice.sleep();
+      bob.wake();
+      world.run(MINUTE);
+      expect(bob.texts().sort()).toEqual(["one", "three", "two"]);
+      bob.input({ type: "forget", contact: alice.card });
+      if (isRestarted) bob.sleep();
+      else bob.input({ type: "contact", contact: bob.contactOf(alice) });
+      alice.wake();
+      alice.send(bob, "four"); // she has not heard of the others yet, and says that their numbers are open
+      world.run(MINUTE);
+      bob.wake(); // which makes alice a contact again
+      const missing = () => bob.mail?.missing(alice.card);
+      world.run(MINUTE);
+      expect(bob.texts()).toContain("four");
+      expect(missing()).toBe(0);
+      bob.sleep();
+      bob.wake();
+      expect(missing()).toBe(0);
+    }
+  });
+
+  test("a device that leaves its contact and is back at once, while a start reads what is numbered for it, is shown all of it", () => {
+    const world = new World(3);
+    const { alice, bob } = pair(world);
+    const first = alice.send(bob, "first");
+    world.run(HOUR);
+    expect(alice.state(first)).toBe("delivered");
+    bob.sleep();
+    for (const cache of bob.caches) cache.up = false; // all of it waits at the sender
+    const ids = Array.from({ length: 100 }, (_, i) => alice.send(bob, `text ${i}`));
+    alice.sleep();
+    alice.wake();
+    // Two cards that came one after the other.
+    alice.input({ type: "contact", contact: { ...alice.contactOf(bob), peers: [] } });
+    alice.input({ type: "contact", contact: alice.contactOf(bob) });
+    world.run(MINUTE);
+    for (const cache of bob.caches) cache.up = true;
+    bob.wake();
+    world.run(HOUR);
+    expect(new Set(bob.texts()).size).toBe(101);
+    expect(bob.texts()).toHaveLength(101);
+    for (const id of ids) expect(alice.state(id)).toBe("delivered");
+    // And not because it took itself for a copy.
+    expect(alice.events.filter(({ type }) => type === "copied")).toEqual([]);
   });
 
   test("no bytes make it throw, and rubbish is removed at once", () => {

@@ -371,7 +371,7 @@ describe("mail between contacts", () => {
     const send = (mail: Draft, contact = bob.card): number => alice.call({ type: "send", contact, mail });
     expect(code(send(text("x"), "00"))).toBe("not-found");
     expect(code(send(text("x".repeat(TEXT_LIMIT + 1))))).toBe("too-large");
-    expect(code(send({ ...file, size: 7 * 1024 * 1024 + 1 }))).toBe("too-large");
+    expect(code(send({ ...file, size: 2 ** 30 + 1 }))).toBe("too-large");
     expect(code(send({ ...file, name: "../x" }))).toBe("bad-mail");
     expect(code(send({ ...file, media: "?" }))).toBe("bad-mail");
     expect(code(alice.call({ type: "cancel", id: "00" }))).toBe("not-found");

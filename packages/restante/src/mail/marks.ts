@@ -34,6 +34,12 @@ export class Marks {
     return known && known.mark === markOf(id);
   }
 
+  /** Numbers of this epoch below are of no more use. */
+  cut(epoch: string, floor: number): void {
+    const kept = this.#entries.filter((each) => each.epoch !== epoch || each.seq >= floor);
+    if (kept.length < this.#entries.length) this.#entries.splice(0, this.#entries.length, ...kept);
+  }
+
   /** What an acknowledgement says: of the 4 epochs that came last, the latest last. `undefined`: nothing. */
   tell(): readonly Marked[] | undefined {
     const newest = new Set(this.#entries.map(({ epoch }) => epoch).reverse());

@@ -232,3 +232,18 @@ test("damaged bytes give no numbering, or one that is sound; they never throw", 
     }),
   );
 });
+
+test("with a first number that counts, nothing below it is missing, however far up it is", () => {
+  const numbering = new Numbering();
+  const [epoch, other] = ["00000000000000aa", "00000000000000bb"];
+  const far = 2 ** 40;
+  for (const seq of [far, far + 3, 5]) numbering.commit(epoch, seq, 0, 1);
+  numbering.commit(epoch, 7, 0, 2);
+  numbering.commit(other, 3, 0, 1);
+  expect(numbering.gaps({ left: [other] })).toBe(far + 3 - 4);
+  expect(numbering.gaps({ left: [other], since: { epoch, seq: far } })).toBe(2);
+  expect(numbering.gaps({ since: { epoch, seq: far } })).toBe(4);
+  expect(numbering.gaps({ left: [other], since: { epoch, seq: 6 } })).toBe(far + 3 - 5 - 3);
+  numbering.lower(epoch, far + 2);
+  expect(numbering.gaps({ left: [other], since: { epoch, seq: far } })).toBe(1);
+});

@@ -15,7 +15,7 @@ import {
   SEQ_LIMIT,
   UNFINISHED_LIMIT,
 } from "./constants.ts";
-import { Ranges } from "./ranges.ts";
+import { type Range, Ranges } from "./ranges.ts";
 
 /** Recipient side, one per sending peer. Bounded: what cannot be recorded is refused, and will be offered again. */
 export class Numbering {
@@ -39,6 +39,11 @@ export class Numbering {
   has(epoch: string, seq: number): boolean {
     const known = this.#epochs.get(epoch);
     return known?.whole.has(seq) === true || known?.unfinished.has(seq) === true;
+  }
+
+  /** How many parts are committed of a mail that is not whole. */
+  parts(epoch: string, seq: number): number {
+    return this.#epochs.get(epoch)?.unfinished.get(seq)?.parts.size ?? 0;
   }
 
   /** Did anything come in this epoch, or a floor of it, as far as that is remembered? */
@@ -76,28 +81,68 @@ export class Numbering {
     return dropped;
   }
 
-  /** The state to acknowledge: the 4 epochs used last, and of each the 4 unfinished mails of which parts came last. */
-  report(): AckReport[] {
+  /**
+   * The state to acknowledge: the 4 epochs used last, and of each the 4 unfinished mails of which parts came last. Of the mails
+   * in `held` it says nothing yet.
+   */
+  report(held: readonly Place[] = []): AckReport[] {
     return [...this.#epochs]
       .slice(-ACK_EPOCHS)
       .reverse()
       .map(([epoch, { floor, whole, unfinished }]) => ({
         epoch,
         floor,
-        ranges: whole.list().slice(),
+        ranges: held
+          .reduce((list, each) => (each.epoch === epoch ? without(list, each.seq) : list), whole.list())
+          .slice(0, RANGES_LIMIT),
         unfinished: ascending([...unfinished].slice(-ACK_UNFINISHED)).map(([seq, { parts }]) =>
           reportUnfinished(seq, parts),
         ),
       }));
   }
 
-  /** How many numbers between a floor and the highest one seen have not come at all, over all open epochs but these. */
-  gaps(left: readonly string[] = []): number {
+  /** Nothing is committed under this number any more; what is whole, or below the floor, stays. False: it does. */
+  forget(epoch: string, seq: number): boolean {
+    const known = this.#epochs.get(epoch);
+    if (this.#closed.has(epoch) || (known !== undefined && (seq < known.floor || known.whole.has(seq)))) return false;
+    known?.unfinished.delete(seq);
+    return true;
+  }
+
+  /** Numbers of an open epoch from its floor up to `below` of which nothing has come: the first so many. */
+  missing(epoch: string, below: number, limit: number): number[] {
+    const { floor, whole, unfinished } = this.#epochs.get(epoch) ?? NO_EPOCH;
+    const found: number[] = [];
+    for (let seq = whole.missing(floor); seq < below && found.length < limit; seq = whole.missing(seq + 1))
+      if (!unfinished.has(seq)) found.push(seq);
+    return found;
+  }
+
+  /**
+   * How many numbers between a floor and the highest one seen have not come at all, over all open epochs but those in `left`.
+   * `since`: in its epoch only numbers from its `seq` on count. `cancelled`: these do not.
+   */
+  gaps({
+    left = [],
+    since,
+    cancelled = [],
+  }: {
+    left?: readonly string[];
+    since?: Place | undefined;
+    cancelled?: readonly Place[];
+  } = {}): number {
     let missing = 0;
     for (const [epoch, { floor, whole, unfinished }] of this.#epochs) {
       if (left.includes(epoch)) continue;
       const highest = Math.max(floor - 1, whole.highest ?? 0, ...unfinished.keys());
       missing += highest - floor + 1 - whole.size - unfinished.size;
+      const first = since?.epoch === epoch ? Math.max(floor, since.seq) : floor;
+      for (const { epoch: of, seq } of cancelled)
+        if (of === epoch && seq >= first && seq <= highest && !whole.has(seq) && !unfinished.has(seq)) missing--;
+      if (since?.epoch !== epoch || since.seq <= floor) continue;
+      const last = Math.min(since.seq - 1, highest);
+      const came = whole.list().reduce((sum, [a, b]) => sum + Math.max(0, Math.min(b, last) - a + 1), 0);
+      missing -= last - floor + 1 - came - [...unfinished.keys()].filter((seq) => seq <= last).length;
     }
     return missing;
   }
@@ -153,6 +198,12 @@ export class Numbering {
   }
 }
 
+/** A number, and whose. */
+interface Place {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
 interface Epoch {
   floor: number;
   /** Numbers of complete mails, none below the floor. */
@@ -175,6 +226,14 @@ function commitIn(epoch: Epoch, seq: number, part: number, of: number): "part" |
   epoch.unfinished.delete(seq);
   epoch.unfinished.set(seq, { of, parts });
   return "part";
+}
+
+/** The ranges without one number. */
+function without(ranges: readonly Range[], seq: number): readonly Range[] {
+  return ranges.flatMap(([first, last]): Range[] => {
+    if (seq < first || seq > last) return [[first, last]];
+    return [...(first < seq ? [[first, seq - 1] as const] : []), ...(seq < last ? [[seq + 1, last] as const] : [])];
+  });
 }
 
 function reportUnfinished(seq: number, parts: Ranges): AckUnfinished {
@@ -220,4 +279,5 @@ function epochBytes(epoch: string): Uint8Array {
   return bytes;
 }
 
+const NO_EPOCH: Epoch = { floor: SEQ_LIMIT, whole: new Ranges(), unfinished: new Map() };
 const VERSION = 1; // of the encoded state

@@ -50,3 +50,8 @@ export function openFromStranger(
   if (higher || boxIdOf(claim.hashname) !== box || !opened.verify(key)) return undefined;
   return { inner: opened.inner, sender: { hashname: claim.hashname, keys: claim.keys } };
 }
+
+/** Whether somebody sealed this for us. Who it was nobody knows: anybody can. */
+export function isSealedFor(crypto: Crypto, identity: Identity, sealed: Uint8Array): boolean {
+  return openMessage(crypto, identity, sealed) !== undefined;
+}

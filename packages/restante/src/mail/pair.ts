@@ -2,10 +2,11 @@
  * A pair: our numbers towards one peer, what it has of them, and its forward keys for us. Nothing here looks at all that is in
  * the spool: what one mail costs does not depend on how many there are. protocol/mail.md §8, §9
  */
-import type { Time } from "../bytes/index.ts";
-import type { Acknowledgement, AckReport, AckView } from "./acknowledgement.ts";
-import type { Announced } from "./announced.ts";
+import { fromBase32, type Time, toBase32 } from "../bytes/index.ts";
+import { type Acknowledgement, type AckReport, AckView, type Since } from "./acknowledgement.ts";
+import { Announced, type AnnouncedJson } from "./announced.ts";
 import { type Forwarding, forwardId } from "./forward.ts";
+import { type Marked, Marks } from "./marks.ts";
 import type { Parcel } from "./parcel.ts";
 import { type Range, Ranges } from "./ranges.ts";
 import type { Read } from "./reads.ts";
@@ -31,38 +32,53 @@ export interface PairOptions {
   readonly left: readonly string[];
   /** The number that the next mail gets. */
   readonly next: number;
+  /** The number that the first mail got; by default 1. */
+  readonly began?: number | undefined;
+  /** Where the floor was, when not all that has a number is loaded yet: see `whole`. */
+  readonly floor?: number | undefined;
   readonly view: AckView;
   readonly announced: Announced;
+  readonly cancelled?: Marks | undefined;
+  /** Absent: the peer has had one store. */
+  readonly since?: Since | undefined;
 }
 
 /** Our numbers towards one peer. */
 export class Pair {
   readonly view: AckView;
   readonly announced: Announced;
+  /** Mails of several parts that were cancelled while the peer may have had some of them: it is told. */
+  readonly cancelled: Marks;
   #epoch: string;
   #doubted: readonly string[];
   #doubtedAt: Time;
   #left: readonly string[];
   #next: number;
+  #began: number;
   #floor: number;
   /** Numbers of the epoch that the floor may not pass yet. */
   readonly #unpassed = new Set<number>();
   readonly #epochs = new Map<string, Numbered>();
   /** Open parcels by the forward key that they are sealed to. */
   readonly #sealedTo = new Map<string, Set<Parcel>>();
-  /** Acknowledged while the peer was none of ours for a time. */
-  #overdue: Parcel[] = [];
+  /** Not all that has a number is loaded: until then nothing is concluded from what is. */
+  #isPartial: boolean;
+  #since: Since | undefined;
 
   constructor(options: PairOptions) {
-    const { epoch, doubted, doubtedAt, left, next, view, announced } = options;
+    const { epoch, doubted, doubtedAt, left, next, began = 1, floor, view, announced } = options;
     this.#epoch = epoch;
     this.#doubted = doubted;
     this.#doubtedAt = doubtedAt;
     this.#left = left;
     this.view = view;
     this.announced = announced;
+    this.cancelled = options.cancelled ?? new Marks();
+    this.#since = options.since;
     this.#next = next;
-    this.#floor = next;
+    this.#began = began;
+    this.#floor = floor ?? next;
+    this.#isPartial = floor !== undefined;
   }
 
   /** Of the numbers that are given now: that of the store; or one of its own, after a copy of the store had used the same. */
@@ -89,9 +105,27 @@ export class Pair {
     return this.#next;
   }
 
+  /** The first number that was given when the peer's present store had been heard, if it has had others. */
+  get since(): Since | undefined {
+    return this.#since;
+  }
+
+  /** The first number of the epoch that it gave. Lower ones are of a pair with the same peer that ended. */
+  get began(): number {
+    return this.#began;
+  }
+
   /** No number below is open. */
   get floor(): number {
     return this.#floor;
+  }
+
+  /** Which parts the peer has. Not to be changed. */
+  have({ epoch, seq, of }: Parcel): Ranges {
+    if (!this.view.isWhole(epoch, seq)) return this.view.parts(epoch, seq);
+    const all = new Ranges();
+    all.add(0, of - 1, 1);
+    return all;
   }
 
   /** The parcel under this number; `undefined`: there was none, or nobody remembers. */
@@ -110,11 +144,24 @@ export class Pair {
     this.#add(parcel);
   }
 
-  /** A parcel whose number was given before a restart. */
-  load(parcel: Parcel): void {
+  /** Is the parcel's number one that it gives now? What others say of the floor is true of no other. */
+  gave({ epoch, seq }: Parcel): boolean {
+    return epoch === this.#epoch && seq >= this.#began;
+  }
+
+  /** A parcel whose number was given before. True: it was acknowledged while it was not in memory. */
+  load(parcel: Parcel): boolean {
     const { epoch, seq, state } = parcel;
-    if (state !== "acknowledged" && this.view.isWhole(epoch, seq)) this.#overdue.push(parcel);
     this.#add(parcel);
+    return state !== "acknowledged" && !this.#doubted.includes(epoch) && this.view.isWhole(epoch, seq);
+  }
+
+  /** All that has a number is loaded. */
+  whole(): void {
+    if (!this.#isPartial) return;
+    this.#isPartial = false;
+    this.#floor = this.#next;
+    for (const seq of this.#unpassed) this.#floor = Math.min(this.#floor, seq);
   }
 
   /** Numbers begin anew in another epoch. Gives what is open, in the order of its numbers: it wants new ones. */
@@ -124,7 +171,9 @@ export class Pair {
     this.#left = leave(this.#left, this.#epoch);
     this.#epoch = epoch;
     this.#next = 1;
+    this.#began = 1;
     this.#floor = 1;
+    this.#isPartial = false;
     this.#unpassed.clear();
     const open = [...this.parcels()].filter(({ state }) => state === "open");
     return open.sort((a, b) => a.seq - b.seq);
@@ -145,12 +194,20 @@ export class Pair {
 
   /** The floor need not wait for this number any more. */
   pass(epoch: string, seq: number): void {
-    if (epoch !== this.epoch || !this.#unpassed.delete(seq) || seq !== this.#floor) return;
+    if (epoch !== this.epoch || !this.#unpassed.delete(seq) || seq !== this.#floor || this.#isPartial) return;
     while (this.#floor < this.#next && !this.#unpassed.has(this.#floor)) this.#floor++;
+    this.cancelled.cut(this.#epoch, this.#floor);
   }
 
   isUnpassed({ epoch, seq }: Parcel): boolean {
     return epoch === this.epoch && this.#unpassed.has(seq);
+  }
+
+  /** Whether a number of the epoch below this one is still offered. No floor of ours ever passed one. */
+  isOpenBelow(floor: number): boolean {
+    if (floor <= this.#floor) return false;
+    for (const seq of this.#unpassed) if (seq < floor && this.get(this.#epoch, seq)?.state === "open") return true;
+    return false;
   }
 
   /** The parcel leaves memory: an acknowledgement says nothing more about it. */
@@ -170,7 +227,7 @@ export class Pair {
   /** The parcel is over; what the peer has of numbers that nobody asks about any more is forgotten, too. */
   retire(parcel: Parcel): void {
     this.drop(parcel);
-    if (parcel.epoch !== this.epoch) return;
+    if (parcel.epoch !== this.epoch || this.#isPartial) return;
     // Later than the floor: an acknowledgement that was long on its way still says what became of an expired mail.
     const lowest = this.#epochs.get(this.epoch)?.lowest ?? this.#floor;
     this.view.lower(this.epoch, Math.min(this.#floor, lowest));
@@ -180,7 +237,7 @@ export class Pair {
   forwarding(): Forwarding | undefined {
     const [key, ...older] = this.announced.keys;
     if (key === undefined) return undefined;
-    return { key, uses: older.filter((each) => this.#sealedTo.has(each)).map(forwardId) };
+    return { key, uses: older.filter((each) => this.#isPartial || this.#sealedTo.has(each)).map(forwardId) };
   }
 
   /** Is the parcel sealed to a key that the peer has not got? */
@@ -206,16 +263,21 @@ export class Pair {
     const reports = acknowledgement.reports.flatMap((report) =>
       report.epoch === doubted || this.#doubted.includes(report.epoch) ? [] : (this.#ofOurs(report) ?? []),
     );
-    const { news, restored } = this.view.merge({ ...acknowledgement, reports });
+    const { present } = this.view;
+    const { news, restored } = this.view.merge({ ...acknowledgement, reports }, this.#ours(this.#since));
+    if (this.view.present !== present && !this.view.isAlone) this.#since = { epoch: this.#epoch, seq: this.#next };
     const { keys } = acknowledgement;
     const hasKeys = keys !== undefined && this.announced.merge(keys, isKey);
     if (!news) return { news, restored, hasKeys, arrived: [] };
-    const overdue = this.#overdue.filter((parcel) => this.get(parcel.epoch, parcel.seq) === parcel);
-    this.#overdue = [];
-    const arrived = [...overdue, ...reports.flatMap((report) => this.#arrived(report))];
+    const arrived = reports.flatMap((report) => this.#arrived(report));
     const seq = reports.find(({ epoch }) => epoch === this.#epoch)?.ranges.at(-1)?.[1];
     const below = seq !== undefined && { below: { epoch: this.#epoch, seq } };
     return { news, restored, hasKeys, arrived: [...new Set(arrived)], ...below };
+  }
+
+  /** All numbers of an epoch are later than those of the epoch before. */
+  #ours(since: Since | undefined): Since | undefined {
+    return since === undefined || since.epoch === this.#epoch ? since : { epoch: this.#epoch, seq: 1 };
   }
 
   /** The report without what it says of numbers that we never gave: a peer could make us keep any amount of that. */
@@ -273,7 +335,7 @@ export class Pair {
 
   #add(parcel: Parcel): void {
     const { epoch, seq, state } = parcel;
-    if (epoch === this.epoch && state !== "acknowledged") {
+    if (this.gave(parcel) && state !== "acknowledged") {
       this.#unpassed.add(seq);
       this.#floor = Math.min(this.#floor, seq);
     }
@@ -293,8 +355,71 @@ export class Pair {
   }
 }
 
+/** As it lies in the store, whose epoch is this. */
+export function pairRecord(pair: Pair, storeEpoch: string): PairRecord {
+  const { epoch, doubted, doubtedAt, left, next, began, floor, view, announced, since } = pair;
+  const cancelled = pair.cancelled.tell();
+  return {
+    epoch: storeEpoch,
+    next,
+    ...(began > 1 && { began }),
+    floor,
+    view: toBase32(view.encode()),
+    announced: announced.json(),
+    ...(epoch !== storeEpoch && { own: epoch }),
+    ...(doubted.length > 0 && { doubted, doubtedAt }),
+    ...(left.length > 0 && { left }),
+    ...(cancelled && { cancelled }),
+    ...(since && { since }),
+  };
+}
+
+/**
+ * What `pairRecord` wrote; without its parcels, which are loaded then. `isWhole`: there are none. After a restore the numbers begin
+ * anew, with `first`, in the new epoch; what the peer has of the old one is still known.
+ */
+export function pairOf(
+  record: PairRecord,
+  { storeEpoch, first, isWhole }: { readonly storeEpoch: string; readonly first: number; readonly isWhole: boolean },
+): Pair {
+  const { epoch, own = epoch, doubted = [], doubtedAt = 0, left = [], next, began, floor, view, announced } = record;
+  const isCurrent = epoch === storeEpoch;
+  return new Pair({
+    epoch: isCurrent ? own : storeEpoch,
+    doubted,
+    doubtedAt,
+    left: isCurrent ? left : leave(left, own),
+    next: isCurrent ? next : first,
+    began: isCurrent ? began : first,
+    floor: isCurrent && !isWhole ? floor : undefined,
+    view: (view === undefined ? undefined : AckView.decode(fromBase32(view) ?? new Uint8Array(0))) ?? new AckView(),
+    announced: new Announced(announced),
+    cancelled: Marks.of(record.cancelled),
+    since: record.since,
+  });
+}
+
+/** The value of "mail/out/<peer>", as far as it is about numbers. */
+export interface PairRecord {
+  /** That of the store when it was written. */
+  readonly epoch: string;
+  /** The pair's, where that is another. */
+  readonly own?: string;
+  readonly doubted?: readonly string[];
+  readonly doubtedAt?: Time;
+  readonly left?: readonly string[];
+  readonly next: number;
+  /** Absent: 1, or written before it was noted. */
+  readonly began?: number;
+  readonly floor?: number;
+  readonly view?: string;
+  readonly announced?: AnnouncedJson;
+  readonly cancelled?: readonly Marked[];
+  readonly since?: Since;
+}
+
 /** Puts an epoch to those that were left, of which as many are kept as can be told. */
-export function leave(left: readonly string[], epoch: string): readonly string[] {
+function leave(left: readonly string[], epoch: string): readonly string[] {
   return (left.includes(epoch) ? left : [...left, epoch]).slice(-LEFT_LIMIT);
 }
 

@@ -3,7 +3,7 @@ import { assert, type Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { Forwarding } from "./forward.ts";
 import { Ranges } from "./ranges.ts";
-import type { Route } from "./route.ts";
+import { BAZAAR, type Route } from "./route.ts";
 
 /** What is fixed when the mail is queued (so that every attempt seals the same bytes), and how far it got. */
 export interface Parcel {
@@ -27,11 +27,13 @@ export interface Parcel {
   /** Bytes of a sealed part; of the last one at most. */
   readonly partBytes: number;
   readonly expires: Time;
+  /** It goes over a link and to no cache. */
+  readonly linkOnly?: true;
   /** "stopped": expired, cancelled, or its peer is gone. */
   state: "open" | "acknowledged" | "stopped";
-  /** Message ids by part, "" where none was sealed for a cache yet. The same at every cache. */
-  readonly ids: string[];
-  /** By cache. */
+  /** Message ids of those parts that may lie at a cache now. The same at every cache. */
+  readonly ids: Map<number, string>;
+  /** By cache; what lies in the bazaar under `BAZAAR`. */
   readonly copies: Map<Hashname, Copy>;
   /** Where the bytes of before it was sealed anew lie, for a while: a stop may have come before they were taken back. */
   former?: Former | undefined;
@@ -50,25 +52,89 @@ type Places = Pick<Parcel, "ids" | "copies">;
 
 /** The parts of one parcel at one cache. */
 export interface Copy {
-  /** Where to take them back. */
+  /** Where to take them back; in the bazaar the mark of whom they are for. */
   readonly uri: string;
   /** May be there: sent, or about to be. */
-  readonly offered: Ranges;
+  offered: Ranges;
   /** The cache acknowledged the deposit. */
   handed: Ranges;
 }
 
-/** The first part not handed by this copy that `isMoot` (in flight, or acknowledged) does not exclude. */
-export function nextPart(parcel: Parcel, handed: Ranges, isMoot: (part: number) => boolean): number | undefined {
-  for (let part = handed.missing(0); part < parcel.of; part = handed.missing(part + 1)) if (!isMoot(part)) return part;
+/**
+ * The first part from `from` on, below `before`, that is neither handed by this copy, nor acknowledged (`have`), nor in flight. Looks at ranges, not
+ * at parts: a file of tens of thousands is asked about at each of them.
+ */
+export function nextPart(
+  handed: Ranges,
+  have: Ranges,
+  flying: ReadonlySet<number>,
+  before: number,
+  from: number = 0,
+): number | undefined {
+  for (let part = from; part < before; ) {
+    const open = have.missing(handed.missing(part));
+    if (open === part && !flying.has(part)) return part;
+    part = Math.max(open, part + Number(open === part));
+  }
   return undefined;
+}
+
+/** The same of those that have their room there: they were offered before. */
+export function nextAgain({ offered, handed }: Copy, have: Ranges, flying: ReadonlySet<number>): number | undefined {
+  for (const [first, last] of offered.list()) {
+    const part = nextPart(handed, have, flying, last + 1, first);
+    if (part !== undefined) return part;
+  }
+  return undefined;
+}
+
+/** Those that the peer has and that may still lie at a cache. */
+export function idle({ ids }: Parcel, have: Ranges): number[] {
+  return [...ids.keys()].filter((part) => have.has(part));
+}
+
+/** These parts were taken back, and lie nowhere: should they be offered again they take room again. */
+export function takenBack({ copies }: Parcel, parts: Ranges): void {
+  for (const copy of copies.values()) {
+    const rest = new Ranges();
+    for (const [first, last] of copy.offered.list())
+      for (let part = first; part <= last; part++) if (!parts.has(part)) addPart(rest, part);
+    copy.offered = rest;
+  }
+}
+
+/** A parcel of which nothing has left yet, with its number. */
+export function newParcel(
+  mail: { readonly id: string; readonly parts: number; readonly expires: Time; readonly linkOnly?: true },
+  to: Pick<Parcel, "peer" | "epoch" | "seq" | "floor" | "forward" | "hello" | "partBytes">,
+): Parcel {
+  const { peer, epoch, seq, floor, forward, hello, partBytes } = to;
+  return {
+    mail: mail.id,
+    peer,
+    epoch,
+    seq,
+    floor,
+    generation: 0,
+    ...(forward && !hello && { forward }),
+    hello,
+    of: mail.parts,
+    partBytes,
+    expires: mail.expires,
+    state: "open",
+    ...(mail.linkOnly && { linkOnly: true }),
+    ids: new Map(),
+    copies: new Map(),
+    offers: 0,
+    offerAt: undefined,
+  };
 }
 
 /** The parcel as other bytes go out for it: nothing of them lies anywhere yet, and what lay of the old ones is remembered. */
 export function anew({ ids, copies, ...parcel }: Parcel, until: Time): Parcel {
   return {
     ...parcel,
-    ids: Array.from({ length: parcel.of }, () => ""),
+    ids: new Map(),
     copies: new Map(),
     former: copies.size > 0 ? { ids, copies, until } : undefined,
     offers: 0,
@@ -81,10 +147,22 @@ export function takeBack({ peer, former, ...present }: Parcel): Withdrawal[] {
   return [...(former ? withdrawals(peer, former) : []), ...withdrawals(peer, present)];
 }
 
+/**
+ * The peer has another key in the bazaar, with this mark: takes back what lies there for the one before, and nothing lies there then.
+ * Save the parcel after that, not before, when it gives anything back.
+ */
+export function moved({ peer, ids, copies }: Parcel, mark: string): Withdrawal[] {
+  const copy = copies.get(BAZAAR);
+  if (copy === undefined || copy.uri === mark) return [];
+  copies.set(BAZAAR, { uri: mark, offered: new Ranges(), handed: new Ranges() });
+  return withdrawals(peer, { ids, copies: new Map([[BAZAAR, copy]]) });
+}
+
 function withdrawals(peer: Hashname, { copies, ids }: Places): Withdrawal[] {
   return [...copies].flatMap(([cache, { uri, offered }]) => {
-    const known = numbers(offered).flatMap((part) => ids[part] || []);
-    return known.length === 0 ? [] : [{ type: "withdraw", to: peer, route: { type: "cache", cache, uri }, ids: known }];
+    const known = [...ids].flatMap(([part, id]) => (offered.has(part) ? [id] : []));
+    const route: Route = cache === BAZAAR ? { type: "bazaar", peer, mark: uri } : { type: "cache", cache, uri };
+    return known.length === 0 ? [] : [{ type: "withdraw", to: peer, route, ids: known }];
   });
 }
 
@@ -94,11 +172,6 @@ export interface Withdrawal {
   readonly to: Hashname;
   readonly route: Route;
   readonly ids: readonly string[];
-}
-
-/** The numbers in a set of parts, ascending. */
-export function numbers(parts: Ranges): number[] {
-  return parts.list().flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
 }
 
 /** Puts one part into a set of parts. */
@@ -120,24 +193,28 @@ export function parcelJson(parcel: Parcel): ParcelJson {
 
 function placesJson({ copies, ids }: Places): PlacesJson {
   return {
-    ...(ids.some((id) => id !== "") && { ids: ids.join(",") }),
+    ...(ids.size > 0 && { at: [...ids].map(([part, id]) => `${part}:${id}`).join(",") }),
     copies: [...copies].map(([cache, { uri, offered, handed }]) => [cache, uri, offered.list(), handed.list()]),
   };
 }
 
 /** What `parcelJson` wrote. */
-export function parcelOf({ copies, ids, former, ...fixed }: ParcelJson): Parcel {
+export function parcelOf({ copies, at, ids, former, ...fixed }: ParcelJson): Parcel {
   return {
     ...fixed,
     offerAt: fixed.offerAt,
-    ...(former && { former: { ...placesOf(former, fixed.of), until: former.until } }),
-    ...placesOf({ copies, ...(ids !== undefined && { ids }) }, fixed.of),
+    ...(former && { former: { ...placesOf(former), until: former.until } }),
+    ...placesOf({ copies, ...(at !== undefined && { at }), ...(ids !== undefined && { ids }) }),
   };
 }
 
-function placesOf({ copies, ids }: PlacesJson, of: number): Places {
+function placesOf({ copies, at, ids }: PlacesJson): Places {
+  const entries = at?.split(",").map((entry): [number, string] => {
+    const [part = "", id = ""] = entry.split(":");
+    return [Number(part), id];
+  });
   return {
-    ids: ids?.split(",") ?? Array.from({ length: of }, () => ""),
+    ids: new Map(entries ?? ids?.split(",").flatMap((id, part): [number, string][] => (id === "" ? [] : [[part, id]]))),
     copies: new Map(
       copies.map(([cache, uri, offered, handed]) => [
         cache,
@@ -156,6 +233,9 @@ export interface ParcelJson extends Omit<Parcel, "copies" | "ids" | "former" | "
 }
 
 interface PlacesJson {
+  /** "part:id", with commas between. */
+  readonly at?: string;
+  /** As it was before: the id of each part in order, "" for none. */
   readonly ids?: string;
   readonly copies: readonly (readonly [cache: Hashname, uri: string, offered: RangeList, handed: RangeList])[];
 }

@@ -93,3 +93,13 @@ test("numbers at the end of the safe integers neither wrap nor round", () => {
   expect(Ranges.read(new Reader(bytes), { base: 1, highest: highest - 1, limit: 1 })).toBeUndefined();
   expect(Ranges.read(new Reader(bytes), { base: highest, highest, limit: 1 })).toBeUndefined();
 });
+
+test("how many numbers two sets have in common is what counting them one by one gives", () => {
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 12 }), fc.array(range, { maxLength: 12 }), (one, other) => {
+      const [a, b] = [build(one), build(other)];
+      const both = Array.from({ length: HIGHEST + 1 }, (_, n) => n).filter((n) => a.has(n) && b.has(n));
+      expect([a.common(b), b.common(a)]).toEqual([both.length, both.length]);
+    }),
+  );
+});

@@ -45,6 +45,21 @@ export class Ranges {
     return range !== undefined && range[0] <= from ? range[1] + 1 : from;
   }
 
+  /** How many numbers are in this set and in the other. */
+  common(other: Ranges): number {
+    let count = 0;
+    let index = 0;
+    for (const [first, last] of this.#list) {
+      while ((other.#list[index]?.[1] ?? Number.POSITIVE_INFINITY) < first) index++;
+      for (let at = index; ; at++) {
+        const range = other.#list[at];
+        if (range === undefined || range[0] > last) break;
+        count += Math.min(last, range[1]) - Math.max(first, range[0]) + 1;
+      }
+    }
+    return count;
+  }
+
   /** Puts the numbers in. `false`, and nothing changed, when that would take more than `limit` ranges. */
   add(first: number, last: number, limit: number): boolean {
     assert(first >= 0 && first <= last && last < Number.MAX_SAFE_INTEGER, "a range is ascending, within 0..2^53-2");

@@ -3,7 +3,8 @@ import { type Time, toHex } from "../bytes/index.ts";
 import { createCrypto, createIdentity, type Hashname, portable } from "../crypto/index.ts";
 import { Chance } from "../testing/chance.ts";
 import { type ClosedPart, encodePart, type Part, parsePart } from "./inner.ts";
-import { type Arrival, Received, type ReceivedIn, type ReceivedOut, type Source } from "./received.ts";
+import { Received } from "./received.ts";
+import type { Arrival, ReceivedIn, ReceivedOut, Source } from "./received-contract.ts";
 import { Ring } from "./ring.ts";
 
 const CRYPTO = createCrypto(portable);
@@ -51,9 +52,14 @@ class Bench {
   /** A text, judged as new at once. */
   text(seq: number, source: Source = cache(seq)): ReceivedOut[] {
     const out = this.input({ type: "part", part: part(seq), source });
+    return [...out, ...this.judged(out)];
+  }
+
+  /** The answer to what these ask, if they do. */
+  judged(out: readonly ReceivedOut[], isNew = true): ReceivedOut[] {
     const arrived = out.find((each) => each.type === "arrived");
-    if (arrived === undefined) return out;
-    return [...out, ...this.input({ type: "judged", arrival: arrived.arrival, isNew: true, isDamaged: false })];
+    if (arrived === undefined) return [];
+    return this.input({ type: "judged", arrival: arrived.arrival, isNew, isDamaged: false });
   }
 
   /** Waits for the next deadline; how long that was. */
@@ -112,14 +118,50 @@ test("news is acknowledged after a moment, several at once, and at most once a s
   expect(bench.wait()).toBe(SECOND);
 });
 
-test("a part of a file can wait five seconds, and the last one cannot", () => {
+test("a part of a file can wait five seconds, and a whole one in the inbox cannot", () => {
   const bench = new Bench();
   bench.input({ type: "part", part: part(1, { of: 3 }), source: cache(1) });
   expect(bench.wait()).toBe(5 * SECOND);
   bench.now += MINUTE;
   bench.input({ type: "part", part: part(1, { part: 1, of: 3 }), source: cache(2) });
-  bench.input({ type: "part", part: part(1, { part: 2, of: 3 }), source: cache(3) });
+  const last = bench.input({ type: "part", part: part(1, { part: 2, of: 3 }), source: cache(3) });
+  bench.judged(last);
   expect(bench.wait()).toBe(200);
+});
+
+test("a file is acknowledged with the turn that shows it, and not with its last part: by an acknowledgement of anything, or after a crash", () => {
+  const bench = new Bench();
+  bench.text(1);
+  bench.input({ type: "part", part: part(2, { of: 2 }), source: cache(2) });
+  const last = bench.input({ type: "part", part: part(2, { part: 1, of: 2 }), source: cache(3) });
+  bench.text(3);
+  // The copies can go: its record sees to it that it is shown.
+  expect(types(last)).toContain("done");
+  expect(bench.received.report()).toMatchObject([
+    {
+      ranges: [
+        [1, 1],
+        [3, 3],
+      ],
+      unfinished: [],
+    },
+  ]);
+  bench.wait();
+  bench.open();
+  expect(bench.received.report()).toMatchObject([
+    {
+      ranges: [
+        [1, 1],
+        [3, 3],
+      ],
+      unfinished: [],
+    },
+  ]);
+  expect(types(bench.judged(last))).toContain("show");
+  expect(bench.received.report()).toMatchObject([{ ranges: [[1, 3]] }]);
+  expect(bench.received.isDue).toBe(true);
+  expect(bench.wait()).toBe(200);
+  expect(bench.received.isDue).toBe(false);
 });
 
 test("[X15] a second copy means nothing; one where the first was taken away, or over a link, asks again, and waits longer each time", () => {
@@ -197,11 +239,33 @@ test("a file that never became whole goes when it is too old, or when the sender
   const before = bench.now;
   bench.now = bench.received.deadline() ?? 0;
   expect(bench.now - before).toBeGreaterThan(2 * DAY);
-  expect(bench.input({ type: "tick" }).map(({ type }) => type)).toEqual(["save", "blob-remove"]);
+  expect(bench.input({ type: "tick" }).map(({ type }) => type)).toEqual(["save", "blob-remove", "progress"]);
   bench.input({ type: "part", part: part(2, { of: 3 }), source: cache(2) });
   expect([...bench.store.keys()].filter((key) => key.startsWith("mail/file/"))).toHaveLength(1);
-  bench.input({ type: "floor", epoch: "00".repeat(8), floor: 3 });
+  const out = bench.input({ type: "floor", epoch: "00".repeat(8), floor: 3 });
+  expect(out.filter(({ type }) => type === "progress")).toMatchObject([{ done: 0, ended: "cancelled" }]);
   expect([...bench.store.keys()].filter((key) => key.startsWith("mail/file/"))).toEqual([]);
+});
+
+test("what a crash left of a file's first part goes when the sender's floor passes its number", () => {
+  const bench = new Bench();
+  bench.text(1);
+  bench.wait();
+  const before = new Map(bench.store);
+  const out = bench.input({ type: "part", part: part(3, { of: 3 }), source: cache(3) });
+  const written = out.flatMap((each) => (each.type === "blob-write" ? [each.blob] : []));
+  expect(written).toHaveLength(1);
+  bench.store.clear();
+  for (const [key, value] of before) bench.store.set(key, value);
+  bench.open();
+  const removed = (floor: number): string[] =>
+    bench
+      .input({ type: "floor", epoch: "00".repeat(8), floor })
+      .flatMap((each) => (each.type === "blob-remove" ? [each.blob] : []));
+  // Of number 2, too, nothing came; of number 1 all is here.
+  expect(removed(4)).toEqual([expect.any(String), ...written]);
+  expect(removed(4)).toEqual([]);
+  expect(removed(2 ** 40)).toHaveLength(64);
 });
 
 test("half a file is kept for 60 days at most, whatever its sender says", () => {
@@ -249,9 +313,7 @@ function other(seq: number, more: { part?: number; of?: number; expires?: Time }
 /** Gives a part whose mail the store is asked about, and answers. */
 function judge(bench: Bench, given: Part | ClosedPart, source: Source, isNew: boolean): ReceivedOut[] {
   const out = bench.input({ type: "part", part: given, source });
-  const arrived = out.find((each) => each.type === "arrived");
-  if (arrived === undefined) return out;
-  return [...out, ...bench.input({ type: "judged", arrival: arrived.arrival, isNew, isDamaged: false })];
+  return [...out, ...bench.judged(out, isNew)];
 }
 
 const types = (out: readonly ReceivedOut[]): string[] => out.flatMap(({ type }) => (type === "save" ? [] : type));
@@ -282,6 +344,41 @@ test("another mail under a number that is taken is shown, by its id; it is not a
   expect(bench.received.twice()).toEqual(["00".repeat(8)]);
   // A copy of the mail that has the number is one.
   expect(types(judge(bench, part(2), cache(14), true))).toEqual(["done"]);
+});
+
+test("of a file that its sender cancelled nothing is kept, taken or missed any more; of another under its number all is", () => {
+  const bench = new Bench();
+  bench.text(1);
+  bench.input({ type: "part", part: part(2, { of: 3 }), source: cache(2) });
+  bench.text(3);
+  const cancel = (seq: number, id: number): ReceivedOut[] => {
+    const marks = [{ seq, mark: id.toString(16).padStart(32, "0").slice(0, 8) }];
+    return bench.input({
+      type: "floor",
+      epoch: "00".repeat(8),
+      floor: 1,
+      cancelled: [{ epoch: "00".repeat(8), marks }],
+    });
+  };
+  // Another copy of its store gave the number to a mail that it then cancelled.
+  expect(cancel(2, 2 ** 100)).toEqual([]);
+  expect(bench.received.report()).toMatchObject([{ unfinished: [{ seq: 2, missing: 1 }] }]);
+  expect(types(cancel(2, 2))).toEqual(["blob-remove", "progress"]);
+  expect([bench.received.report()[0]?.unfinished, bench.received.gaps()]).toEqual([[], 0]);
+  // The same again, and of what is whole, says nothing.
+  expect([...cancel(2, 2), ...cancel(1, 1)]).toEqual([]);
+  bench.open();
+  for (const index of [1, 0]) {
+    const late = bench.input({ type: "part", part: part(2, { part: index, of: 3 }), source: cache(10 + index) });
+    expect(late).toEqual([{ type: "done", source: cache(10 + index) }]);
+  }
+  expect([bench.received.report()[0]?.unfinished, bench.received.gaps()]).toEqual([[], 0]);
+  // It may hear of the one before it hears of the other.
+  cancel(5, 5);
+  bench.text(6);
+  expect(bench.received.gaps()).toBe(1); // 4
+  expect(types(bench.input({ type: "part", part: part(5, { of: 2 }), source: cache(5) }))).toEqual(["done"]);
+  expect([...bench.store.keys()]).toEqual([`mail/in/${PEER}`]);
 });
 
 test("another mail whose number is not whole yet, or is asked about just now, is never taken for it", () => {

@@ -3,109 +3,27 @@
  * due. Whether a mail was shown before is asked of the store, one question per mail; nothing waits for another's answer.
  * protocol/mail.md §8, §9
  */
-import { assert, concat, Deadlines, fromBase32, type Machine, type Time, toBase32, utf8 } from "../bytes/index.ts";
+import {
+  asJson,
+  assert,
+  concat,
+  Deadlines,
+  fromBase32,
+  type Machine,
+  ofJson,
+  type Time,
+  toBase32,
+  utf8,
+} from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { AckReport } from "./acknowledgement.ts";
-import type { Allowance } from "./allowance.ts";
-import type { FileHead } from "./envelope.ts";
 import type { Hello } from "./hello.ts";
 import type { ClosedPart, Part, Suite } from "./inner.ts";
-import { type Marked, Marks } from "./marks.ts";
+import { type Marked, Marks, markOf } from "./marks.ts";
 import { Numbering } from "./numbering.ts";
 import { type Read, Reads } from "./reads.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
-import type { Ring } from "./ring.ts";
+import type { Arrival, ReceivedIn, ReceivedOptions, ReceivedOut, Source } from "./received-contract.ts";
 import { Showings, type Shown } from "./shown.ts";
-
-/** Where a copy of a part came from, and so where it has to be removed. */
-export type Source =
-  | { readonly type: "cache" | "direct"; readonly via: Hashname; readonly box: string; readonly id: string }
-  | { readonly type: "request"; readonly request: string };
-
-/** A mail of which everything is here. */
-export interface Arrival {
-  readonly from: Hashname;
-  readonly epoch: string;
-  readonly seq: number;
-  readonly id: string;
-  readonly after: readonly string[];
-  readonly time: Time;
-  readonly kind: string;
-  /** "forward" when all of its parts were. Absent in what was kept before there was another than "static". */
-  readonly suite?: Suite;
-  /** A mail of one part, but for files. */
-  readonly content?: Uint8Array;
-  /** Of kind "file". */
-  readonly file?: FileHead;
-  /** Where the content of the other mails lies, one record per part. */
-  readonly blob?: string;
-  readonly parts: number;
-  /** Something came under its number before, perhaps another mail. Only the store knows whether this one was shown. */
-  readonly isRepeat?: true;
-}
-
-export type ReceivedIn =
-  /** Once, before all else: takes up again what was stopped half-way. */
-  | { type: "start" }
-  /** From this peer, proven and for us. */
-  | { type: "part"; part: Part | ClosedPart; source: Source }
-  /** Answer to `arrived`: is its id new to us, and is the file undamaged? */
-  | { type: "judged"; arrival: Arrival; isNew: boolean; isDamaged: boolean }
-  /** The floor in an acknowledgement of the peer. */
-  | { type: "floor"; epoch: string; floor: number }
-  /** Which of our forward keys the peer says that it uses: see `Ring`. */
-  | { type: "uses"; ids: readonly string[] }
-  /** Epochs in which the peer numbers no mail any more: who does is another copy of its store, and is told. */
-  | { type: "left"; epochs: readonly string[] }
-  /** The user has seen these mails, and the peer shall know. */
-  | { type: "read"; numbers: readonly Pick<Arrival, "epoch" | "seq">[] }
-  /** Another copy of our store writes to the peer, too: our own numbers towards it began anew. */
-  | { type: "copied" }
-  /** Our own floor moved, or which of its keys we use: the peer should hear of it some time. */
-  | { type: "own-floor" }
-  /** The latest acknowledgement was handed over. */
-  | { type: "told" }
-  /** We are about to leave: what the peer should hear, it should hear now. */
-  | { type: "flush" }
-  /** The peer is no longer one of ours: forget it all. */
-  | { type: "end" }
-  | { type: "tick" };
-
-export type ReceivedOut =
-  | Save
-  | { type: "blob-write"; blob: string; index: number; bytes: Uint8Array }
-  | { type: "blob-remove"; blob: string }
-  /** The copy is dealt with and of no more use; or, with `keep`, there is no room for it now, and it shall come again. */
-  | { type: "done"; source: Source; keep?: true }
-  /** Something was not taken because the contact sent more than it may: until then. Told once a day. */
-  | { type: "full"; until: Time }
-  /** It turned out to be no mail. */
-  | { type: "junk"; source: Source }
-  | { type: "arrived"; arrival: Arrival }
-  /** To the inbox, in the very batch that commits its number. */
-  | { type: "show"; arrival: Arrival; isDamaged: boolean }
-  /** What a hello of the peer says of itself, and the secret of an invite of ours if it used one. */
-  | { type: "card"; card: Uint8Array; secret: Uint8Array | undefined }
-  /** What a device of our own has us know. */
-  | { type: "sync"; content: Uint8Array }
-  /** Make an acknowledgement of the present state and hand it over. */
-  | { type: "acknowledge" };
-
-export interface ReceivedOptions {
-  readonly peer: Hashname;
-  /** 32 bytes for sealing acknowledgements, when none are saved. */
-  readonly fresh: () => Uint8Array;
-  /** SHA-256 in hex. */
-  readonly digest: (bytes: Uint8Array) => string;
-  /** Our forward keys for the peer, as `ringKey` has them. */
-  readonly ring: Ring;
-  /** What the contact may make us keep; all of its peers have the same. Absent: as much as it likes. */
-  readonly allowance?: Allowance;
-  /** Whether it is a device of our own. */
-  readonly isOwn?: boolean;
-  /** Keys "mail/in/<peer>" and "mail/file/<peer>/...". */
-  readonly saved: ReadonlyMap<string, Uint8Array>;
-}
 
 /** The recipient's side towards one peer. */
 export class Received implements Machine<ReceivedIn, ReceivedOut> {
@@ -126,11 +44,15 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   readonly #marks: Marks;
   /** Epochs in which two copies of the peer's store number mail, or would if they could. The latest last. */
   readonly #twice: string[];
+  /** Its mails of several parts that it cancelled before they were whole here. */
+  readonly #cancelled: Marks;
   /** What of its mail the user has seen. */
   readonly #reads: Reads;
   /** Message ids of copies that were committed lately: the same bytes are the same mail. */
   readonly #taken = new Set<string>();
   #card: string | undefined;
+  /** It was known before, and what came then is not remembered: where its numbers begin for us; "open": none came yet. */
+  #since: InRecord["since"];
   /** There is news that the peer has not been told. */
   #isDue: boolean;
   #acknowledgeAt: Time | undefined;
@@ -138,6 +60,8 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   #toldAt: Time;
   /** Acknowledgements since the last news. */
   #repeats = 0;
+  /** Parts that came over the link since the last one. */
+  #streamed = 0;
   #out: ReceivedOut[] = [];
 
   constructor(options: ReceivedOptions) {
@@ -151,10 +75,14 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     this.#marks = Marks.of(record?.marked);
     this.#twice = [...(record?.twice ?? [])];
     this.#reads = Reads.of(record?.read);
+    this.#cancelled = Marks.of(record?.cancelled);
+    this.#since = record === undefined && options.saved.has(metKey(options.peer)) ? "open" : record?.since;
     this.#isDue = record?.isDue ?? false;
     this.#toldAt = record?.toldAt ?? 0;
     for (const [key, value] of options.saved)
       if (key.startsWith(fileKey(options.peer, ""))) this.#files.set(key, ofJson(value));
+    for (const [key, file] of this.#files)
+      options.disk?.begin(key, { contact: this.#contact, parts: file.parts, written: this.#written(file) });
   }
 
   handle(input: ReceivedIn, now: Time): ReceivedOut[] {
@@ -179,8 +107,9 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     return this.#recent;
   }
 
+  /** What is acknowledged. A whole file is committed, but whoever hears that it is delivered may look for it in the inbox. */
   report(): AckReport[] {
-    return this.#numbering.report();
+    return this.#numbering.report([...this.#files.values()].filter(({ isWhole }) => isWhole));
   }
 
   /** What the peer is told of our caches. */
@@ -206,7 +135,16 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   /** Mails that are known to be missing. */
   gaps(): number {
     // What was open in an epoch that the peer left has another number since.
-    return this.#numbering.gaps(this.#twice);
+    const since = this.#since === "open" ? undefined : this.#since;
+    const cancelled = (this.#cancelled.tell() ?? []).flatMap(({ epoch, marks }) =>
+      marks.map(({ seq }) => ({ epoch, seq })),
+    );
+    return this.#numbering.gaps({ left: this.#twice, since, cancelled });
+  }
+
+  /** Whether numbers of the peer are known: what is missing of them says nothing when it is met again. */
+  get hasMet(): boolean {
+    return this.#since !== undefined || this.#numbering.report().length > 0;
   }
 
   /** Whether the peer has not been told yet of what came from it. */
@@ -240,14 +178,15 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
           return;
         }
         if (input.arrival.content === undefined) {
-          this.#fileJudged(input.arrival, input.isNew, input.isDamaged);
+          this.#fileJudged(input.arrival, input.isNew, input.isDamaged, now);
           return;
         }
         this.#mailJudged(input.arrival, input.isNew, now);
         return;
       case "floor":
         this.#meet(input.epoch, now);
-        if (this.#lower(input.epoch, input.floor)) this.#save();
+        this.#cancel(input.cancelled ?? [], now);
+        if (this.#lower(input.epoch, input.floor, now)) this.#save();
         return;
       case "uses":
         if (this.#options.ring.heed(input.ids)) this.#saveRing();
@@ -265,7 +204,9 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
         this.#acknowledgeBy(now + DELAY_MS);
         return;
       case "own-floor":
-        this.#acknowledgeBy(now + FLOOR_DELAY_MS);
+        this.#acknowledgeBy(
+          input.isUrgent === true ? Math.max(now + DELAY_MS, this.#acknowledgedAt + GAP_MS) : now + FLOOR_DELAY_MS,
+        );
         return;
       case "told":
         this.#isDue = false;
@@ -277,9 +218,13 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
         return;
       case "end":
         for (const key of this.#files.keys()) this.#forget(key, false);
+        // Whoever brought it waits for a word, and nothing of it is shown now.
+        for (const { copies } of this.#waiting.values()) for (const source of copies) this.#refuse(source);
+        this.#waiting.clear();
         this.#deadlines.set(ACKNOWLEDGE, undefined);
         this.#deadlines.set(ASIDE, undefined);
         this.#out.push({ type: "save", key: inKey(this.#options.peer), value: undefined });
+        if (this.hasMet) this.#out.push({ type: "save", key: metKey(this.#options.peer), value: MET });
         this.#out.push({ type: "save", key: ringKey(this.#options.peer), value: undefined });
         return;
       case "tick":
@@ -292,7 +237,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     const { epoch, seq } = head;
     // Before its keys are heeded and before the epoch is known by its floor.
     this.#meet(epoch, now);
-    const moved = this.#lower(epoch, head.floor);
+    const moved = this.#lower(epoch, head.floor, now);
     const isNew = this.#numbering.isNew(epoch, seq, head.part);
     if (source.type === "cache") this.#showings.note(source.via, epoch, seq, isNew);
     if (!isNew) {
@@ -307,17 +252,19 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     }
     const { hello, envelope } = part;
     const suite: Suite = part === given ? "static" : "forward";
-    if (now > envelope.expires + GRACE_MS || head.of > PARTS_TAKEN || envelope.content.length > RECORD_BYTES) {
+    const isCancelled = head.of > 1 && this.#cancelled.is(epoch, seq, envelope.id) === true;
+    if (now > envelope.expires + GRACE_MS || envelope.content.length > RECORD_BYTES || isCancelled) {
       if (moved) this.#save();
       this.#done(source);
       return;
     }
     if (hello !== undefined) this.#showCard(hello);
+    const isInBlob = head.of > 1 || envelope.kind === "file";
     if (this.#isSilent(envelope.kind) && !this.#isOther(part)) this.#commitCard(part, source, now);
-    else if (this.#isTooMuch(envelope.content, now)) this.#refuse(source);
+    else if (this.#isTooMuch(isInBlob ? NOTHING : envelope.content, now)) this.#refuse(source);
     else if (this.#isOther(part)) this.#repeat(part, suite, source);
-    else if (head.of === 1 && envelope.kind !== "file") this.#mail(part, suite, source);
-    else this.#filePart(part, suite, source, now);
+    else if (isInBlob) this.#filePart(part, suite, source, now);
+    else this.#mail(part, suite, source);
     if (moved) this.#save();
   }
 
@@ -458,7 +405,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
 
   /** The user has no use for it: it came for what was with it. */
   #commitCard({ head: { epoch, seq, part, of }, envelope }: Part, source: Source, now: Time): void {
-    if (this.#numbering.commit(epoch, seq, part, of) === undefined) {
+    if (this.#commit(epoch, seq, part, of) === undefined) {
       this.#refuse(source);
       return;
     }
@@ -484,7 +431,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   #mailJudged(arrival: Arrival, isNew: boolean, now: Time): void {
     const { epoch, seq, id } = arrival;
     const sources = this.#waited(`${epoch}/${seq}`);
-    const isCommitted = this.#numbering.commit(epoch, seq, 0, 1) !== undefined;
+    const isCommitted = this.#commit(epoch, seq, 0, 1) !== undefined;
     // Refused and still new: the numbers have no room. Neither shown nor removed, so it is offered again.
     if (!isCommitted && this.#numbering.isNew(epoch, seq, 0)) {
       for (const source of sources) this.#refuse(source);
@@ -509,49 +456,115 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     const expires = Math.min(envelope.expires, now + LONGEST_MS);
     // All parts are of one kind: a file among others would be shown with its digest unchecked.
     const isOther = known !== undefined && known.kind !== kind;
-    const isFull = known === undefined && this.#files.size >= FILES_LIMIT;
-    const committed = isOther || isFull ? undefined : this.#numbering.commit(epoch, seq, part, of);
+    const isFull = (known === undefined && this.#files.size >= FILES_LIMIT) || this.#hasNoRoom(known, id, of, now);
+    const committed = isOther || isFull ? undefined : this.#commit(epoch, seq, part, of);
     if (committed === undefined) {
       this.#refuse(source);
       return;
     }
-    // With the seed, which dies with what we know of the peer: numbers that begin anew never reach what was shown before.
-    const blob = known?.blob ?? this.#options.digest(concat(this.#seed, utf8(`${from} ${epoch} ${seq}`))).slice(0, 32);
+    const blob = known?.blob ?? this.#blobOf(epoch, seq);
     const file: IncomingFile = {
       ...(known ?? { from, epoch, seq, id, after, time, expires, kind, suite, blob, parts: of }),
       ...(suite === "static" && { suite }),
       ...(envelope.file && { file: envelope.file }),
       isWhole: committed === "whole",
     };
+    if (known === undefined) this.#options.disk?.begin(key, { contact: this.#contact, parts: of, written: 0 });
+    this.#options.disk?.write(key);
     this.#files.set(key, file);
     this.#deadlines.set(key, expires + GRACE_MS);
     this.#out.push({ type: "blob-write", blob, index: part, bytes: envelope.content.slice() });
-    this.#spend(envelope.content, now);
+    this.#spend(undefined, now);
     if (known === undefined || envelope.file !== undefined || file.isWhole || file.suite !== known.suite)
       this.#out.push({ type: "save", key, value: asJson(file) });
     this.#marks.note(epoch, seq, id);
-    this.#news(now, file.isWhole);
+    // Over a link its sender goes no further than it hears of, so it hears soon.
+    if (source.type === "direct") this.#streamed++;
+    if (file.isWhole) this.#save();
+    else this.#news(now, this.#streamed >= STREAM_PARTS);
     this.#done(source);
+    if (of > 1) this.#out.push({ type: "progress", arrival: file, done: this.#written(file) });
     // Its last part is committed: from here on the record alone sees to it that the file is shown, also after a crash.
     if (file.isWhole) this.#out.push({ type: "arrived", arrival: file });
   }
 
-  #fileJudged({ epoch, seq, blob }: Arrival, isNew: boolean, isDamaged: boolean): void {
+  /** For what lies in blobs: whether it fits on the disk, and into what its contact may take of it. */
+  #hasNoRoom(known: IncomingFile | undefined, id: string, parts: number, now: Time): boolean {
+    const { disk } = this.#options;
+    if (disk === undefined) return false;
+    const why = disk.full ?? (known === undefined ? disk.refuses(this.#contact, parts) : undefined);
+    if (why !== undefined && disk.waits(`${this.#contact} ${id}`, now))
+      this.#out.push({ type: "no-room", id, parts, why });
+    return why !== undefined;
+  }
+
+  get #contact(): string {
+    return this.#options.contact ?? "";
+  }
+
+  #written({ epoch, seq, parts, isWhole }: IncomingFile): number {
+    return isWhole ? parts : this.#numbering.parts(epoch, seq);
+  }
+
+  #fileJudged({ epoch, seq, blob }: Arrival, isNew: boolean, isDamaged: boolean, now: Time): void {
     const key = fileKey(this.#options.peer, `${epoch}/${seq}`);
     const file = this.#files.get(key);
     // The peer left its contact and came back while the store was asked: what was known of it is gone.
     if (file?.isWhole !== true || file.blob !== blob) return;
     this.#forget(key, isNew && !isDamaged);
     this.#remember(file.id);
-    this.#save();
+    this.#news(now, true);
     if (isNew) this.#out.push({ type: "show", arrival: file, isDamaged });
   }
 
+  #commit(epoch: string, seq: number, part: number, of: number): "part" | "whole" | undefined {
+    const committed = this.#numbering.commit(epoch, seq, part, of);
+    if (committed !== undefined && this.#since === "open") this.#since = { epoch, seq };
+    return committed;
+  }
+
   /** The sender forgets numbers below its floor: so do we, with what is unfinished of them. */
-  #lower(epoch: string, floor: number): boolean {
+  #lower(epoch: string, floor: number, now: Time): boolean {
+    // Of a file whose first part was written when we crashed nothing is known but, perhaps, that part.
+    const unseen = this.#numbering.missing(epoch, floor, UNSEEN_LIMIT);
     const dropped = this.#numbering.lower(epoch, floor);
-    for (const seq of dropped ?? []) this.#forget(fileKey(this.#options.peer, `${epoch}/${seq}`), false);
-    return dropped !== undefined;
+    if (dropped === undefined) return false;
+    this.#cancelled.cut(epoch, floor);
+    for (const seq of unseen) this.#out.push({ type: "blob-remove", blob: this.#blobOf(epoch, seq) });
+    for (const seq of dropped) this.#giveUp(fileKey(this.#options.peer, `${epoch}/${seq}`), now);
+    return true;
+  }
+
+  /** The peer offers them no more: parts that are here go, and those that come are not taken. What is whole was there before. */
+  #cancel(mails: readonly Marked[], now: Time): void {
+    let isNews = false;
+    for (const { epoch, marks } of mails)
+      for (const { seq, mark } of marks) {
+        const key = fileKey(this.#options.peer, `${epoch}/${seq}`);
+        const file = this.#files.get(key);
+        // Of two copies of the peer's store only one cancelled what has this number.
+        const isOther = file !== undefined && markOf(file.id) !== mark;
+        if (isOther || this.#cancelled.is(epoch, seq, mark) === true || !this.#numbering.forget(epoch, seq)) continue;
+        this.#cancelled.note(epoch, seq, mark);
+        if (file !== undefined) this.#giveUp(key, now);
+        isNews = true;
+      }
+    if (isNews) this.#save();
+  }
+
+  /** It will not be whole. */
+  #giveUp(key: string, now: Time): void {
+    const file = this.#files.get(key);
+    if (file === undefined || file.isWhole) return this.#forget(key, false);
+    this.#forget(key, false);
+    const why = now < file.expires ? "cancelled" : "lost";
+    if (file.parts > 1) this.#out.push({ type: "progress", arrival: file, done: 0, ended: why });
+  }
+
+  /** With the seed, which dies with what we know of the peer: numbers that begin anew never reach what was shown before. */
+  #blobOf(epoch: string, seq: number): string {
+    const { peer, digest } = this.#options;
+    return digest(concat(this.#seed, utf8(`${peer} ${epoch} ${seq}`))).slice(0, 32);
   }
 
   #fileKey({ head: { epoch, seq } }: Pick<Part, "head">): string {
@@ -561,6 +574,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   #forget(key: string, keepBlob: boolean): void {
     const file = this.#files.get(key);
     if (file === undefined) return;
+    this.#out.push(...(this.#options.disk?.end(key, keepBlob) ?? []));
     this.#files.delete(key);
     this.#deadlines.set(key, undefined);
     this.#out.push({ type: "save", key, value: undefined });
@@ -602,11 +616,11 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
   /**
    * A copy of what we have. The second of two caches shows one, too, and that means nothing. But where the first copy was
    * taken away before, or over a link, or long after we told: there the sender has not heard from us.
+   * (The bazaar itself brings the same once.)
    */
   #duplicate(source: Source, now: Time): void {
-    const isAgain =
-      source.type === "direct" ||
-      (source.type === "cache" && (this.#isRemovedBefore(source) || now > this.#toldAt + LONG_MS));
+    const isLate = source.type !== "request" && now > this.#toldAt + LONG_MS;
+    const isAgain = source.type === "direct" || (source.type === "cache" && this.#isRemovedBefore(source)) || isLate;
     this.#out.push({ type: "done", source });
     if (isAgain) this.#acknowledgeAgain(now);
   }
@@ -642,11 +656,12 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     }
     if (key !== ACKNOWLEDGE) {
       // A file that never became whole. A whole one waits for its answer, which always comes.
-      if (this.#files.get(key)?.isWhole === false) this.#forget(key, false);
+      if (this.#files.get(key)?.isWhole === false) this.#giveUp(key, now);
       return;
     }
     this.#acknowledgeAt = undefined;
     this.#acknowledgedAt = now;
+    this.#streamed = 0;
     if (this.#options.ring.isEmpty) {
       this.#options.ring.fill();
       this.#saveRing();
@@ -663,6 +678,7 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
     const shown = this.#showings.tell();
     const marked = this.#marks.tell();
     const read = this.#reads.tell();
+    const cancelled = this.#cancelled.tell();
     const record: InRecord = {
       numbering: toBase32(this.#numbering.encode()),
       seed: toBase32(this.#seed),
@@ -672,7 +688,9 @@ export class Received implements Machine<ReceivedIn, ReceivedOut> {
       ...(shown && { shown }),
       ...(marked && { marked }),
       ...(read && { read }),
+      ...(cancelled && { cancelled }),
       ...(this.#twice.length > 0 && { twice: this.#twice }),
+      ...(this.#since && { since: this.#since }),
     };
     this.#out.push({ type: "save", key: inKey(this.#options.peer), value: asJson(record) });
   }
@@ -686,6 +704,11 @@ export function ringKey(peer: Hashname): string {
 /** The key of what we have from a peer. */
 function inKey(peer: Hashname): string {
   return `mail/in/${peer}`;
+}
+
+/** The key that says that a peer was known before. All that was known of it is gone. */
+export function metKey(peer: Hashname): string {
+  return `mail/met/${peer}`;
 }
 
 /** The key of an unfinished file of a peer; with an empty name the start of all of them. */
@@ -705,9 +728,12 @@ interface InRecord {
   readonly recent: readonly string[];
   readonly isDue: boolean;
   readonly toldAt: Time;
+  /** Of a peer that was known before: the first number that came since. */
+  readonly since?: { readonly epoch: string; readonly seq: number } | "open";
   readonly shown?: Shown;
   readonly marked?: readonly Marked[];
   readonly read?: readonly Read[];
+  readonly cancelled?: readonly Marked[];
   readonly twice?: readonly string[];
 }
 
@@ -729,9 +755,11 @@ const ACKNOWLEDGE = "acknowledge"; // beside the keys of files in the heap
 const ASIDE = "aside"; // the same
 const ASIDE_MS = 30 * 86_400_000; // as long as a cache keeps anything
 const GRACE_MS = 2 * 86_400_000; // X36: after its expiry nobody shows a mail
-const PARTS_TAKEN = 1024; // of one mail: 28 MiB
+const NOTHING: Uint8Array = new Uint8Array(0); // files are counted by the disk they take, and here for what is kept beside
+const STREAM_PARTS = 32; // half of what a sender dares without an answer
 const RECORD_BYTES = 32 * 1024; // of one part: what a blob record takes
 const FILES_LIMIT = 64; // unfinished at once, of one peer
+const UNSEEN_LIMIT = 64; // as many as may be unfinished at once
 const WAITING_LIMIT = 256;
 const COPIES_LIMIT = 16;
 const RECENT_LIMIT = 8;
@@ -744,4 +772,6 @@ const GAP_MS = 1_000;
 const REPEAT_MS = 60_000;
 const REPEAT_MAX_MS = 6 * 3_600_000;
 const LONG_MS = 3_600_000;
+/** What lies under `metKey`. */
+export const MET: Uint8Array = asJson({});
 const FLOOR_DELAY_MS = 6 * 3_600_000;

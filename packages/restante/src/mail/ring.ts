@@ -2,12 +2,21 @@
  * A ring of forward keys: those that we made for one sending peer, the newest first. A key is deleted when the sender says
  * that it needs it no more, and a new one is made when the newest was used. protocol/forward.md §3
  */
-import { assert, fromBase32, fromHex, type Random, type Time, toBase32, toHex } from "../bytes/index.ts";
+import {
+  asJson,
+  assert,
+  fromBase32,
+  fromHex,
+  ofJson,
+  type Random,
+  type Time,
+  toBase32,
+  toHex,
+} from "../bytes/index.ts";
 import type { Backend, KeyPair } from "../crypto/index.ts";
 import type { Announcement } from "./acknowledgement.ts";
 import { FORWARD_KEYS, forwardId, forwardPair } from "./forward.ts";
 import { type ClosedPart, openPart, type Part } from "./inner.ts";
-import { asJson, ofJson } from "./record.ts";
 
 export interface RingOptions {
   readonly backend: Backend;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Hashname } from "../crypto/index.ts";
-import { type Candidate, chooseCaches as choose, onePerStore } from "./route.ts";
+import { type Candidate, chooseCaches as choose, onePerStore, rankCaches } from "./route.ts";
 
 function cache(name: string, more: Partial<Candidate> & { cap?: number; store?: string } = {}): Candidate {
   const { cap = 100, store = name, ...rest } = more;
@@ -36,6 +36,19 @@ test("[X38] what works, delivers, is up, has room, and was named first, in this 
   // One that was lost does not reorder good ones.
   expect(names(chooseCaches([cache("a", nine(8)), cache("b", nine(9)), cache("c")], none))).toBe("a b");
   expect(names(chooseCaches([cache("a", { failures: 2, up: true }), cache("b"), cache("c")], none))).toBe("b c");
+});
+
+test("what no card names comes on top of the copies, whatever it claims, and never in place of a cache of the card", () => {
+  const spare = (name: string, more: Parameters<typeof cache>[1] = {}): Candidate => {
+    const made = cache(name, { cap: 8 << 20, up: true, ...more });
+    return { ...made, offer: { ...made.offer, isSpare: true } };
+  };
+  const all = [spare("x"), cache("a"), spare("y", nine(9)), cache("b"), spare("z"), cache("c")];
+  expect(names(chooseCaches(all, none))).toBe("a b x y");
+  expect(names(rankCaches(all))).toBe("a b c x y z");
+  // Not by the name of a failure domain either.
+  expect(names(chooseCaches([spare("x", { store: "a" }), cache("a")], none))).toBe("a x");
+  expect(names(chooseCaches([cache("a", { failures: 2 }), spare("x")], none))).toBe("a x");
 });
 
 test("[X38] two copies, none of them in one failure domain, unless the other way in fails", () => {

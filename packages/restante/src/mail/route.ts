@@ -1,16 +1,22 @@
 /** Routes: the ways a message can travel to a peer, and which of them to take. protocol/mail.md §10 */
 import { equal } from "../bytes/index.ts";
+import type { BazaarAddress } from "../card/index.ts";
 import type { Hashname, Keys } from "../crypto/index.ts";
 import { type Account, score } from "./repute.ts";
 
-/** One way. A later kind (bazaar, bundle) is one more member here and one more lane in delivery.ts. */
+/** One way. A later kind (bundle) is one more member here and one more lane in ways.ts. */
 export type Route =
   | { readonly type: "direct"; readonly peer: Hashname }
-  | { readonly type: "cache"; readonly cache: Hashname; readonly uri: string };
+  | { readonly type: "cache"; readonly cache: Hashname; readonly uri: string }
+  /**
+   * `mark`: of the key by which the peer is found there, part of the name of what is left for it. `at`: where it is found; absent where
+   * something is only taken back, for that goes by its name.
+   */
+  | { readonly type: "bazaar"; readonly peer: Hashname; readonly mark: string; readonly at?: BazaarAddress };
 
 /** The hashname at which a route hands over: different for all routes to one recipient. */
 export function routeKey(route: Route): Hashname {
-  return route.type === "direct" ? route.peer : route.cache;
+  return route.type === "cache" ? route.cache : route.peer;
 }
 
 /** A cache of the recipient, as its card names it. */
@@ -22,6 +28,8 @@ export interface CacheOffer {
   readonly cap: number;
   /** Caches with the same text are one failure domain. */
   readonly store: string;
+  /** No card names it, but an invite that anybody can have written: it comes after the others, and stands for none of them. */
+  readonly isSpare?: true;
 }
 
 /** A peer to write to. */
@@ -32,7 +40,18 @@ export interface Destination {
   readonly caches: readonly CacheOffer[];
   /** It has addresses of its own, so a link may come up by asking for it. */
   readonly direct: boolean;
+  /** Where it is found in the bazaar, when it can be. */
+  readonly bazaar?: BazaarAddress;
 }
+
+/**
+ * When mail goes by the bazaar, where its peer is found there. "beside": where no cache of the peer works and no link is up, and what
+ * lay at caches and is offered again without an answer. "always": all texts, at once. docs/decisions/011
+ */
+export type CarrierUse = "beside" | "always";
+
+/** What stands for the bazaar where the others have the hashname of a cache. */
+export const BAZAAR: Hashname = "bazaar" as Hashname; // no hashname: those have 52 characters
 
 /** What a choice among caches looks at. */
 export interface Candidate {
@@ -46,9 +65,20 @@ export interface Candidate {
 /**
  * The caches for one mail: so many (`copies`) that are no failure domain in common (fewer copies tell fewer caches, BX L5),
  * and one more for each of those chosen that failed twice or more. Once chosen (`taken`) is chosen for good, so that a mail
- * does not wander over all caches. The others come by rank.
+ * does not wander over all caches. The others come by rank. As many of those that no card names come on top.
  */
 export function chooseCaches<C extends Candidate>(
+  candidates: readonly C[],
+  taken: (candidate: C) => boolean,
+  copies: number,
+): C[] {
+  const named = candidates.filter(({ offer }) => offer.isSpare !== true);
+  if (named.length === candidates.length) return chooseAmong(named, taken, copies);
+  const spare = candidates.filter(({ offer }) => offer.isSpare === true);
+  return [...chooseAmong(named, taken, copies), ...chooseAmong(spare, taken, copies)];
+}
+
+function chooseAmong<C extends Candidate>(
   candidates: readonly C[],
   taken: (candidate: C) => boolean,
   copies: number,
@@ -69,13 +99,14 @@ export function chooseCaches<C extends Candidate>(
 }
 
 /**
- * The best first (X38): those that work; then by what they brought to the recipient, which no cache can claim of itself; those
+ * The best first (X38): those that work; those that a card names; then by what they brought to the recipient, which no cache can claim of itself; those
  * with a link; those with most room; then the recipient's own order.
  */
 export function rankCaches<C extends Candidate>(candidates: readonly C[]): C[] {
   return [...candidates].sort(
     (a, b) =>
       Number(isFailing(a)) - Number(isFailing(b)) ||
+      Number(a.offer.isSpare === true) - Number(b.offer.isSpare === true) ||
       score(b.repute) - score(a.repute) ||
       Number(b.up) - Number(a.up) ||
       room(b) - room(a),
@@ -93,7 +124,8 @@ export function isSameKeys(a: Keys, b: Keys): boolean {
   return a.size === b.size && [...a].every(([csid, key]) => equal(key, b.get(csid) ?? NO_KEY));
 }
 
-function isFailing({ failures }: Candidate): boolean {
+/** Whether others step in. */
+export function isFailing({ failures }: Pick<Candidate, "failures">): boolean {
   return failures >= FAILING;
 }
 

@@ -1,13 +1,23 @@
 /** Sealing: the bytes of one part, from what the spool holds. Reads by effect; equal parts get equal bytes. mail.md §6 */
-import { assert, fromBase32, type Machine, RestanteError, type Time, toBase32, utf8 } from "../bytes/index.ts";
+import {
+  asJson,
+  assert,
+  fromBase32,
+  type Machine,
+  ofJson,
+  RestanteError,
+  type Save,
+  type Time,
+  toBase32,
+  utf8,
+} from "../bytes/index.ts";
 import { type Crypto, type Hashname, highestCommon, type Identity, type Keys } from "../crypto/index.ts";
 import { PART_CONTENT } from "./constants.ts";
 import type { Hello } from "./hello.ts";
 import { encodePart, type ForwardSeal, type Part } from "./inner.ts";
 import type { Parcel } from "./parcel.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
+import { contentKey, helloKey, type Ownerless, type Posted } from "./posted.ts";
 import { sealSeeded } from "./seal.ts";
-import { contentKey, helloKey, type Posted } from "./spool.ts";
 
 /** What the spool keeps of a mail beside its light index. */
 export interface Content {
@@ -173,7 +183,7 @@ export class Sealing implements Machine<SealingIn, SealingOut> {
 
 /** What makes up one part of a mail for one peer. */
 export interface Ingredients {
-  readonly mail: Omit<Posted, "ledger" | "parcels" | "leftover">;
+  readonly mail: Ownerless;
   readonly parcel: Pick<Parcel, "peer" | "epoch" | "seq" | "floor">;
   readonly part: number;
   readonly after: readonly string[];

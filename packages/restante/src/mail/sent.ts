@@ -1,7 +1,6 @@
 /** What we wrote, kept for the conversation when it is long delivered. Written in the batch that queues the mail. */
-import type { Time } from "../bytes/index.ts";
+import { asJson, ofJson, type Save, type Time } from "../bytes/index.ts";
 import type { FileHead } from "./envelope.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
 import type { Draft } from "./turn.ts";
 
 /** A mail of ours as it lies under "sent/<n, 12 digits>" as JSON. Of a file there is the head alone: its bytes go with its delivery. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Hashname } from "../crypto/index.ts";
+import { pageOf } from "../testing/mail-world.ts";
 import type { Acknowledgement, AckReport, AckUnfinished, Announcement } from "./acknowledgement.ts";
 import type { Marked } from "./marks.ts";
 import { Spool, type SpoolOut } from "./spool.ts";
@@ -20,6 +21,32 @@ function spoolWith(parts: readonly number[]): Spool {
     spool.handle({ type: "post", mail, to: [{ peer: PEER, hello: false, partBytes: 1023 }] }, NOW);
   }
   return spool;
+}
+
+/** What the spool asks its store for, and is given. */
+function answer(spool: Spool, disk: Map<string, Uint8Array>, outs: readonly SpoolOut[], now = NOW): SpoolOut[] {
+  const all = [...outs];
+  for (const out of all) {
+    if (out.type === "save") out.value === undefined ? disk.delete(out.key) : disk.set(out.key, out.value);
+    if (out.type !== "list") continue;
+    const { req, prefix, after, limit } = out;
+    all.push(...spool.handle({ type: "listed", req, pairs: pageOf(disk, prefix, after, limit) }, now));
+  }
+  return all;
+}
+
+/** Begins anew with what is on the disk, and has all of it in memory. */
+function restart(
+  disk: Map<string, Uint8Array>,
+  fresh = EPOCH,
+  now = NOW,
+  peers = [PEER],
+): { spool: Spool; outs: SpoolOut[] } {
+  const spool = new Spool({ saved: disk, fresh, draw: () => DRAWN, isKey: () => true });
+  const outs = answer(spool, disk, spool.handle({ type: "start" }, now), now);
+  for (const peer of peers)
+    outs.push(...answer(spool, disk, spool.handle({ type: "join", peer, contact: "c" }, now), now));
+  return { spool, outs };
 }
 
 function acknowledge(
@@ -50,6 +77,24 @@ test("an acknowledgement of more than was ever sent is one of another copy of th
   const mine = [{ epoch: DRAWN, floor: 1, ranges: [[1, 1]], unfinished: [] }] as const;
   expect(states(acknowledge(spool, "22".repeat(8), mine))).toEqual(["0 delivered"]);
   expect(spool.next(PEER)).toMatchObject({ epoch: DRAWN, seq: 4, floor: 2 });
+});
+
+test("a store that went back to before an acknowledgement is noticed by the floor that its peer was told since", () => {
+  const [spool, sound] = [spoolWith([1, 1, 3]), spoolWith([1, 1, 3])];
+  const told = (floor: number, ranges: AckReport["ranges"] = []) => [{ epoch: EPOCH, floor, ranges, unfinished: [] }];
+  // What the peer had below its floor it will say of no number again: the mail would be offered until it expires.
+  const all = acknowledge(spool, BY, told(3));
+  expect(states(all)).toEqual([]);
+  expect(all.filter(({ type }) => type === "copied")).toHaveLength(1);
+  expect(spool.openParcels(PEER).map(({ epoch, seq }) => [epoch, seq])).toEqual([1, 2, 3].map((seq) => [DRAWN, seq]));
+
+  // A floor that we told passed what was acknowledged, or given up and long over; whatever order acknowledgements come in.
+  acknowledge(sound, BY, told(1, [[1, 1]]));
+  sound.handle({ type: "cancel", mail: "1".padStart(32, "0") }, NOW);
+  for (const floor of [1, 2, 3])
+    expect(acknowledge(sound, BY, told(floor)).map(({ type }) => type)).not.toContain("copied");
+  expect(sound.openParcels(PEER).map(({ epoch, seq }) => [epoch, seq])).toEqual([[EPOCH, 3]]);
+  expect(acknowledge(sound, BY, told(4)).map(({ type }) => type)).toContain("copied");
 });
 
 test("a mail is read when the peer that has it says so, once, and not before it is delivered", () => {
@@ -108,8 +153,7 @@ test("a new epoch towards one peer is kept over a restart, costs the others none
   };
   for (let minute = 0; minute < 120; minute++) evil(NOW + minute * 60_000);
   expect(drawn).toBe(2);
-  const again = new Spool({ saved: disk, ...options });
-  again.handle({ type: "start" }, NOW);
+  const { spool: again } = restart(disk);
   expect(again.next(PEER)).toMatchObject({ epoch: "0000000000000002", seq: 2, floor: 1 });
   expect(again.left(PEER)).toEqual([EPOCH, "0000000000000001"]);
   expect(again.openParcels(PEER)).toMatchObject([{ epoch: "0000000000000002", seq: 1, state: "open" }]);
@@ -198,7 +242,7 @@ test("what is sealed anew is stopped as it was and offered as it is; a restart b
   expect(
     outs.flatMap((out) => (out.type === "stop" || out.type === "offer" ? `${out.type} ${out.parcel.generation}` : [])),
   ).toEqual(["stop 0", "offer 1"]);
-  const again = new Spool({ saved, fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
+  const { spool: again } = restart(saved);
   expect(again.openParcels(PEER)).toEqual(spool.openParcels(PEER));
   expect(again.uses(PEER)).toEqual(telling(0, 3).keys.map((key) => key.slice(0, 16)));
 });
@@ -237,8 +281,7 @@ test("after a restart the floor is the lowest open number, also where the clock 
     give({ type: "post", mail, to: [{ peer: PEER, hello: false, partBytes: 1023 }] }, created);
   }
   expect(spool.next(PEER)).toMatchObject({ seq: 4, floor: 1 });
-  const again = new Spool({ saved: disk, fresh: "ff".repeat(8), draw: () => DRAWN, isKey: () => true });
-  again.handle({ type: "start" }, NOW);
+  const { spool: again } = restart(disk, "ff".repeat(8));
   // A floor of 3 would have the peer forget 1 and 2, and drop them when they come.
   expect(again.next(PEER)).toMatchObject({ seq: 4, floor: 1 });
   const all = [{ epoch: EPOCH, floor: 1, ranges: [[1, 1]], unfinished: [] }] as const;
@@ -263,6 +306,33 @@ test("of delivered mail the newest 256 stay in memory, the ledgers of the others
   expect(spool.next(PEER)).toMatchObject({ seq: 301, floor: 300 });
 });
 
+test("of cards, and of what devices tell each other, nothing remains when they are over; of what a user sent a ledger does", () => {
+  const disk = new Map<string, Uint8Array>();
+  const spool = new Spool({ saved: disk, fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
+  const give = (input: Parameters<Spool["handle"]>[0], now: number): void => {
+    answer(spool, disk, spool.handle(input, now), now);
+  };
+  give({ type: "start" }, NOW);
+  for (const [i, kind] of ["card", "sync", "text"].entries()) {
+    const mail = {
+      id: `${i}`.repeat(32),
+      contact: "c",
+      kind,
+      created: NOW,
+      expires: NOW + 14 * DAY,
+      size: 1,
+      parts: 1,
+    };
+    give({ type: "post", mail, to: [{ peer: PEER, hello: false, partBytes: 1023 }] }, NOW);
+  }
+  answer(spool, disk, acknowledge(spool, BY, [{ epoch: EPOCH, floor: 1, ranges: [[1, 3]], unfinished: [] }]));
+  for (let day = 1; day <= 3; day++) give({ type: "tick" }, NOW + day * DAY);
+  expect(spool.outbox()).toEqual([]);
+  expect([...disk.keys()].filter((key) => /^(ledger|queue|place|spool)/.test(key))).toEqual([
+    `ledger/${"2".repeat(32)}`,
+  ]);
+});
+
 const HOUR = 3_600_000;
 
 /** A spool with its disk: `restart` reads it anew. One mail of 14 days is open, looked at an hour ago. */
@@ -270,13 +340,7 @@ function clockwork() {
   const disk = new Map<string, Uint8Array>();
   let spool = new Spool({ saved: disk, fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
   const at = (now: number, input: Parameters<Spool["handle"]>[0] = { type: "tick" }): unknown[] => {
-    const outs = spool.handle(input, now);
-    for (const out of outs) {
-      if (out.type !== "save") continue;
-      if (out.value === undefined) disk.delete(out.key);
-      else disk.set(out.key, out.value);
-    }
-    return states(outs);
+    return states(answer(spool, disk, spool.handle(input, now), now));
   };
   const mail = {
     id: "a".repeat(32),
@@ -293,11 +357,12 @@ function clockwork() {
   return {
     at,
     restart(now: number) {
-      spool = new Spool({ saved: disk, fresh: EPOCH, draw: () => DRAWN, isKey: () => true });
-      return at(now, { type: "start" });
+      const again = restart(disk, EPOCH, now);
+      spool = again.spool;
+      return states(again.outs);
     },
     deadline: () => spool.deadline(),
-    isOpen: () => spool.openParcels(PEER).length === 1 && disk.has(`mail/queue/${mail.id}`),
+    isOpen: () => spool.openParcels(PEER).length === 1 && disk.has(`place/${mail.id}`),
     floor: () => spool.next(PEER).floor,
   };
 }

@@ -1,164 +1,114 @@
 /**
- * The spool: our own mail until it is acknowledged or expired, with a ledger each, and the numbers it has towards each
- * peer. A light index: content lies in the store and is read when its turn comes. protocol/mail.md §8, §10, §11
+ * The spool: our own mail until it is acknowledged or expired, with a ledger each, and the numbers it has towards each peer.
+ * In memory is what is on its way; what waits for its turn is a count, and is read when that comes, as all content is.
+ * protocol/mail.md §8, §10, §11; docs/store.md §5
  */
-import { Deadlines, fromBase32, type Machine, type Time, toBase32 } from "../bytes/index.ts";
+import { asJson, assert, Deadlines, type Machine, type Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
-import { type Acknowledgement, AckView } from "./acknowledgement.ts";
-import { Announced, type AnnouncedJson } from "./announced.ts";
-import { tellsOfCopy } from "./copied.ts";
-import type { FileHead } from "./envelope.ts";
-import { type Forwarding, forwardId } from "./forward.ts";
-import type { Suite } from "./inner.ts";
+import { Hearing } from "./hearing.ts";
+import { Held } from "./held.ts";
+import { CLOCK_KEY, LeapWatch } from "./leap.ts";
+import { append, handedBy, isFinal, type LedgerEntry, openLedger, stateOf } from "./ledger.ts";
+import { isSettled, LEFTOVER_MS, lookAt, passAt, retireAt } from "./lifetime.ts";
+import { type LineKind, Lines, lineAt, type PlaceRecord, placeKey, queueKey } from "./lines.ts";
+import type { Marked } from "./marks.ts";
+import { Paging } from "./paging.ts";
+import type { Pair } from "./pair.ts";
+import { type NextNumber, Pairs } from "./pairs.ts";
+import { newParcel, type Parcel, takeBack } from "./parcel.ts";
 import {
-  append,
-  handedBy,
-  handedCount,
-  isFinal,
-  type LedgerEntry,
-  type MailState,
-  openLedger,
-  stateOf,
-} from "./ledger.ts";
-import { leave, Pair } from "./pair.ts";
-import { anew, type Parcel, type ParcelJson, parcelJson, parcelOf, takeBack, type Withdrawal } from "./parcel.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
-import type { Route } from "./route.ts";
+  contentKey,
+  entryOf,
+  helloKey,
+  isDone,
+  isFor,
+  kindOfLine,
+  ledgerRecord,
+  type OutboxEntry,
+  type Ownerless,
+  type Posted,
+  postedRecord,
+} from "./posted.ts";
+import type { Ranges } from "./ranges.ts";
+import type { Addressee, SpoolIn, SpoolOut } from "./spool-turn.ts";
 
-/** A mail in the spool. */
-export interface Posted {
-  /** 32 hex. */
-  readonly id: string;
-  readonly contact: string;
-  readonly kind: string;
-  readonly created: Time;
-  readonly expires: Time;
-  /** Bytes of content. */
-  readonly size: number;
-  readonly parts: number;
-  /** Of kind "file": what part 0 says, and the blob that holds the content, one record per part. */
-  readonly file?: FileHead & { readonly blob: string };
-  readonly ledger: LedgerEntry[];
-  /** One per peer of the contact. */
-  readonly parcels: Parcel[];
-  /** Set when content and copies were given up: until this time a crash means to do it again. 0: that time is over. */
-  leftover?: Time;
-}
-
-/** A peer that a mail goes to. */
-export interface Addressee {
-  readonly peer: Hashname;
-  readonly hello: boolean;
-  readonly partBytes: number;
-}
-
-export type SpoolIn =
-  /** Once, before all else: carries out what was stopped half-way. */
-  | { type: "start" }
-  | { type: "post"; mail: Omit<Posted, "ledger" | "parcels" | "leftover">; to: readonly Addressee[] }
-  /** One more peer for a mail that nobody has yet. */
-  | { type: "address"; mail: string; to: Addressee }
-  | { type: "changed"; mail: string }
-  | { type: "handed"; mail: string; route: Route }
-  | { type: "acknowledged"; peer: Hashname; acknowledgement: Acknowledgement }
-  | { type: "cancel"; mail: string; why?: string }
-  /** The peer is no longer one of ours: its numbers are over. */
-  | { type: "leave"; peer: Hashname }
-  | { type: "tick" };
-
-export type SpoolOut =
-  | Save
-  | Withdrawal
-  | { type: "blob-remove"; blob: string }
-  | { type: "state"; mail: Posted; entry: LedgerEntry }
-  | { type: "offer"; parcel: Parcel }
-  | { type: "stop"; parcel: Parcel }
-  | { type: "floor"; peer: Hashname }
-  /** The peer told news; `below`: the highest number of the present epoch that it has. */
-  | { type: "progress"; peer: Hashname; below?: { readonly epoch: string; readonly seq: number } }
-  | { type: "restored"; peer: Hashname }
-  /** Another copy of our store numbers mail to the peer; ours has an epoch of its own towards it from now on. */
-  | { type: "copied"; peer: Hashname };
-
-/** What the application sees of a mail in the spool. */
-export interface OutboxEntry {
-  readonly id: string;
-  readonly contact: string;
-  readonly kind: string;
-  readonly state: MailState;
-  /**
-   * Its security label. "static": whoever steals the recipient's key opens a recording of it, at least on the way to one of
-   * its peers. "forward": on no way, once the keys it was sealed to are deleted.
-   */
-  readonly suite: string;
-  /** Ways that took it: caches, the link. */
-  readonly handed: number;
-  readonly created: Time;
-  readonly expires: Time;
-  readonly size: number;
-  readonly parts: number;
-  /** Parts acknowledged, by the peer that has most of them. */
-  readonly acked: number;
-  /** How many of the contact's peers have it whole, and to how many it goes. */
-  readonly delivered: { readonly k: number; readonly n: number };
-}
+export type { Addressee, SpoolIn, SpoolOut };
 
 /** Keeps, numbers, times and ends our own mail. */
 export class Spool implements Machine<SpoolIn, SpoolOut> {
-  /** Random per store creation and restore, 16 hex. */
-  readonly epoch: string;
-  readonly #mails = new Map<string, Posted>();
-  readonly #byContact = new Map<string, Set<Posted>>();
-  readonly #pairs = new Map<Hashname, Pair>();
+  readonly #held: Held;
+  readonly #pairs: Pairs;
+  readonly #hearing: Hearing;
   readonly #deadlines = new Deadlines<string>();
-  /** How many are not final. */
-  #queued = 0;
-  /** The clock as it was seen last. After a leap nothing expires for a while: it may be wrong. */
-  #seen: Time | undefined;
-  #seenSaved: Time | undefined;
-  #doubtUntil: Time = 0;
-  /** Delivered, and nothing more to do: kept for `outbox`, the oldest first. */
-  readonly #settled = new Set<string>();
-  /** First number for a new pair: above all numbers of pairs that ended, so that none is ever used twice. */
-  #first: number;
-  readonly #isFresh: boolean;
-  readonly #isKey: (key: string) => boolean;
-  readonly #draw: () => string;
+  readonly #lines: Lines;
+  readonly #paging: Paging;
+  readonly #clock: LeapWatch;
   #out: SpoolOut[] = [];
 
   /**
-   * `saved`: keys "mail/epoch", "mail/clock", "mail/out/..." and "mail/queue/...". `fresh` is the epoch when none is saved, 16 hex.
-   * `draw`: another epoch, never the same twice. `isKey`: whether something can be sealed to this forward key.
+   * `saved`: keys "mail/epoch", "mail/clock", "mail/out/...", "mail/line/..." and "mail/block/...". `fresh` is the epoch when none
+   * is saved, 16 hex. `draw`: another epoch, never the same twice. `isKey`: whether something can be sealed to this forward key.
+   * `reads`: numbers for reads, ascending; its own, by default. `room`: for how many more mails to a peer there is room, of one
+   * part or of several; by default for all. `idle`: how many stay in memory about which nothing is to be done.
+   * `page`: how many are read at once, `idle` at most.
    */
   constructor(options: {
     saved: ReadonlyMap<string, Uint8Array>;
     fresh: string;
     draw: () => string;
     isKey: (key: string) => boolean;
+    reads?: () => number;
+    room?: (peer: Hashname, kind: LineKind) => number;
+    idle?: number;
+    page?: number;
   }) {
-    const { saved, fresh, draw, isKey } = options;
-    this.#isKey = isKey;
-    this.#draw = draw;
-    const own = saved.get(EPOCH_KEY);
-    const { epoch, first }: EpochRecord = own === undefined ? { epoch: fresh, first: 1 } : ofJson(own);
-    this.epoch = epoch;
-    this.#first = first;
-    this.#isFresh = own === undefined;
-    const clock = saved.get(CLOCK_KEY);
-    if (clock !== undefined) this.#seen = this.#seenSaved = ofJson<ClockRecord>(clock).seen;
-    for (const [key, value] of saved)
-      if (key.startsWith(OUT_PREFIX))
-        this.#pairs.set(key.slice(OUT_PREFIX.length) as Hashname, this.#pairOf(ofJson(value)));
-    const mails = [...saved]
-      .filter(([key]) => key.startsWith(QUEUE_PREFIX))
-      .map(([, value]) => postedOf(ofJson(value)));
-    mails.sort((a, b) => a.created - b.created || (a.parcels[0]?.seq ?? 0) - (b.parcels[0]?.seq ?? 0));
-    for (const mail of mails) this.#load(mail);
+    const {
+      saved,
+      fresh,
+      draw,
+      isKey,
+      room = () => Number.POSITIVE_INFINITY,
+      idle = IDLE_LIMIT,
+      page = PAGE,
+    } = options;
+    assert(page <= idle, "what was read is still there when its turn comes");
+    let read = 1;
+    const reads = options.reads ?? (() => read++);
+    const put = (out: SpoolOut): void => {
+      this.#out.push(out);
+    };
+    const get = (id: string): Posted | undefined => this.#held.get(id);
+    this.#held = new Held(idle);
+    this.#pairs = new Pairs({ saved, fresh, readers: (peer) => this.#paging.saved(peer), put });
+    this.#clock = new LeapWatch(saved.get(CLOCK_KEY));
+    this.#lines = new Lines(saved);
+    this.#paging = new Paging({
+      ...{ lines: this.#lines, reads, room, page, get, isFor },
+      load: (mail, now) => this.#load(mail, now),
+      isOver: (expires, now) => this.#clock.isOver(expires, now),
+      end: (mail, why, now) => this.#endUnseen(mail, why, now),
+      alarm: (key, at) => this.#deadlines.set(key, at),
+      whole: (peer, now) => this.#hearing.whole(peer, now),
+      put: (out) => {
+        if (out.type === "turn") this.#held.ask(out.mail.id);
+        put(out);
+      },
+    });
+    this.#hearing = new Hearing({
+      ...{ pairs: this.#pairs, isKey, draw, get, put },
+      isWhole: (peer) => !this.#pairs.isAwaited(peer) && this.#paging.isWhole(peer),
+      step: (id, entry) => this.#step(id, entry),
+      settle: (mail, now) => this.#settle(mail, now),
+      save: (id) => this.#save(id),
+      plan: (mail) => this.#plan(mail),
+    });
   }
 
   handle(input: SpoolIn, now: Time): SpoolOut[] {
-    this.#watch(now);
+    const seen = this.#clock.look(now, this.queued === 0);
+    if (seen !== undefined) this.#out.push(seen);
     this.#take(input, now);
+    this.#out.push(...this.#lines.saves());
     const out = this.#out;
     this.#out = [];
     return out;
@@ -170,70 +120,100 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
 
   // --- questions ---
 
-  get(id: string): Posted | undefined {
-    return this.#mails.get(id);
+  /** Random per store creation and restore, 16 hex. */
+  get epoch(): string {
+    return this.#pairs.epoch;
   }
 
-  mailsOf(contact: string): Posted[] {
-    return [...(this.#byContact.get(contact) ?? [])];
+  get(id: string): Posted | undefined {
+    return this.#held.get(id);
   }
 
   /** How many are not final. */
   get queued(): number {
-    return this.#queued;
+    return this.#lines.open;
   }
 
-  /** Parcels to the peer that are still to be delivered, in the order of their numbers. */
+  /** How many of them are not in memory, as their turn has not come. */
+  get behind(): number {
+    return this.queued - this.#held.open;
+  }
+
+  /** How many mails are in memory, whatever became of them. */
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** Is a card on its way to the contact? */
+  isSendingCard(contact: string): boolean {
+    return this.#lines.hasCard(contact);
+  }
+
+  /** Is there a place for one more mail to the contact? */
+  hasLine(contact: string, parts: number): boolean {
+    return this.#lines.has(contact, kindOfLine({ parts }));
+  }
+
+  /** Is there mail whose turn may come when there is room? */
+  isBehind(peer: Hashname): boolean {
+    return this.#paging.isBehind(peer);
+  }
+
+  /** Is everything that is in the store in memory, too? */
+  get isAllHeld(): boolean {
+    return this.#held.size === this.#lines.total;
+  }
+
+  /** Whether there may be a mail with this id to the contact. Of what is not in memory only the store knows. */
+  mayHave(contact: string, id: string): boolean {
+    return this.#held.has(id) || this.#held.ofContact(contact).size < this.#lines.kept(contact);
+  }
+
+  /** Parcels in memory to the peer that are still to be delivered, in the order of their numbers. */
   openParcels(peer: Hashname): Parcel[] {
-    const open = [...(this.#pairs.get(peer)?.parcels() ?? [])].filter(({ state }) => state === "open");
-    return open.sort((a, b) => a.seq - b.seq);
+    return this.#pairs.open(peer);
   }
 
-  /** The number that the next mail to the peer gets, whether it has to be a hello, and what it is sealed to if it is none. */
-  next(peer: Hashname): { epoch: string; seq: number; floor: number; hello: boolean; forward?: Forwarding } {
-    const pair = this.#pairs.get(peer);
-    if (pair === undefined) return { epoch: this.epoch, seq: this.#first, floor: this.#first, hello: true };
-    const forward = pair.forwarding();
-    const number = { epoch: pair.epoch, seq: pair.next, floor: pair.floor, hello: !pair.view.isHeard };
-    return { ...number, ...(forward && { forward }) };
+  /** What the next mail to the peer gets. */
+  next(peer: Hashname): NextNumber {
+    return this.#pairs.next(peer);
   }
 
   /** What the peer may know of its forward keys: see `Acknowledgement`. `undefined`: it told us none. */
   uses(peer: Hashname): readonly string[] | undefined {
-    const forward = this.#pairs.get(peer)?.forwarding();
-    return forward && [forwardId(forward.key), ...forward.uses];
+    return this.#pairs.uses(peer);
   }
 
   /** The epochs that a copy of our store should not number mail in: see `Acknowledgement`. `undefined`: none. */
   left(peer: Hashname): readonly string[] | undefined {
-    const left = this.#pairs.get(peer)?.left ?? [];
-    return left.length === 0 ? undefined : left;
+    return this.#pairs.left(peer);
+  }
+
+  /** Mails of several parts that we cancelled. `undefined`: none that the peer may have some of. */
+  cancelled(peer: Hashname): readonly Marked[] | undefined {
+    return this.#pairs.cancelled(peer);
   }
 
   /** When another copy of our store was last seen to number mail; `undefined`: never. */
   get copiedAt(): Time | undefined {
-    return Math.max(0, ...[...this.#pairs.values()].map(({ doubtedAt }) => doubtedAt)) || undefined;
+    return this.#pairs.copiedAt;
   }
 
-  hasPart(parcel: Parcel, part: number): boolean {
-    return this.#pairs.get(parcel.peer)?.view.has(parcel.epoch, parcel.seq, part) === true;
+  /** Which parts the peer has. Not to be changed. */
+  have(parcel: Parcel): Ranges {
+    return this.#pairs.have(parcel);
   }
 
-  outbox(): OutboxEntry[] {
-    return [...this.#mails.values()].map(({ id, contact, kind, created, expires, size, parts, ledger, parcels }) => ({
-      id,
-      contact,
-      kind,
-      state: stateOf(ledger),
-      suite: labelOf(parcels),
-      handed: handedCount(ledger),
-      created,
-      expires,
-      size,
-      parts,
-      acked: Math.max(0, ...parcels.map((parcel) => this.#acknowledgedParts(parcel))),
-      delivered: deliveredTo(parcels),
-    }));
+  /** What the peer told of parts of a mail that is not whole is not believed any more. It may tell it again. */
+  forget(parcel: Parcel): void {
+    this.#pairs.forget(parcel);
+  }
+
+  /** All that is in memory, the oldest first. `isUp`: whether there is a link to the peer. */
+  outbox(isUp: (peer: Hashname) => boolean = () => false): OutboxEntry[] {
+    const parts = (parcel: Parcel): number => (parcel.state === "acknowledged" ? parcel.of : this.have(parcel).size);
+    const entries = [...this.#held.all()].map((mail) => entryOf(mail, Math.max(0, ...mail.parcels.map(parts)), isUp));
+    return entries.sort((a, b) => a.created - b.created);
   }
 
   // --- inputs ---
@@ -241,14 +221,32 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   #take(input: SpoolIn, now: Time): void {
     switch (input.type) {
       case "start":
-        if (this.#isFresh) this.#saveEpoch();
-        for (const mail of [...this.#mails.values()]) this.#resume(mail, now);
+        this.#pairs.start();
+        this.#paging.start();
+        return;
+      case "join":
+        this.#join(input.peer, input.contact, now);
         return;
       case "post":
         this.#post(input.mail, input.to);
         return;
       case "address":
         this.#address(input.mail, input.to);
+        return;
+      case "room":
+        this.#paging.read(input.peer);
+        return;
+      case "again":
+        this.#paging.again(input.contact);
+        return;
+      case "find":
+        this.#paging.find(input.req, input.mail);
+        return;
+      case "listed":
+        this.#paging.listed(input.req, input.pairs, now);
+        return;
+      case "read":
+        this.#paging.answered(input.req, input.value, now);
         return;
       case "changed":
         this.#save(input.mail);
@@ -257,7 +255,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
         this.#step(input.mail, handedBy(input.route, now));
         return;
       case "acknowledged":
-        this.#acknowledged(input.peer, input.acknowledgement, now);
+        this.#hearing.hear(input.peer, input.acknowledgement, now);
         return;
       case "cancel": {
         const { mail, why } = input;
@@ -267,60 +265,66 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
       case "leave":
         this.#leave(input.peer, now);
         return;
+      case "forget":
+        for (const { id } of [...this.#held.ofContact(input.contact)])
+          this.#end(id, { at: now, state: "cancelled", why: "forgotten" }, now);
+        this.#paging.doom(input.contact);
+        return;
       case "tick":
-        for (const id of this.#deadlines.due(now)) this.#wake(id, now);
+        for (const key of this.#deadlines.due(now))
+          if (this.#held.has(key)) this.#wake(key, now);
+          else this.#paging.wake(key, now);
     }
   }
 
-  #post(fresh: Omit<Posted, "ledger" | "parcels" | "leftover">, to: readonly Addressee[]): void {
-    const mail: Posted = { ...fresh, ledger: openLedger(fresh.created), parcels: [] };
-    this.#add(mail);
-    for (const addressee of to) this.#number(mail, addressee);
-    this.#save(mail.id);
+  #join(peer: Hashname, contact: string, now: Time): void {
+    this.#paging.join(peer, contact, this.#pairs.takeReaders(peer), now);
+    // What was brought into memory by something else, before there was anybody to offer it to.
+    const pair = this.#pairs.get(peer);
+    for (const parcel of pair?.parcels() ?? []) {
+      const mail = this.#held.get(parcel.mail);
+      if (mail !== undefined) this.#paging.hold(peer, mail, pair?.gave(parcel) === true);
+      if (parcel.state === "open") this.#out.push({ type: "offer", parcel });
+    }
   }
 
-  #add(mail: Posted): void {
-    this.#mails.set(mail.id, mail);
-    if (!isFinal(stateOf(mail.ledger))) this.#queued++;
-    const same = this.#byContact.get(mail.contact) ?? new Set();
-    this.#byContact.set(mail.contact, same.add(mail));
+  #post(fresh: Ownerless, to: readonly Addressee[]): void {
+    const { id, contact } = fresh;
+    const kind = kindOfLine(fresh);
+    const turns = new Set(to.filter(({ peer }) => this.#paging.isTurn(peer, kind)));
+    const place = this.#lines.add(contact, kind, fresh.kind === "card");
+    const waits = to.flatMap((addressee) => (turns.has(addressee) ? [] : [addressee.peer]));
+    const mail: Posted = { ...fresh, place, ledger: openLedger(fresh.created), parcels: [], waits };
+    this.#held.add(mail);
+    const record: PlaceRecord = { place };
+    this.#out.push({ type: "save", key: placeKey(id), value: asJson(record) });
+    for (const addressee of turns) {
+      this.#paging.pass(addressee.peer, kind, place);
+      this.#number(mail, addressee);
+    }
+    for (const peer of waits) this.#out.push({ type: "behind", peer });
+    this.#save(id);
   }
 
-  #address(id: string, to: Addressee): void {
-    const mail = this.#mails.get(id);
-    if (mail === undefined || isFinal(stateOf(mail.ledger))) return;
-    if (mail.parcels.some(({ peer, state }) => peer === to.peer && state === "open")) return;
+  #address(id: string, to: Addressee | undefined): void {
+    const mail = this.#held.get(id);
+    this.#held.answered(id);
+    if (mail === undefined || to === undefined || !isFor(mail, to.peer)) return;
     this.#number(mail, to);
     this.#save(id);
   }
 
   #number(mail: Posted, { peer, hello, partBytes }: Addressee): void {
-    const { epoch, seq, floor, forward } = this.next(peer);
-    const pair = this.#pairs.get(peer) ?? this.#pairOf({ epoch, next: seq });
-    this.#pairs.set(peer, pair);
-    const parcel: Parcel = {
-      mail: mail.id,
-      peer,
-      epoch,
-      seq,
-      floor,
-      generation: 0,
-      ...(forward && !hello && { forward }),
-      hello,
-      of: mail.parts,
-      partBytes,
-      expires: mail.expires,
-      state: "open",
-      ids: Array.from({ length: mail.parts }, () => ""),
-      copies: new Map(),
-      offers: 0,
-      offerAt: undefined,
-    };
+    const number = this.#pairs.next(peer);
+    const pair = this.#pairs.of(peer);
+    const parcel = newParcel(mail, { ...number, peer, hello, partBytes });
     this.#supersede(pair, mail.parcels, peer);
     pair.number(parcel);
     mail.parcels.push(parcel);
-    this.#savePair(peer, pair);
-    this.#out.push({ type: "offer", parcel });
+    mail.waits = mail.waits.filter((each) => each !== peer);
+    this.#paging.hold(peer, mail, true);
+    this.#pairs.save(peer);
+    this.#out.push({ type: "offer", parcel, isNew: true });
   }
 
   /** Of several parcels of one mail for one peer only the last is still asked about. */
@@ -328,190 +332,113 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     for (const old of parcels) if (old.peer === peer) pair.drop(old);
   }
 
-  #close(parcel: Parcel, state: "acknowledged" | "stopped"): void {
-    parcel.state = state;
-    this.#pairs.get(parcel.peer)?.closed(parcel);
-  }
-
   #step(id: string, entry: LedgerEntry): void {
-    const mail = this.#mails.get(id);
+    const mail = this.#held.get(id);
     if (mail === undefined) return;
     const wasOpen = !isFinal(stateOf(mail.ledger));
     if (!append(mail.ledger, entry)) return;
-    if (wasOpen && isFinal(entry.state)) this.#queued--;
+    if (wasOpen && isFinal(entry.state)) this.#lines.ended(mail.contact, mail.kind === "card");
     this.#save(id);
     this.#out.push({ type: "state", mail, entry });
   }
 
-  #acknowledged(peer: Hashname, acknowledgement: Acknowledgement, now: Time): void {
-    const pair = this.#pairs.get(peer);
-    if (pair === undefined) return;
-    const wasHeard = pair.view.isHeard;
-    const mailOf = (seq: number): string | undefined => pair.get(pair.epoch, seq)?.mail;
-    const isCopied = tellsOfCopy({ epoch: pair.epoch, next: pair.next, mailOf }, acknowledgement);
-    // Otherwise a mail of ours would pass for delivered because the other copy's was.
-    const doubted = isCopied ? pair.epoch : undefined;
-    if (isCopied && now >= pair.doubtedAt + DOUBT_MS) this.#renew(peer, pair, now);
-    const [floor, uses] = [pair.floor, this.uses(peer)];
-    const { news, restored, hasKeys, arrived, below } = pair.merge(acknowledgement, this.#isKey, doubted);
-    if (!wasHeard || news || restored || hasKeys) this.#savePair(peer, pair);
-    for (const parcel of arrived) this.#arrived(pair, parcel, now);
-    for (const { mail } of isCopied ? [] : pair.read(acknowledgement.read ?? []))
-      this.#step(mail, { at: now, state: "read", peer });
-    if (hasKeys) for (const parcel of pair.stale()) this.#reseal(pair, parcel, now);
-    if (pair.floor !== floor || String(this.uses(peer)) !== String(uses)) this.#out.push({ type: "floor", peer });
-    if (news || !wasHeard) this.#out.push({ type: "progress", peer, ...(below && { below }) });
-    if (restored) this.#out.push({ type: "restored", peer });
-  }
-
-  /** What is open goes out under numbers that no other copy of the store can give. By its id it is shown once. */
-  #renew(peer: Hashname, pair: Pair, now: Time): void {
-    if (pair.epoch === this.epoch && pair.next > this.#first) {
-      this.#first = pair.next;
-      this.#saveEpoch();
-    }
-    const open = pair.renew(this.#draw(), now);
-    this.#out.push({ type: "copied", peer });
-    for (const parcel of open) {
-      const mail = this.#mails.get(parcel.mail);
-      if (mail === undefined) continue;
-      const fresh: Parcel = { ...anew(parcel, now + LEFTOVER_MS), epoch: pair.epoch, seq: pair.next, floor: 1 };
-      this.#close(parcel, "stopped");
-      pair.drop(parcel);
-      pair.number(fresh);
-      mail.parcels[mail.parcels.indexOf(parcel)] = fresh;
-      this.#save(mail.id);
-      this.#out.push({ type: "stop", parcel }, { type: "offer", parcel: fresh });
-    }
-    this.#savePair(peer, pair);
-  }
-
-  #arrived(pair: Pair, parcel: Parcel, now: Time): void {
-    const wasOpen = parcel.state === "open";
-    this.#close(parcel, "acknowledged");
-    pair.pass(parcel.epoch, parcel.seq);
-    if (wasOpen) this.#out.push({ type: "stop", parcel });
-    this.#step(parcel.mail, { at: now, state: "delivered", peer: parcel.peer });
-    const mail = this.#mails.get(parcel.mail);
-    if (mail === undefined) return;
-    if (wasOpen && mail.parcels.every(({ state }) => state !== "open")) this.#erase(mail, now);
+  /** Somebody has it. */
+  #settle(mail: Posted, now: Time): void {
+    if (mail.leftover === undefined && isDone(mail)) this.#erase(mail, now);
     this.#save(mail.id);
-  }
-
-  /**
-   * The peer has not got the key that the parcel was sealed to, so nobody can open it: other bytes under the same number, sealed
-   * to a key that it has. Not at once each time, for a peer that tells other keys each time.
-   */
-  #reseal(pair: Pair, parcel: Parcel, now: Time): void {
-    const mail = this.#mails.get(parcel.mail);
-    const forward = pair.forwarding();
-    if (mail === undefined || forward === undefined) return;
-    if (now < (parcel.resealAt ?? 0)) {
-      this.#plan(mail);
-      return;
-    }
-    const fresh: Parcel = {
-      ...anew(parcel, now + LEFTOVER_MS),
-      generation: parcel.generation + 1,
-      forward,
-      resealAt: now + (RESEAL_MS[Math.min(parcel.generation, RESEAL_MS.length - 1)] ?? 0),
-    };
-    this.#close(parcel, "stopped");
-    mail.parcels[mail.parcels.indexOf(parcel)] = fresh;
-    pair.replace(fresh);
-    this.#save(mail.id);
-    this.#out.push({ type: "stop", parcel }, { type: "offer", parcel: fresh });
   }
 
   /** No longer offered. A ledger that is final already keeps its state: some other peer has the mail. */
   #end(id: string, entry: LedgerEntry, now: Time): void {
-    const mail = this.#mails.get(id);
+    const mail = this.#held.get(id);
     if (mail === undefined || mail.leftover !== undefined) return;
     for (const parcel of mail.parcels) {
       if (parcel.state !== "open") continue;
-      this.#close(parcel, "stopped");
+      this.#pairs.close(parcel, "stopped");
       this.#out.push({ type: "stop", parcel });
+      if (entry.state === "cancelled" && parcel.of > 1) this.#withdraw(parcel);
     }
     this.#step(id, entry);
     this.#erase(mail, now);
     this.#save(id);
   }
 
-  #leave(peer: Hashname, now: Time): void {
+  /** The peer may have some parts, and would wait for the others until the mail expires. */
+  #withdraw({ peer, epoch, seq, mail }: Parcel): void {
     const pair = this.#pairs.get(peer);
     if (pair === undefined) return;
-    this.#pairs.delete(peer);
-    this.#out.push({ type: "save", key: OUT_PREFIX + peer, value: undefined });
-    if (pair.epoch === this.epoch && pair.next > this.#first) {
-      this.#first = pair.next;
-      this.#saveEpoch();
+    pair.cancelled.note(epoch, seq, mail);
+    this.#pairs.save(peer);
+    this.#out.push({ type: "floor", peer, isUrgent: true });
+  }
+
+  /** Its time was over, or its contact forgotten, while nothing in memory spoke of it. */
+  #endUnseen(mail: Posted, why: "expired" | "forgotten", now: Time): void {
+    this.#end(mail.id, why === "expired" ? { at: now, state: why } : { at: now, state: "cancelled", why }, now);
+    // Nobody has anything of it; but a file's bytes may lie about after a crash.
+    if (mail.parcels.length === 0 && mail.file === undefined) this.#retire(mail);
+  }
+
+  #leave(peer: Hashname, now: Time): void {
+    this.#paging.leave(peer);
+    this.#hearing.leave(peer);
+    const parcels = [...(this.#pairs.remove(peer)?.parcels() ?? [])];
+    for (const parcel of parcels) {
+      if (parcel.state !== "open") continue;
+      parcel.state = "stopped";
+      this.#out.push({ type: "stop", parcel });
     }
-    for (const parcel of pair.parcels()) {
-      if (parcel.state === "open") {
-        parcel.state = "stopped";
-        this.#out.push({ type: "stop", parcel });
+    const mails = new Set(parcels.map(({ mail }) => mail));
+    for (const mail of this.#held.all()) {
+      if (mail.waits.includes(peer)) {
+        mail.waits = mail.waits.filter((each) => each !== peer);
+        mails.add(mail.id);
       }
-      const mail = this.#mails.get(parcel.mail);
+    }
+    for (const id of mails) {
+      const mail = this.#held.get(id);
       // A mail that a contact's other peer got needs its content no more; one that nobody got may find a new peer.
       const isOver = mail !== undefined && isFinal(stateOf(mail.ledger));
-      if (isOver && mail.leftover === undefined && mail.parcels.every(({ state }) => state !== "open"))
-        this.#erase(mail, now);
-      this.#save(parcel.mail);
+      if (isOver && mail.leftover === undefined && isDone(mail)) this.#erase(mail, now);
+      this.#save(id);
     }
   }
 
   // --- time ---
 
-  /**
-   * A clock may leap ahead and be set right later (a dead battery): then no mail's time was over. What runs out by a leap is
-   * kept and offered for a while longer; a clock that is set back meanwhile finds it as it was.
-   */
-  #watch(now: Time): void {
-    const seen = this.#seen ?? now;
-    if (now - seen > LEAP_MS) this.#doubtUntil = now + LEAP_GRACE_MS;
-    else if (now < this.#doubtUntil - LEAP_GRACE_MS) this.#doubtUntil = 0;
-    this.#seen = now;
-    // Not while in doubt: the next start would take the wrong clock for granted.
-    if (now < this.#doubtUntil || this.#queued === 0) return;
-    if (Math.abs(now - (this.#seenSaved ?? 0)) < SEEN_SAVED_MS) return;
-    this.#seenSaved = now;
-    const record: ClockRecord = { seen: now };
-    this.#out.push({ type: "save", key: CLOCK_KEY, value: asJson(record) });
-  }
-
-  #isOver({ expires }: Posted, now: Time): boolean {
-    return now >= Math.max(expires, this.#doubtUntil);
-  }
-
   #wake(id: string, now: Time): void {
-    const mail = this.#mails.get(id);
+    const mail = this.#held.get(id);
     if (mail === undefined) return;
     if (mail.leftover !== undefined && mail.leftover <= now) {
       mail.leftover = 0;
       for (const parcel of mail.parcels) {
         parcel.copies.clear();
-        parcel.ids.fill("");
+        parcel.ids.clear();
       }
     }
     for (const parcel of [...mail.parcels]) {
       const pair = this.#pairs.get(parcel.peer);
       if (parcel.former !== undefined && parcel.former.until <= now) parcel.former = undefined;
-      if (pair?.isStale(parcel)) this.#reseal(pair, parcel, now);
+      if (pair?.isStale(parcel)) this.#hearing.reseal(pair, parcel, now);
     }
-    if (mail.leftover === undefined && this.#isOver(mail, now)) this.#end(id, { at: now, state: "expired" }, now);
-    if (mail.leftover !== undefined && now >= mail.expires + GRACE_MS) this.#pass(mail);
-    if (now >= this.#retireAt(mail)) this.#retire(mail);
+    if (mail.leftover === undefined && this.#clock.isOver(mail.expires, now))
+      this.#end(id, { at: now, state: "expired" }, now);
+    if (mail.leftover !== undefined && now >= passAt(mail)) this.#pass(mail);
+    if (now >= retireAt(mail, this.#pairs)) this.#retire(mail);
     else this.#save(id);
-    this.#settle(mail);
   }
 
-  /** Of what is delivered to all, only the newest stay in memory. */
-  #settle(mail: Posted): void {
-    if (mail.leftover === 0 && this.#mails.has(mail.id) && this.#isSettled(mail)) this.#settled.add(mail.id);
-    if (this.#settled.size <= SETTLED_LIMIT) return;
-    const [oldest = ""] = this.#settled;
-    const settled = this.#mails.get(oldest);
-    if (settled !== undefined) this.#retire(settled);
+  /** Of what is delivered to all, or only waits, no more than the newest stay in memory. */
+  #rest(mail: Posted): void {
+    const isWaiting = mail.leftover === undefined && mail.parcels.every(({ state }) => state !== "open");
+    if (!isWaiting && !(mail.leftover === 0 && isSettled(mail, this.#pairs))) {
+      this.#held.busy(mail.id);
+      return;
+    }
+    if (!this.#held.isIdle(mail.id) && isWaiting) this.#paging.note(mail.place, mail.expires);
+    const oldest = this.#held.idle(mail.id);
+    if (oldest?.leftover !== undefined) this.#retire(oldest);
+    else if (oldest !== undefined) this.#forget(oldest, false);
   }
 
   /** The floor goes on without the mail: no copy of it would still be shown. */
@@ -524,56 +451,36 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
     }
   }
 
-  /** Out of memory: the ledger remains in the store. */
+  /** It is over: the ledger remains, of what a user sent. */
   #retire(mail: Posted): void {
-    const { id, ledger, parcels } = mail;
-    this.#mails.delete(id);
-    const same = this.#byContact.get(mail.contact);
-    if (same?.delete(mail) && same.size === 0) this.#byContact.delete(mail.contact);
-    this.#settled.delete(id);
-    this.#deadlines.set(id, undefined);
-    const { contact, kind, created, expires, size, file } = mail;
-    const name = file && { name: file.name };
-    const suite = labelOf(parcels);
-    const about: LedgerRecord = { id, contact, kind, created, expires, size, ...name, suite, ledger };
-    this.#out.push({ type: "save", key: `ledger/${id}`, value: asJson(about) });
-    this.#out.push({ type: "save", key: QUEUE_PREFIX + id, value: undefined });
-    for (const parcel of parcels) this.#pairs.get(parcel.peer)?.retire(parcel);
+    const { id, contact, place, kind } = mail;
+    // Of cards, and of what devices tell each other, nobody asks: they would pile up for ever.
+    const isAsked = kind !== "card" && kind !== "sync";
+    if (isAsked) this.#out.push({ type: "save", key: `ledger/${id}`, value: ledgerRecord(mail) });
+    this.#out.push({ type: "save", key: queueKey(place), value: undefined });
+    this.#out.push({ type: "save", key: placeKey(id), value: undefined });
+    this.#forget(mail, true);
+    if (this.#lines.removed(contact, place)) this.#paging.emptied(lineAt(place));
+    // A line that begins again would be misread by whoever was in it before the start, and has not come yet.
+    const isRead = this.#pairs.awaitsAny || this.#paging.hasReaders(contact);
+    if (this.#lines.kept(contact) === 0 && !isRead) this.#lines.forget(contact);
+  }
+
+  /** Out of memory; `isGone`: out of the store, too. */
+  #forget(mail: Posted, isGone: boolean): void {
+    if (!this.#held.has(mail.id)) return;
+    this.#held.remove(mail);
+    this.#deadlines.set(mail.id, undefined);
+    for (const parcel of mail.parcels) {
+      this.#pairs.get(parcel.peer)?.retire(parcel);
+      this.#paging.release(parcel.peer, kindOfLine(mail), mail.place);
+    }
+    this.#paging.left(mail.id, isGone);
   }
 
   /** Sets when something is to be done about the mail if nothing else happens. */
   #plan(mail: Posted): void {
-    const times = [this.#retireAt(mail)];
-    if (mail.leftover === undefined) times.push(Math.max(mail.expires, this.#doubtUntil));
-    else if (mail.leftover > 0) times.push(mail.leftover);
-    const isUnpassed = mail.parcels.some((parcel) => this.#pairs.get(parcel.peer)?.isUnpassed(parcel));
-    if (mail.leftover !== undefined && isUnpassed) times.push(mail.expires + GRACE_MS);
-    for (const parcel of mail.parcels) {
-      const pair = this.#pairs.get(parcel.peer);
-      if (pair?.isStale(parcel)) times.push(parcel.resealAt ?? 0);
-      if (parcel.former !== undefined) times.push(parcel.former.until);
-    }
-    this.#deadlines.set(mail.id, finite(Math.min(...times)));
-  }
-
-  #retireAt(mail: Posted): Time {
-    const { ledger, expires, leftover } = mail;
-    const state = stateOf(ledger);
-    if (leftover === undefined || !isFinal(state)) return Number.POSITIVE_INFINITY;
-    if (this.#known(mail).length === 0) return leftover;
-    if (state === "expired" || state === "cancelled") return expires + LATE_MS;
-    return this.#isSettled(mail) ? (ledger.at(-1)?.at ?? 0) + SETTLED_MS : expires + GRACE_MS;
-  }
-
-  /** Has each peer that it went to acknowledged it? */
-  #isSettled(mail: Posted): boolean {
-    const known = this.#known(mail);
-    return known.length > 0 && known.every(({ state }) => state === "acknowledged");
-  }
-
-  /** Its parcels to peers that are still ours. */
-  #known({ parcels }: Posted): Parcel[] {
-    return parcels.filter(({ peer }) => this.#pairs.has(peer));
+    this.#deadlines.set(mail.id, lookAt(mail, this.#pairs, this.#clock.until));
   }
 
   // --- storing ---
@@ -581,6 +488,7 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   /** The content goes; the record knows for a while what may have to be done again after a crash. */
   #erase(mail: Posted, now: Time): void {
     mail.leftover = now + LEFTOVER_MS;
+    mail.waits = [];
     this.#out.push({ type: "save", key: contentKey(mail.id), value: undefined });
     for (const { peer, hello } of mail.parcels)
       if (hello) this.#out.push({ type: "save", key: helloKey(mail.id, peer), value: undefined });
@@ -588,57 +496,37 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
   }
 
   #save(id: string): void {
-    const mail = this.#mails.get(id);
+    const mail = this.#held.get(id);
     if (mail === undefined) return;
-    const record: PostedJson = { ...mail, parcels: mail.parcels.map(parcelJson) };
-    this.#out.push({ type: "save", key: QUEUE_PREFIX + id, value: asJson(record) });
+    this.#out.push({ type: "save", key: queueKey(mail.place), value: postedRecord(mail) });
     this.#plan(mail);
+    this.#rest(mail);
   }
 
-  #savePair(peer: Hashname, { epoch, doubted, doubtedAt, left, next, view, announced }: Pair): void {
-    const record: PairRecord = {
-      epoch: this.epoch,
-      next,
-      view: toBase32(view.encode()),
-      announced: announced.json(),
-      ...(epoch !== this.epoch && { own: epoch }),
-      ...(doubted.length > 0 && { doubted, doubtedAt }),
-      ...(left.length > 0 && { left }),
-    };
-    this.#out.push({ type: "save", key: OUT_PREFIX + peer, value: asJson(record) });
-  }
-
-  #saveEpoch(): void {
-    const record: EpochRecord = { epoch: this.epoch, first: this.#first };
-    this.#out.push({ type: "save", key: EPOCH_KEY, value: asJson(record) });
-  }
-
-  /** After a restore the numbers begin anew, in the new epoch; what the peer has of the old one is still known. */
-  #pairOf(record: PairRecord): Pair {
-    const { epoch, own = epoch, doubted = [], doubtedAt = 0, left = [], next, view, announced } = record;
-    const isCurrent = epoch === this.epoch;
-    return new Pair({
-      epoch: isCurrent ? own : this.epoch,
-      doubted,
-      doubtedAt,
-      left: isCurrent ? left : leave(left, own),
-      next: isCurrent ? next : this.#first,
-      view: (view === undefined ? undefined : AckView.decode(fromBase32(view) ?? new Uint8Array(0))) ?? new AckView(),
-      announced: new Announced(announced),
-    });
-  }
-
-  #load(mail: Posted): void {
-    this.#add(mail);
+  /** From the store, and what a stop left undone. */
+  #load(mail: Posted, now: Time): void {
+    this.#held.add(mail);
+    mail.waits = mail.waits.filter((peer) => this.#paging.has(peer));
+    const overdue: Parcel[] = [];
     for (const parcel of mail.parcels) {
       const pair = this.#pairs.get(parcel.peer);
       if (pair === undefined) continue;
       this.#supersede(pair, mail.parcels.slice(0, mail.parcels.indexOf(parcel)), parcel.peer);
-      pair.load(parcel);
+      if (pair.load(parcel)) overdue.push(parcel);
+      this.#paging.hold(parcel.peer, mail, pair.gave(parcel));
     }
+    this.#resume(mail, now);
+    for (const parcel of overdue) this.#hearing.arrived(parcel, now);
+    if (mail.leftover === undefined && isFinal(stateOf(mail.ledger)) && isDone(mail)) this.#erase(mail, now);
+    this.#plan(mail);
+    this.#rest(mail);
+    for (const parcel of mail.parcels) if (parcel.state === "open") this.#out.push({ type: "offer", parcel });
   }
 
-  /** After a stop. What was given up may lie about still; and after a restore the old numbers mean nothing. */
+  /**
+   * What was given up may lie about still; and old numbers mean nothing after a restore, nor when the peer was none of ours for a
+   * while: it was told floors above them since.
+   */
   #resume(mail: Posted, now: Time): void {
     if (mail.leftover !== undefined && mail.leftover > 0) {
       this.#out.push(...mail.parcels.flatMap(takeBack));
@@ -653,108 +541,16 @@ export class Spool implements Machine<SpoolIn, SpoolOut> {
         parcel.former = { ...former, until: now + LEFTOVER_MS };
         this.#save(mail.id);
       }
-      if (parcel.state !== "open" || pair === undefined || parcel.epoch === pair.epoch) continue;
+      if (parcel.state !== "open" || pair?.gave(parcel)) continue;
       // The peer may have forgotten what it had below floors that we no longer know of. Addressed again, the mail gets a
-      // new number and with it an answer; by its id it is not shown twice.
-      this.#close(parcel, "stopped");
+      // new number and with it an answer; by its id it is not shown twice. Or the peer is none of ours any more.
+      this.#pairs.close(parcel, "stopped");
+      if (pair !== undefined && !mail.waits.includes(parcel.peer)) mail.waits = [...mail.waits, parcel.peer];
       this.#out.push(...takeBack(parcel));
       this.#save(mail.id);
     }
-    this.#plan(mail);
-    this.#settle(mail);
-  }
-
-  #acknowledgedParts(parcel: Parcel): number {
-    if (parcel.state === "acknowledged") return parcel.of;
-    let count = 0;
-    for (let part = 0; part < parcel.of; part++) if (this.hasPart(parcel, part)) count++;
-    return count;
   }
 }
 
-/** Where the content of a mail lies: not among the keys that are loaded at start. */
-export function contentKey(mail: string): string {
-  return `spool/${mail}`;
-}
-
-/** Where the hello of a mail for one peer lies. */
-export function helloKey(mail: string, peer: Hashname): string {
-  return `spool/${mail}/${peer}`;
-}
-
-/** The value of "ledger/<id>": what remains of a mail. JSON. */
-export interface LedgerRecord {
-  readonly id: string;
-  readonly contact: string;
-  readonly kind: string;
-  readonly created: Time;
-  readonly expires: Time;
-  readonly size: number;
-  /** Of a file. */
-  readonly name?: string;
-  /** Its security label, as in `OutboxEntry`. Absent in what ended before there was another than "static". */
-  readonly suite?: Suite;
-  readonly ledger: readonly LedgerEntry[];
-}
-
-interface EpochRecord {
-  readonly epoch: string;
-  readonly first: number;
-}
-
-interface ClockRecord {
-  readonly seen: Time;
-}
-
-interface PairRecord {
-  /** That of the store when it was written. */
-  readonly epoch: string;
-  /** The pair's, where that is another. */
-  readonly own?: string;
-  readonly doubted?: readonly string[];
-  readonly doubtedAt?: Time;
-  readonly left?: readonly string[];
-  readonly next: number;
-  readonly view?: string;
-  readonly announced?: AnnouncedJson;
-}
-
-interface PostedJson extends Omit<Posted, "parcels"> {
-  readonly parcels: readonly ParcelJson[];
-}
-
-function postedOf(json: PostedJson): Posted {
-  return { ...json, parcels: json.parcels.map(parcelOf) };
-}
-
-/** A peer may have had more than one parcel: of an epoch before. */
-function deliveredTo(parcels: readonly Parcel[]): OutboxEntry["delivered"] {
-  const having = parcels.filter(({ state }) => state === "acknowledged");
-  return { k: new Set(having.map(({ peer }) => peer)).size, n: new Set(parcels.map(({ peer }) => peer)).size };
-}
-
-/** The weakest that any of its parcels left under; of a mail that nobody gets, that of no promise. */
-function labelOf(parcels: readonly Parcel[]): Suite {
-  return parcels.length > 0 && parcels.every(({ forward }) => forward !== undefined) ? "forward" : "static";
-}
-
-function finite(time: Time): Time | undefined {
-  return time === Number.POSITIVE_INFINITY ? undefined : time;
-}
-
-/** Where the epoch of our numbers lies. Without it the next start draws a new one. */
-export const EPOCH_KEY = "mail/epoch";
-const OUT_PREFIX = "mail/out/";
-const QUEUE_PREFIX = "mail/queue/";
-const CLOCK_KEY = "mail/clock";
-const DAY_MS = 86_400_000;
-const GRACE_MS = 2 * DAY_MS; // DESIGN 5: recipients drop mail this long after its expiry, so the floor may pass
-const SETTLED_MS = 2 * DAY_MS; // a delivered mail is listed so long ...
-const SETTLED_LIMIT = 256; // ... unless there are more
-const LATE_MS = 30 * DAY_MS; // cache lifetime: an acknowledgement may come so late
-const LEFTOVER_MS = 60_000;
-const LEAP_MS = 2 * DAY_MS; // between two looks at the clock: what is open is looked at once a day
-const LEAP_GRACE_MS = 3_600_000; // time to set a clock right
-const SEEN_SAVED_MS = 3_600_000;
-const DOUBT_MS = 3_600_000; // a peer that says it each time gives us the work each hour
-const RESEAL_MS = [60_000, 600_000, 3_600_000, 6 * 3_600_000]; // once at once, then ever more rarely
+const IDLE_LIMIT = 256; // delivered, or behind the window: so many are listed
+const PAGE = 64;

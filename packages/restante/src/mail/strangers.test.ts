@@ -18,6 +18,7 @@ const INVITE = new Uint8Array(16);
 class Bench {
   now: Time = 100 * DAY;
   readonly store = new Map<string, Uint8Array>();
+  restoredAt: Time = Number.NEGATIVE_INFINITY;
   strangers: Strangers = this.open();
 
   open(): Strangers {
@@ -27,6 +28,7 @@ class Bench {
       boxOf: (sender) => boxId(portable, sender, me.hashname),
       isInvite: (secret) => secret[0] === INVITE[0],
       isBlocked: () => false,
+      restoredAt: () => this.restoredAt,
       saved: new Map(this.store),
     });
     return this.strangers;
@@ -35,12 +37,13 @@ class Bench {
   from(
     sender: Identity,
     seq: number,
-    more: { size?: number; secret?: Uint8Array; to?: Hashname } = {},
+    more: { size?: number; secret?: Uint8Array; to?: Hashname; hello?: false; over?: "direct" } = {},
   ): StrangersOut[] {
-    const { size = 4, secret, to = me.hashname } = more;
+    const { size = 4, secret, to = me.hashname, hello = true } = more;
+    const type: "cache" | "direct" = more.over ?? "cache";
     const part: Part = {
       head: { from: sender.hashname, to, epoch: "00".repeat(8), seq, part: 0, of: 1, floor: 1 },
-      hello: { card: new Uint8Array(50).fill(seq), ...(secret && { secret }) },
+      ...(hello && { hello: { card: new Uint8Array(50).fill(seq), ...(secret && { secret }) } }),
       envelope: {
         id: "00".repeat(16),
         after: [],
@@ -56,7 +59,7 @@ class Bench {
     const box = boxId(portable, sender.hashname, me.hashname);
     const id = messageId(portable, box, bytes);
     this.now += MINUTE;
-    const source = { type: "cache", via: me.hashname, box, id } as const;
+    const source = { type, via: me.hashname, box, id } as const;
     const out = this.strangers.handle({ type: "message", source, box, id, bytes }, this.now);
     for (const each of out) {
       if (each.type !== "save") continue;
@@ -153,4 +156,56 @@ test("a hello to somebody else, and one that is none, are not kept", () => {
   expect(types(out)).toEqual(["done"]);
   expect(bench.strangers.requests()).toEqual([]);
   expect(bench.strangers.refused).toBe(2);
+});
+
+test("after a restore what is no hello stays where it is, for 30 days or until the box is a contact's; then it is asked for", () => {
+  const bench = new Bench();
+  const [bob, eve] = [stranger(), stranger()];
+  expect(bench.from(bob, 1, { hello: false })).toMatchObject([{ type: "done" }]);
+  expect(bench.from(bob, 2, { hello: false })).not.toMatchObject([{ keep: true }]);
+  bench.restoredAt = bench.now;
+  expect(bench.from(bob, 3, { hello: false })).toMatchObject([{ type: "done", keep: true }]);
+  expect(bench.from(bob, 3, { hello: false })).toMatchObject([{ type: "done", keep: true }]);
+  // What came over a link lies nowhere.
+  expect(bench.from(eve, 1, { hello: false, over: "direct" })).not.toMatchObject([{ keep: true }]);
+  expect(bench.strangers.unknown).toBe(1);
+  bench.from(eve, 2);
+  bench.from(bob, 4);
+  expect(bench.strangers.requests().map(({ hashname, before }) => [hashname, before])).toEqual([
+    [eve.hashname, undefined],
+    [bob.hashname, true],
+  ]);
+  const box = (of: Identity): string => boxId(portable, of.hashname, me.hashname);
+  expect(bench.strangers.handle({ type: "known", box: box(eve) }, bench.now)).toEqual([]);
+  expect(bench.strangers.handle({ type: "known", box: box(bob) }, bench.now)).toEqual([
+    { type: "again", box: box(bob) },
+  ]);
+  expect(bench.strangers.handle({ type: "known", box: box(bob) }, bench.now)).toEqual([]);
+  bench.from(bob, 5, { hello: false });
+  expect(bench.strangers.unknown).toBe(1);
+  bench.now += 30 * DAY;
+  bench.strangers.handle({ type: "tick" }, bench.now);
+  expect(bench.strangers.unknown).toBe(0);
+  expect(bench.from(bob, 5, { hello: false })).not.toMatchObject([{ keep: true }]);
+});
+
+test("mail of 256 people is counted after a restore; that of more stays as well, and what nobody sealed for us is junk as ever", () => {
+  const bench = new Bench();
+  bench.restoredAt = bench.now;
+  const source = { type: "cache", via: me.hashname, box: "00".repeat(8), id: "1" } as const;
+  const rubbish = { type: "message", source, box: source.box, id: "1", bytes: new Uint8Array(200) } as const;
+  expect(bench.strangers.handle(rubbish, bench.now)).toEqual([{ type: "done", source }]); // there is room for it
+  const again = (of: Identity): StrangersOut[] => {
+    return bench.strangers.handle({ type: "known", box: boxId(portable, of.hashname, me.hashname) }, bench.now);
+  };
+  for (let i = 0; i < 256; i++) expect(bench.from(stranger(), 1, { hello: false })).toMatchObject([{ keep: true }]);
+  const late = stranger();
+  expect(again(late)).toEqual([]);
+  expect(bench.from(late, 1, { hello: false })).toMatchObject([{ type: "done", keep: true }]);
+  expect(bench.from(late, 1, { hello: false })).toMatchObject([{ type: "done", keep: true }]);
+  expect(bench.strangers.unknown).toBe(256);
+  expect(again(late)).toMatchObject([{ type: "again" }]);
+  bench.now += 30 * DAY;
+  bench.strangers.handle({ type: "tick" }, bench.now);
+  expect(again(late)).toEqual([]);
 });

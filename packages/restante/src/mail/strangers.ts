@@ -2,12 +2,23 @@
  * Strangers: hellos of peers that are no contact's. Opening one costs two DHs, so they have a budget; what they say is kept,
  * little and bounded, until the user decides. Nothing here ever answers. protocol/mail.md §7, §12
  */
-import { assert, Deadlines, equal, fromBase32, fromUtf8, type Machine, type Time, toBase32 } from "../bytes/index.ts";
+import {
+  asJson,
+  assert,
+  Deadlines,
+  equal,
+  fromBase32,
+  fromUtf8,
+  type Machine,
+  ofJson,
+  type Save,
+  type Time,
+  toBase32,
+} from "../bytes/index.ts";
 import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
 import { messageKind, type Part, parseStaticPart } from "./inner.ts";
-import { type Opened, openFromStranger } from "./open.ts";
-import type { Source } from "./received.ts";
-import { asJson, ofJson, type Save } from "./record.ts";
+import { isSealedFor, type Opened, openFromStranger } from "./open.ts";
+import type { Source } from "./received-contract.ts";
 
 /** Somebody who wants to be a contact. */
 export interface Request {
@@ -24,12 +35,16 @@ export interface Request {
   readonly texts: readonly string[];
   /** The secret of the invite that was used. */
   readonly secret?: Uint8Array;
+  /** Mail of its waits that is written as to somebody whom it knows: from before we were restored, or so it says. */
+  readonly before?: true;
 }
 
 export type StrangersIn =
   | { type: "message"; source: Source; box: string; id: string; bytes: Uint8Array }
   /** The request is a contact's now, and its mails are taken over. */
   | { type: "over"; request: string }
+  /** The box is a contact's now. */
+  | { type: "known"; box: string }
   | { type: "ignore"; request: string }
   /** A new invite is out: whoever was ignored before may be meant by it. */
   | { type: "forgive" }
@@ -42,7 +57,9 @@ export type StrangersOut =
   /** A stranger is there, or now shows a secret: is it expected? */
   | { type: "introduce"; request: Request }
   /** The user has to decide. */
-  | { type: "announce"; request: Request };
+  | { type: "announce"; request: Request }
+  /** Mail in this box was kept for the day when we know whose it is: it is to be fetched anew. */
+  | { type: "again"; box: string };
 
 export interface StrangersOptions {
   readonly crypto: Crypto;
@@ -53,6 +70,8 @@ export interface StrangersOptions {
   readonly isInvite: (secret: Uint8Array) => boolean;
   /** Whether a box towards us is of somebody whom the user blocked. */
   readonly isBlocked: (box: string) => boolean;
+  /** When our store was put back from a backup last. Default: never. */
+  readonly restoredAt?: () => Time;
   /** Keys "mail/request/..." and "mail/ignored". */
   readonly saved: ReadonlyMap<string, Uint8Array>;
 }
@@ -63,8 +82,12 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
   readonly #requests = new Map<string, Kept>();
   /** By box: whose requests were ignored, until when. */
   readonly #ignored: Map<string, Time>;
-  /** Messages looked at lately, by box and id, until when: till then a copy costs no opening. */
-  readonly #looked = new Map<string, Time>();
+  /** Messages looked at lately, by box and id, until when: till then a copy costs no opening. "aside": it was no hello. */
+  readonly #looked = new Map<string, { readonly until: Time; readonly aside: boolean }>();
+  /** Boxes in which mail is kept, of senders whom we may have known before we were restored. */
+  readonly #aside = new Set<string>();
+  /** There were more of them: any box may have some. */
+  #isCrowded = false;
   readonly #deadlines = new Deadlines<string>();
   #openings = OPENINGS;
   #refilledAt: Time = 0;
@@ -98,7 +121,7 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
   // --- questions ---
 
   requests(): Request[] {
-    return [...this.#requests.values()].map(requestOf);
+    return [...this.#requests.values()].map((kept) => this.#requestOf(kept));
   }
 
   has(request: string): boolean {
@@ -108,6 +131,11 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
   /** What a stranger sent so far. */
   partsOf(request: string): Part[] {
     return [...(this.#requests.get(request)?.inners ?? [])].flatMap((inner) => parseStaticPart(inner) ?? []);
+  }
+
+  /** How many there are whose mail waits until we know them, 256 at most: after a restore, and for a while. */
+  get unknown(): number {
+    return this.#aside.size;
   }
 
   /** Messages not opened, or opened and not kept: for the metrics. */
@@ -125,6 +153,9 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
       case "over":
         this.#forget(input.request);
         return;
+      case "known":
+        if (this.#aside.delete(input.box) || this.#isCrowded) this.#out.push({ type: "again", box: input.box });
+        return;
       case "ignore":
         this.#ignore(input.request, now);
         return;
@@ -138,8 +169,11 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
           const kept = this.#requests.get(key.slice(0, HASHNAME_LENGTH));
           if (kept === undefined) continue;
           if (key === kept.hashname) this.#forget(key);
-          else this.#out.push({ type: "announce", request: requestOf(kept) });
+          else this.#out.push({ type: "announce", request: this.#requestOf(kept) });
         }
+        if (this.#isRestored(now)) return;
+        this.#aside.clear();
+        this.#isCrowded = false;
     }
   }
 
@@ -151,11 +185,13 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
     }
     const look = `${box} ${id}`;
     const isIgnored = (this.#ignored.get(box) ?? 0) > now;
-    if (isIgnored || (this.#looked.get(look) ?? 0) > now) {
-      this.#out.push({ type: "done", source });
+    const looked = this.#looked.get(look);
+    if (isIgnored || (looked !== undefined && looked.until > now)) {
+      const isKept = !isIgnored && looked?.aside === true && this.#isRestored(now);
+      this.#out.push({ type: "done", source, ...(isKept && { keep: true }) });
       // It may have come while nobody was there to hear of it.
       const known = [...this.#requests.values()].find((kept) => this.#options.boxOf(kept.hashname) === box);
-      if (known?.secret !== undefined) this.#out.push({ type: "introduce", request: requestOf(known) });
+      if (known?.secret !== undefined) this.#out.push({ type: "introduce", request: this.#requestOf(known) });
       return;
     }
     // Not opened is not removed: it stays in its small pool and is shown again with the next link.
@@ -163,19 +199,42 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
       this.#out.push({ type: "done", source, keep: true });
       return;
     }
-    this.#looked.delete(look);
-    this.#looked.set(look, now + LOOKED_MS);
-    const [oldest] = this.#looked.keys();
-    if (this.#looked.size > LOOKED_LIMIT && oldest !== undefined) this.#looked.delete(oldest);
     const { crypto, identity, boxOf } = this.#options;
     const opened = openFromStranger(crypto, identity, bytes, box, boxOf);
+    // Not a hello, so it is written to somebody who knows the writer. We may have: only a hello tells by which key to verify it.
+    const mayWait = source.type === "cache" && this.#isRestored(now);
+    const aside = opened === undefined && mayWait && isSealedFor(crypto, identity, bytes);
+    this.#look(look, { until: now + LOOKED_MS, aside });
+    if (aside) {
+      // Boxes are free to whoever holds an invite. So what is of more than are counted stays, too: nobody is pushed out by junk.
+      if (this.#aside.size < ASIDE) this.#aside.add(box);
+      else this.#isCrowded ||= !this.#aside.has(box);
+      this.#deadlines.set("aside", (this.#options.restoredAt?.() ?? now) + RESTORED_MS);
+      this.#out.push({ type: "done", source, keep: true });
+      return;
+    }
     if (opened === undefined || !this.#keep(opened, now)) this.#refused++;
     this.#out.push({ type: "done", source });
   }
 
+  #look(look: string, as: { readonly until: Time; readonly aside: boolean }): void {
+    this.#looked.delete(look);
+    this.#looked.set(look, as);
+    const [oldest] = this.#looked.keys();
+    if (this.#looked.size > LOOKED_LIMIT && oldest !== undefined) this.#looked.delete(oldest);
+  }
+
+  /** Whether we may have lost contacts lately: by a backup from before they came. */
+  #isRestored(now: Time): boolean {
+    const { restoredAt } = this.#options;
+    return restoredAt !== undefined && now < restoredAt() + RESTORED_MS;
+  }
+
   #mayOpen(now: Time): boolean {
-    const refill = ((now - this.#refilledAt) / 60_000) * OPENINGS;
-    this.#openings = Math.min(OPENINGS, this.#openings + Math.max(0, refill));
+    // Who was restored has much to look at, of people who are strangers now.
+    const most = this.#isRestored(now) ? OPENINGS_RESTORED : OPENINGS;
+    const refill = ((now - this.#refilledAt) / 60_000) * most;
+    this.#openings = Math.min(most, this.#openings + Math.max(0, refill));
     this.#refilledAt = now;
     if (this.#openings < 1) {
       this.#refused++;
@@ -217,10 +276,10 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
   }
 
   #introduce(kept: Kept, isNew: boolean, now: Time): void {
-    this.#out.push({ type: "introduce", request: requestOf(kept) });
+    this.#out.push({ type: "introduce", request: this.#requestOf(kept) });
     if (!isNew) return;
     // Whoever shows a secret is most often expected; the user is asked only when the answer was no.
-    if (kept.secret === undefined) this.#out.push({ type: "announce", request: requestOf(kept) });
+    if (kept.secret === undefined) this.#out.push({ type: "announce", request: this.#requestOf(kept) });
     else this.#deadlines.set(announceKey(kept), now + ANNOUNCE_MS);
   }
 
@@ -241,7 +300,9 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
     for (const [box, until] of this.#ignored) if (until <= now) this.#ignored.delete(box);
     const [oldest] = this.#ignored.keys();
     if (this.#ignored.size >= IGNORED_LIMIT && oldest !== undefined) this.#ignored.delete(oldest);
-    this.#ignored.set(this.#options.boxOf(kept.hashname), now + IGNORED_MS);
+    const box = this.#options.boxOf(kept.hashname);
+    this.#aside.delete(box);
+    this.#ignored.set(box, now + IGNORED_MS);
     this.#saveIgnored();
   }
 
@@ -257,6 +318,12 @@ export class Strangers implements Machine<StrangersIn, StrangersOut> {
     this.#deadlines.set(request, undefined);
     this.#deadlines.set(announceKey(kept), undefined);
     this.#out.push({ type: "save", key: REQUEST_PREFIX + request, value: undefined });
+  }
+
+  #requestOf({ hashname, keys, card, at, texts, secret }: Kept): Request {
+    const before = this.#aside.size > 0 && this.#aside.has(this.#options.boxOf(hashname));
+    const rest = { ...(secret && { secret }), ...(before && { before }) };
+    return { request: hashname, hashname, keys, card, at, texts: [...texts], ...rest };
   }
 
   #save(kept: Kept): void {
@@ -299,10 +366,6 @@ interface IgnoredRecord {
   readonly boxes: readonly (readonly [box: string, until: Time])[];
 }
 
-function requestOf({ hashname, keys, card, at, texts, secret }: Kept): Request {
-  return { request: hashname, hashname, keys, card, at, texts: [...texts], ...(secret && { secret }) };
-}
-
 function keptOf(record: RequestRecord): Kept {
   const { hashname, at, secret } = record;
   const inners = record.inners.map(bytesOf);
@@ -329,10 +392,16 @@ function bytesOf(text: string): Uint8Array {
   return bytes;
 }
 
+/** Where it is saved when our store was put back from a backup: `{at}`. */
+export const RESTORED_KEY = "mail/restored";
+
 const REQUEST_PREFIX = "mail/request/";
 const IGNORED_KEY = "mail/ignored";
 const HASHNAME_LENGTH = 52;
 const OPENINGS = 20; // per minute
+const OPENINGS_RESTORED = 600; // a second of arithmetic, at most
+const RESTORED_MS = 30 * 86_400_000; // as long as a cache keeps anything
+const ASIDE = 256; // boxes
 const REQUESTS = 32;
 const REQUEST_PARTS = 8;
 const REQUEST_BYTES = 128 * 1024; // two of the largest messages, or 8 of 16 KiB

@@ -1,13 +1,14 @@
 /** What goes into the mail machine and what comes out of it. */
-import type { Random, Time } from "../bytes/index.ts";
+import type { Random, Save, Time } from "../bytes/index.ts";
 import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
 import type { CacheTest, OwnCache } from "./canary.ts";
+import type { NoRoom } from "./disk.ts";
 import type { FileHead } from "./envelope.ts";
 import type { InboxRecord } from "./inbox.ts";
 import type { MailState } from "./ledger.ts";
 import type { Withdrawal } from "./parcel.ts";
-import type { Save } from "./record.ts";
-import type { Destination, Route } from "./route.ts";
+import type { FileProgress } from "./progress.ts";
+import type { CarrierUse, Destination, Route } from "./route.ts";
 import type { Request } from "./strangers.ts";
 
 /** What `Mail` is made of. */
@@ -25,10 +26,18 @@ export interface MailOptions {
   readonly isBlocked?: (box: string) => boolean;
   /** At how many caches of the recipient a mail lies, if none fails: 1 to 8. Default: 2. */
   readonly copies?: number;
+  /** How many mails to one peer, of one part each, are in memory before any way has taken them. Default: 256. */
+  readonly window?: number;
   /** What one contact may make us keep in a day. Default: 256 MiB. */
   readonly dailyBytes?: number;
+  /** Bytes on the disk that files of contacts may take, one contact half of them. Default: 4 GiB. */
+  readonly disk?: number;
+  /** Files of more bytes wait for a link unless the user insists (X8). Default: 16 MiB. */
+  readonly waitForLink?: number;
   /** Whether texts and the names of files that we send are kept under "sent/". Default: true. */
   readonly keepSent?: boolean;
+  /** When mail goes by the bazaar. Absent: never. */
+  readonly carrier?: CarrierUse;
   /** Every key that begins with "mail/". */
   readonly saved: ReadonlyMap<string, Uint8Array>;
 }
@@ -63,15 +72,23 @@ export interface ReadMail {
   readonly seq: number;
 }
 
+/** A file that came, and is erased. */
+export interface ErasedFile {
+  readonly contact: string;
+  readonly parts: number;
+}
+
 export type MailIn =
   /** New or changed. After a restart every contact is told again, before all else. */
   | { type: "contact"; contact: MailContact }
   | { type: "forget"; contact: string }
   /** Answered by `reply` with { id }, after which the mail is durable; or by `refuse`. */
-  | { type: "send"; req: number; contact: string; mail: Draft; expires?: Time }
+  | { type: "send"; req: number; contact: string; mail: Draft; expires?: Time; insist?: boolean; id?: string }
   | { type: "cancel"; req: number; id: string }
   /** A message that came out of a box at a cache, or over the link of its sender (then `via` is the sender). */
   | { type: "message"; via: Hashname; direct: boolean; box: string; id: string; bytes: Uint8Array }
+  /** A message that the bazaar brought, signed there with this key. Answered by one `taken`. */
+  | { type: "brought"; number: number; key: Uint8Array; bytes: Uint8Array }
   /** Answer to `deliver`: owed for each, whatever happens. */
   | { type: "delivered"; id: number; ok: boolean; why?: string }
   | { type: "link"; peer: Hashname; up: boolean }
@@ -80,13 +97,18 @@ export type MailIn =
   /** `accept` comes after the `contact` that it made. */
   | { type: "accept" | "ignore"; req: number; request: string }
   | { type: "read"; req: number; value: Uint8Array | undefined }
+  | { type: "listed"; req: number; pairs: readonly (readonly [key: string, value: Uint8Array])[] }
   | { type: "hash"; req: number; sha256: string }
   | { type: "blob"; req: number; bytes: Uint8Array | undefined }
-  /** Records of mail that is over. */
-  | { type: "erase"; req: number; keys: readonly string[] }
+  /** Records of mail that is over, and files of whom went with it: how many parts each had. */
+  | { type: "erase"; req: number; keys: readonly string[]; files?: readonly ErasedFile[] }
+  /** So many bytes are free on the disk of our store. */
+  | { type: "space"; free: number }
   | { type: "seen"; req: number; n: number; read?: readonly ReadMail[] }
   /** All caches of ours: they are tested now and then. */
   | { type: "caches"; caches: readonly OwnCache[] }
+  /** What a cache of ours says of itself: whether it is one. */
+  | { type: "keeps"; via: Hashname; keeps: boolean }
   /** Test them now. Answered by `reply` with a `CacheTest` of each; or by `refuse`. */
   | { type: "test"; req: number }
   /** A new invite is out: ignored strangers may try again. */
@@ -99,16 +121,25 @@ export type MailOut =
   | Save
   | Withdrawal
   | { type: "read"; req: number; key: string }
+  /** Pairs whose key starts with `prefix` and sorts above `after`, in key order. Answered by `listed`: fewer than `limit` are all. */
+  | { type: "list"; req: number; prefix: string; after: string; limit: number }
   | { type: "blob-write"; blob: string; index: number; bytes: Uint8Array }
   | { type: "blob-read"; req: number; blob: string; index: number }
   | { type: "blob-remove"; blob: string }
   | { type: "blob-hash"; req: number; blob: string; count: number; size: number }
-  | { type: "deliver"; id: number; route: Route; to: Hashname; bytes: Uint8Array; expires: Time }
+  /** `message`: its id in our box for the peer; absent over a link. */
+  | { type: "deliver"; id: number; route: Route; to: Hashname; message?: string; bytes: Uint8Array; expires: Time }
   /**
    * This message is dealt with: remove the copy at the cache that showed it, or with `keep` leave it there to be shown again.
    * Owed for each `message`, direct ones too.
    */
   | { type: "done"; via: Hashname; box: string; id: string; keep?: true }
+  /** What was left in its box with `keep` is to be fetched anew: it is a contact's now. */
+  | { type: "again"; box: string }
+  /** Mail of ours was offered again and again, and the contact is silent: it may not know us any more. */
+  | { type: "unanswered"; contact: string }
+  /** `done`, for what the bazaar brought. */
+  | { type: "taken"; number: number; keep: boolean }
   | {
       type: "introduce";
       request: string;
@@ -132,6 +163,13 @@ export type MailEvent =
   | { type: "state"; id: string; contact: string; state: MailState; at: Time; why?: string; peer?: Hashname }
   /** The contact sent more in a day than it may: what comes until then is not taken, and comes again. */
   | { type: "full"; contact: string; until: Time }
+  /**
+   * A file of the contact waits at its sender for want of room: because of what this contact's files take already ("share"), of what
+   * all files take ("total"), or because the disk is nearly full. Once for each mail; it comes when there is room.
+   */
+  | { type: "no-room"; contact: string; id: string; parts: number; why: NoRoom }
+  /** How far a file is. Twice a second at most, and with its last part. */
+  | ({ type: "progress" } & FileProgress)
   /** So many mails of the contact are known to be missing now. */
   | { type: "gap"; contact: string; missing: number }
   /** A test of one of our caches ended otherwise than the one before. */

@@ -38,6 +38,25 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       await desk.ask({ type: "clear", op: 0, recipient: ALICE, box: BOX });
       assert((await desk.put(message(3, 300))) === "first", "empty again");
     }),
+    test("messages put together are kept in order as if each had come alone, with one answer", {
+      box: 8000,
+    }, async (desk) => {
+      const together = (...ns: readonly number[]) => ns.map((n) => ({ id: id(n), bytes: message(n, 2000).bytes }));
+      assert((await desk.put({ ...message(1, 2000), more: together(2, 1, 3) })) === "first", "into an empty box");
+      await desk.expect([1, 2, 3]); // the same bytes again are no other message
+      assert((await desk.put({ ...message(2, 2000), more: together(3) })) === "none", "nothing new");
+      const bad = { id: "no id", bytes: new Uint8Array(300) };
+      assert((await desk.put({ ...message(1, 2000), more: [bad, ...together(4, 5)] })) === "more", "two new ones");
+      await desk.expect([2, 3, 4, 5]); // the oldest made room, and what has no id is left out
+      const more = together(6);
+      await desk.put({ ...message(5, 2000), more });
+      assert(
+        more.every(({ bytes }) => bytes.every((byte) => byte === 0)),
+        "what was handed over is overwritten",
+      );
+      await desk.ask({ type: "remove", op: 0, recipient: ALICE, box: BOX, id: id(5) });
+      await desk.expect([3, 4, 6]);
+    }),
     test("[X31] the same bytes again keep their place, tell nobody, and refresh their time", {}, async (desk) => {
       await desk.put({ ...message(1, 300), expires: NOW + 1000 });
       await desk.put(message(2, 300));
@@ -263,6 +282,22 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
           { box: box(rest) },
         );
     }),
+    test("several are removed at once, those that are there", {}, async (desk) => {
+      for (let n = 1; n <= 9; n++) await desk.put(message(n, n === 3 ? 2000 : 300));
+      await desk.put({ ...message(10, 300), id: id(4), class: "stranger" });
+      await desk.put({ ...message(11, 300), box: box(1), id: id(4) });
+      const ids = [id(9), id(4), "no id", id(77), id(3), id(4)];
+      await desk.ask({ type: "remove-many", op: 0, recipient: ALICE, box: BOX, ids });
+      await desk.expect([1, 2, 5, 6, 7, 8]);
+      await desk.expect([11], { box: box(1) });
+      await desk.ask({ type: "remove-many", op: 0, recipient: BOB, box: BOX, ids: [id(1)] });
+      await desk.ask({ type: "remove-many", op: 0, recipient: ALICE, box: BOX, ids: [1, 2, 5, 6, 7, 8].map(id) });
+      await desk.expect([]);
+      assert((await desk.list()).join() === box(1), "the box is gone");
+      for (const n of [1, 2, 3]) await desk.put({ ...message(n, 300), id: id(n === 2 ? 1 : n) });
+      await desk.ask({ type: "remove-many", op: 0, recipient: ALICE, box: BOX, ids: [id(1), id(77)] });
+      await desk.expect([3]);
+    }),
     test("what is left after thousands came and went is unchanged and in order", {}, async (desk) => {
       const chance = new Chance(9);
       const boxes = Array.from({ length: 12 }, (_, i) => ({ recipient: i % 2 ? ALICE : BOB, box: box(i), left: [0] }));
@@ -358,12 +393,16 @@ class Desk {
   }
 
   /** Reads up to so many at once. */
-  async expectAtOnce(numbers: readonly number[], most: number, room: number): Promise<void> {
+  async expectAtOnce(numbers: readonly number[], most: number, room: number, where: Where = {}): Promise<void> {
+    const { recipient = ALICE, box: name = BOX } = where;
     const found: number[] = [];
+    let isOver = false;
     for (let after = 0; ; ) {
-      const read = { type: "read", op: this.#op++, recipient: ALICE, box: BOX, after, most, room } as const;
+      const read = { type: "read", op: this.#op++, recipient, box: name, after, most, room } as const;
       const answer = (await this.ask(read)).find(({ type }) => type === "message");
       if (answer?.type !== "message") break;
+      assert(!isOver, "nothing follows what was said to be the last");
+      isOver = answer.isLast === true;
       const messages = [answer, ...(answer.more ?? [])];
       const bytes = messages.reduce((sum, one) => sum + one.bytes.length, 0);
       assert(messages.length <= most && (bytes <= room || messages.length === 1), "no more than was asked for");
@@ -472,10 +511,18 @@ async function compare(desk: Desk, seed: number): Promise<void> {
       };
       await desk.put(put);
       model.put(put, desk.now);
-    } else if (kind < 0.98) {
+    } else if (kind < 0.94) {
       const target = old ?? { ...where, id: id(n) };
       await desk.ask({ type: "remove", op: 0, recipient: target.recipient, box: target.box, id: target.id });
       model.messages = model.messages.filter((one) => !isIn(one, target) || one.id !== target.id);
+    } else if (kind < 0.98) {
+      const target = { recipient: old?.recipient ?? where.recipient, box: old?.box ?? where.box };
+      const there = model.messages.filter((one) => isIn(one, target));
+      const share = chance.pick([0.5, 1]);
+      const ids = [id(n), ...there.filter(() => chance.happens(share)).map((one) => one.id)];
+      if (chance.happens(0.3)) ids.reverse();
+      await desk.ask({ type: "remove-many", op: 0, ...target, ids });
+      model.messages = model.messages.filter((one) => !isIn(one, target) || !ids.includes(one.id));
     } else {
       await desk.ask({ type: "clear", op: 0, ...where });
       model.messages = model.messages.filter((one) => !isIn(one, where));
@@ -486,6 +533,7 @@ async function compare(desk: Desk, seed: number): Promise<void> {
       for (const name of boxes) {
         const expected = model.messages.filter((one) => isIn(one, { recipient, box: name })).map((one) => one.n);
         await desk.expect(expected, { recipient, box: name });
+        if (n % 10 === 0) await desk.expectAtOnce(expected, 7, 9000, { recipient, box: name });
       }
     }
   }

@@ -33,6 +33,8 @@ export interface DeskOptions {
   readonly mute?: boolean;
   readonly serial?: (uri: string | undefined) => number | undefined;
   readonly backend?: Backend;
+  /** Puts wait until `hand`, as in a peer until the end of its turn. */
+  readonly gathers?: boolean;
 }
 
 /** A cache, with a store behind it that answers at once (or not at all), and channels by number. */
@@ -45,11 +47,14 @@ export class Desk {
   revision = 0;
   readonly cache: Cache;
   readonly #store: ReturnType<typeof memoryBoxStore> | undefined;
+  readonly #gathers: boolean;
+  #waiting: BoxOp[] = [];
   #ch = 1;
 
   constructor(options: DeskOptions = {}) {
     const chance = new Chance(options.seed ?? 1);
     this.#store = options.mute ? undefined : memoryBoxStore(options.limits);
+    this.#gathers = options.gathers === true;
     this.cache = new Cache({
       backend: options.backend ?? portable,
       self,
@@ -62,6 +67,7 @@ export class Desk {
       },
       revision: () => this.revision,
       ...(options.serial && { serial: options.serial }),
+      ...(this.#gathers && { gathers: true }),
     });
   }
 
@@ -70,13 +76,24 @@ export class Desk {
     const outs: Exclude<CacheOut, { type: "boxes" }>[] = [];
     for (const out of this.cache.handle(input, this.now)) {
       if (out.type !== "boxes") outs.push(out);
-      else {
-        this.ops.push(out.op.type === "put" ? { ...out.op, bytes: out.op.bytes.slice() } : out.op);
-        for (const answer of this.#store?.handle(out.op, this.now) ?? [])
-          outs.push(...this.take({ type: "store", answer }));
-      }
+      else if (this.#gathers) this.#waiting.push(out.op);
+      else outs.push(...this.#ask(out.op));
     }
     return outs;
+  }
+
+  /** Asks the store what has waited. */
+  hand(): Exclude<CacheOut, { type: "boxes" }>[] {
+    const ops = this.#waiting.splice(0);
+    return [...this.take({ type: "asked" }), ...ops.flatMap((op) => this.#ask(op))];
+  }
+
+  #ask(op: BoxOp): Exclude<CacheOut, { type: "boxes" }>[] {
+    const more = op.type === "put" ? op.more?.map(({ id, bytes }) => ({ id, bytes: bytes.slice() })) : undefined;
+    this.ops.push(op.type === "put" ? { ...op, bytes: op.bytes.slice(), ...(more && { more }) } : op);
+    return (this.#store?.handle(op, this.now) ?? []).flatMap((answer) =>
+      this.take({ type: "store", answers: [answer] }),
+    );
   }
 
   outbox(peer: Hashname, fields: JsonObject = {}, body: Uint8Array = NOTHING): { ch: number; outs: CacheOut[] } {
@@ -101,6 +118,11 @@ export class Desk {
 
   packet(ch: number, head: JsonObject, body: Uint8Array = NOTHING): CacheOut[] {
     return this.take({ type: "packet", ch, head, body });
+  }
+
+  /** The same for several that come one after the other. */
+  packets(ch: number, packets: { head: JsonObject; body: Uint8Array }[]): CacheOut[] {
+    return this.take({ type: "packets", ch, packets });
   }
 
   /** The ops since the last look, without reads and lists. */

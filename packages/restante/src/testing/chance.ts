@@ -40,12 +40,14 @@ export class Chance {
     return low + Math.floor(this.fraction() * (high - low + 1));
   }
 
+  /** One of them, each as likely. Throws for an empty list. */
   pick<T>(list: readonly T[]): T {
     const item = list[this.between(0, list.length - 1)];
     if (item === undefined) throw new Error("cannot pick from an empty list");
     return item;
   }
 
+  /** A new array with all of them, in any order. */
   shuffle<T>(list: readonly T[]): T[] {
     const copy = [...list];
     for (let i = copy.length - 1; i > 0; i--) {

@@ -1,10 +1,11 @@
 /** Several devices of one person in worlds with faults: taken in and written to without two ever being there together. */
 import { expect, test } from "vitest";
+import { quick } from "./quick-backend.ts";
 import { type SimPeer, World } from "./world.ts";
 
 /** Alice, her phone, and bob, each with a cache; packets are lost and doubled, and crashes come when they like. */
 function people(seed: number) {
-  const w = new World({ seed, loss: 0.1, duplicate: 0.1, latency: [5, 300], cloak: false });
+  const w = new World({ seed, backend: quick, loss: 0.1, duplicate: 0.1, latency: [5, 300], cloak: false });
   const all = ["alice", "phone", "bob"].map((name) => w.peer(name)) as [SimPeer, SimPeer, SimPeer];
   const caches = all.map((_, i) => w.cache(`cache${i}`));
   const [alice, phone, bob] = all;
@@ -70,3 +71,42 @@ test.each([1, 2, 3])("nobody is ever there together, and all comes to each devic
   expect([alice, phone].map((device) => device.inbox().sort())).toEqual([fromBob.sort(), fromBob.sort()]);
   expect(bob.inbox().sort()).toEqual(toBob.sort());
 });
+
+test.each(["alice", "phone", "bob"])(
+  "%s's disk goes back two days unnoticed: what was not there before comes once to each device, and all is known to be delivered",
+  (name) => {
+    const { w, alice, phone, bob, link } = people(4);
+    const peers = [alice, phone, bob];
+    const victim = peers.find((peer) => peer.name === name) ?? alice;
+    turn(w, peers, (peer) => {
+      if (peer === alice) alice.call({ type: "device-add", link });
+    });
+    for (let round = 0; round < 4; round++) turn(w, peers);
+    const [toBob, fromBob]: [string[], string[]] = [[], []];
+    let backup = victim.backup();
+    let lost: string[] = [];
+    for (let day = 0; day < 6; day++) {
+      if (day === 2) [backup, lost] = [victim.backup(), victim.inbox()];
+      if (day === 4) {
+        lost = victim.inbox().filter((text) => !lost.includes(text));
+        victim.rewind(backup);
+      }
+      turn(w, peers, (peer) => {
+        const text = `${peer.name} ${day}`;
+        (peer === bob ? fromBob : toBob).push(text);
+        peer.send(peer === bob ? alice : bob, text, (id) => expect(id).toBeDefined());
+        w.run("1 s");
+      });
+    }
+    expect(lost.length).toBeGreaterThan(0);
+    w.faults = false;
+    for (let round = 0; round < 6; round++) turn(w, peers);
+    for (const peer of peers) peer.wake();
+    w.run("10 min");
+    for (const peer of peers) {
+      const sent = peer === bob ? toBob : fromBob;
+      expect(peer.inbox().sort()).toEqual(sent.filter((text) => peer !== victim || !lost.includes(text)).sort());
+      expect(peer.outbox().filter(({ state }) => state === "queued" || state === "handed")).toEqual([]);
+    }
+  },
+);

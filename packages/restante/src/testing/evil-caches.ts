@@ -8,31 +8,36 @@ import type { Chance } from "./chance.ts";
 
 /** The last is not a matter of the store: whoever makes the cache has its packets come late. */
 export const EVILS = ["drops", "lies", "replays", "reorders", "delays", "answers late"] as const;
+/** One of `EVILS`. */
 export type Evil = (typeof EVILS)[number];
 
 /** The same store, in evil hands. */
 export function evilBoxes(store: MemoryBoxes, evil: Evil, chance: Chance): BoxStore {
   const held = new Map<string, Time>(); // when what it delays may be seen
   const isSeen = (id: string, now: Time): boolean => (held.get(id) ?? 0) <= now;
-  return {
-    stats: () => store.stats(),
-    handle(asked: BoxOp, now: Time): BoxAnswer[] {
-      const op: BoxOp = asked.type === "read" ? { ...asked, most: 1 } : asked;
-      if (op.type === "put" && evil === "drops") return [{ type: "done", op: op.op }];
-      if ((op.type === "remove" || op.type === "clear") && evil === "replays") return [{ type: "done", op: op.op }];
-      if (op.type === "put" && evil === "delays") {
-        if (!held.has(op.id)) held.set(op.id, now + chance.between(HOUR_MS, 60 * HOUR_MS));
-        return store.handle(op, now).filter(({ type }) => type !== "gained");
-      }
-      if (op.type === "read" && (evil === "reorders" || evil === "delays")) {
-        const waiting = all(store, op, now).filter(({ id }) => isSeen(id, now));
-        const order = evil === "reorders" ? shuffled(waiting) : waiting;
-        return [order.find(({ cursor }) => cursor > op.after) ?? { type: "dry", op: op.op }];
-      }
-      const answers = store.handle(op, now);
-      return evil === "lies" ? answers.map((answer) => lie(answer, chance)) : answers;
-    },
+  const handle = (asked: BoxOp, now: Time): BoxAnswer[] => {
+    if (asked.type === "put" && asked.more !== undefined) {
+      const { more, ...first } = asked;
+      const answers = [first, ...more.map((one) => ({ ...first, ...one }))].flatMap((put) => handle(put, now));
+      return [...answers.filter(({ type }) => type !== "done"), { type: "done", op: asked.op }];
+    }
+    const op: BoxOp = asked.type === "read" ? { ...asked, most: 1 } : asked;
+    if (op.type === "put" && evil === "drops") return [{ type: "done", op: op.op }];
+    const isRemoval = op.type === "remove" || op.type === "remove-many" || op.type === "clear";
+    if (isRemoval && evil === "replays") return [{ type: "done", op: op.op }];
+    if (op.type === "put" && evil === "delays") {
+      if (!held.has(op.id)) held.set(op.id, now + chance.between(HOUR_MS, 60 * HOUR_MS));
+      return store.handle(op, now).filter(({ type }) => type !== "gained");
+    }
+    if (op.type === "read" && (evil === "reorders" || evil === "delays")) {
+      const waiting = all(store, op, now).filter(({ id }) => isSeen(id, now));
+      const order = evil === "reorders" ? shuffled(waiting) : waiting;
+      return [order.find(({ cursor }) => cursor > op.after) ?? { type: "dry", op: op.op }];
+    }
+    const answers = store.handle(op, now);
+    return evil === "lies" ? answers.map((answer) => lie(answer, chance)) : answers;
   };
+  return { stats: () => store.stats(), handle };
 }
 
 type Message = Extract<BoxAnswer, { type: "message" }>;

@@ -72,7 +72,8 @@ export class End {
   do(input: ExchangeIn): ExchangeOut[] {
     const out = this.exchange.handle(input, this.#wire.now);
     this.log.push(...out);
-    for (const effect of out) if (effect.type === "send") this.#wire.send(this.#name, effect.bytes);
+    for (const effect of out)
+      if (effect.type === "send") this.#wire.send(this.#name, effect.bytes.subarray(effect.free));
     return out;
   }
 

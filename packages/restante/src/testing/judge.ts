@@ -1,8 +1,8 @@
 /** What a simulated world is judged by when it has come to rest: the promises, each in words when it is broken. */
 import { equal, type Time, utf8 } from "../bytes/index.ts";
-import type { InboxRecord } from "../mail/index.ts";
+import { type InboxRecord, PART_CONTENT } from "../mail/index.ts";
 import { Opportunities } from "./opportunity.ts";
-import type { SimPeer, World } from "./world.ts";
+import { type Backup, mailName, recordsOf, type SimPeer, type World } from "./world.ts";
 
 /** A mail that somebody asked for. */
 export interface Sent {
@@ -14,6 +14,8 @@ export interface Sent {
   at: Time | undefined;
   id: string | undefined;
   isCancelled: boolean;
+  /** Its recipient may have been put back to before it knew the sender: it has to be asked first, and that takes its time. */
+  readonly isUnknown?: true;
 }
 
 /** What no mail software can make good. */
@@ -33,6 +35,16 @@ export interface Judged {
   readonly mailsDoubled: number;
   /** Of each mail that arrived and was not cancelled: ms from the first possible opportunity until it was shown, in order. */
   readonly delays: readonly Time[];
+}
+
+/** The disk of a sleeping peer is about to go back: what was on it and is not in the backup is gone with it. */
+export function goBack(device: SimPeer, backup: Backup, sent: readonly Sent[], gone: Gone): void {
+  const kept = new Set(recordsOf(backup.disk).map(mailName));
+  for (const record of device.records())
+    if (!kept.has(mailName(record))) gone.inboxes.add(`${record.id} ${device.name}`);
+  // What was not yet promised at the time of the backup may be in it or not.
+  for (const mail of sent)
+    if (mail.from === device && (mail.at === undefined || mail.at >= backup.time)) gone.spools.add(mail);
 }
 
 interface Everything {
@@ -70,6 +82,8 @@ export function judge({ world, peers, caches, cachesOf, sent, gone, hasCopies, a
     const wrong = wrongOrder(states);
     if (wrong !== undefined) broken.push(`promise 3: the ledger of ${words} goes ${wrong}`);
     const isRolledBack = gone.inboxes.has(`${mail.id} ${mail.to.name}`);
+    if (!isRolledBack && world.early.has(`${mail.id} ${mail.to.name}`))
+      broken.push(`promise 3: ${words} was told as delivered before it was in the inbox`);
     if (got.length === 0) {
       if (isRolledBack) continue;
       if (!mail.isCancelled) {
@@ -84,10 +98,11 @@ export function judge({ world, peers, caches, cachesOf, sent, gone, hasCopies, a
     const isGivenUp = mail.isCancelled && states.at(-1) === "cancelled";
     if (!states.includes("delivered") && !isGivenUp)
       broken.push(`promise 3: ${words} arrived, but its ledger says ${states.join(" ")}`);
-    const shown = record && mail.to.shown.get(inboxKey(record));
-    if (shown === undefined || mail.isCancelled || isRolledBack) continue;
-    const honest = cachesOf(mail.to).filter(({ evil }) => evil === undefined);
-    const first = opportunities.first(mail.from, mail.to, honest, mail.at);
+    const shown = record && mail.to.shown.get(mailName(record));
+    if (shown === undefined || mail.isCancelled || isRolledBack || mail.isUnknown) continue;
+    const honest = cachesOf(mail.to).filter(({ evil, dropsPuts }) => evil === undefined && dropsPuts === 0);
+    const parts = partsOf(mail);
+    const first = opportunities.first({ from: mail.from, to: mail.to, caches: honest, parts, since: mail.at });
     delays.push(first === undefined ? 0 : Math.max(0, shown - first));
   }
   for (const cache of caches) {
@@ -108,12 +123,20 @@ export function judge({ world, peers, caches, cachesOf, sent, gone, hasCopies, a
       .filter(({ contact, state }) => !dead.has(contact) && (state === "queued" || state === "handed"));
     if (waiting.length > 0) broken.push(`promise 1: ${peer.name} still waits for ${waiting.length} mails`);
     if (gone.devices.size > 0) continue; // mail to one of them is kept until it expires
+    const isHonest = caches.every(({ evil, dropsPuts }) => evil === undefined && dropsPuts === 0);
+    for (const key of isHonest && gone.spools.size === 0 ? peer.disk.keys() : [])
+      if (key.startsWith("mail/file/")) broken.push(`promise 3: ${peer.name} still waits for the rest of ${key}`);
     for (const key of peer.disk.keys())
       if (key.startsWith("spool/")) broken.push(`the spool of ${peer.name} still holds ${key}`);
     for (const blob of peer.blobs.keys())
       if (blob.startsWith("out/") && isNamed(peer, blob)) broken.push(`${peer.name} still keeps ${blob}`);
   }
   return { broken, mailsLost, mailsDoubled, delays: delays.sort((a, b) => a - b) };
+}
+
+/** Into how many messages it goes. */
+export function partsOf({ bytes }: Sent): number {
+  return Math.max(1, Math.ceil((bytes?.length ?? 0) / PART_CONTENT));
 }
 
 /** The inbox by who wrote what. */
@@ -126,15 +149,10 @@ function inboxOf(peer: SimPeer): Map<string, InboxRecord[]> {
   return inbox;
 }
 
-/** Where a mail lies in the inbox. */
-export function inboxKey({ n }: InboxRecord): string {
-  return `inbox/${String(n).padStart(12, "0")}`;
-}
-
 /** Whether a queued mail still names this blob; one that nothing names is a file whose sending was cut off by a crash. */
 function isNamed(peer: SimPeer, blob: string): boolean {
   const name = utf8(blob);
-  return [...peer.disk].some(([key, value]) => key.startsWith("mail/") && includes(value, name));
+  return [...peer.disk].some(([key, value]) => key.startsWith("queue/") && includes(value, name));
 }
 
 function includes(bytes: Uint8Array, part: Uint8Array): boolean {

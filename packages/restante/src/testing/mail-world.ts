@@ -7,20 +7,26 @@ import { assert, concat, fromUtf8, type Time, toHex, utf8 } from "../bytes/index
 import { type Crypto, createCrypto, createIdentity, type Hashname, type Identity, portable } from "../crypto/index.ts";
 import {
   type Draft,
+  type ErasedFile,
   type InboxRecord,
   type LedgerEntry,
   Mail,
   type MailContact,
   type MailEvent,
   type MailIn,
+  type MailOptions,
   type MailOut,
   mayFollow,
   PART_CONTENT,
+  type PlaceRecord,
+  placeKey,
+  queueKey,
   stateOf,
 } from "../mail/index.ts";
 import { Chance } from "./chance.ts";
 import { cs01 } from "./cipher-set-01.ts";
 import type { Evil } from "./evil-caches.ts";
+import type { FakeCarrier } from "./fake-carrier.ts";
 
 export const SECOND: number = 1000;
 export const MINUTE: number = 60 * SECOND;
@@ -56,6 +62,8 @@ export class World {
   now: Time = 1_700_000_000_000;
   readonly caches: FakeCache[] = [];
   readonly stations: Station[] = [];
+  /** Of every station. */
+  limits: Limits = {};
   readonly #queue: { at: Time; n: number; run: () => void }[] = [];
   #n = 0;
 
@@ -71,8 +79,8 @@ export class World {
     return cache;
   }
 
-  station(caches: readonly FakeCache[] = []): Station {
-    const station = new Station(this, caches);
+  station(caches: readonly FakeCache[] = [], limits: Limits = {}): Station {
+    const station = new Station(this, caches, { ...this.limits, ...limits });
     this.stations.push(station);
     return station;
   }
@@ -104,6 +112,12 @@ export class World {
     for (const cache of this.caches) cache.up = true;
     for (const station of this.stations) station.wake();
   }
+}
+
+/** Of what a station does with files, and what it has besides caches. */
+interface Limits extends Pick<MailOptions, "disk" | "waitForLink" | "window" | "carrier"> {
+  /** Where it is found in the bazaar; it uses it itself when it says how: `carrier`. */
+  readonly bazaar?: FakeCarrier;
 }
 
 interface CacheOptions {
@@ -233,6 +247,9 @@ function idOf({ box, bytes }: Held): string {
 /** One peer: its store, its machine while it is awake, and the policy that its parent would have. */
 export class Station {
   readonly #world: World;
+  readonly #limits: Limits;
+  /** The turn that is the last one of its life. */
+  diesAt: number | undefined;
   readonly identity: Identity;
   readonly caches: readonly FakeCache[];
   readonly contacts: Station[] = [];
@@ -254,8 +271,9 @@ export class Station {
   #alarm: Time | undefined;
   turns = 0;
 
-  constructor(world: World, caches: readonly FakeCache[]) {
+  constructor(world: World, caches: readonly FakeCache[], limits: Limits = {}) {
     this.#world = world;
+    this.#limits = limits;
     this.identity = createIdentity(world.crypto, world.chance.random);
     this.caches = caches;
     this.wake();
@@ -287,7 +305,9 @@ export class Station {
       store: cache.store,
     }));
     const secret = this.secret === undefined ? {} : { secret: this.secret };
-    return { id: other.card, peers: [{ hashname, keys: identity.keys, caches: offers, direct: false }], ...secret };
+    const bazaar = other.#limits.bazaar?.address(other);
+    const peer = { hashname, keys: identity.keys, caches: offers, direct: false, ...(bazaar && { bazaar }) };
+    return { id: other.card, peers: [peer], ...secret };
   }
 
   add(other: Station): void {
@@ -322,6 +342,7 @@ export class Station {
       boxId: (sender, recipient) => boxId(portable, sender, recipient),
       messageId: (box, bytes) => messageId(portable, box, bytes),
       cardFor: (reader) => utf8(`card of ${this.hashname} for ${reader}`),
+      ...this.#limits,
       saved,
     });
     for (const other of this.contacts) this.input({ type: "contact", contact: this.contactOf(other) });
@@ -338,6 +359,10 @@ export class Station {
       if (other !== this) other.input({ type: "link", peer: this.hashname, up: false });
   }
 
+  bring(number: number, key: Uint8Array, bytes: Uint8Array): void {
+    this.input({ type: "brought", number, key, bytes });
+  }
+
   reachable(is: boolean): void {
     this.isReachable = is;
     for (const other of this.contacts) this.link(other);
@@ -351,10 +376,11 @@ export class Station {
 
   call(
     input:
-      | { type: "send"; contact: string; mail: Draft; expires?: Time }
+      | { type: "send"; contact: string; mail: Draft; expires?: Time; insist?: boolean }
       | { type: "cancel"; id: string }
       | { type: "accept" | "ignore"; request: string }
-      | { type: "seen"; n: number },
+      | { type: "seen"; n: number }
+      | { type: "erase"; keys: readonly string[]; files: readonly ErasedFile[] },
   ): number {
     const req = this.#req++;
     this.input({ ...input, req });
@@ -366,20 +392,26 @@ export class Station {
     return this.post(to, { kind: "text", text }, expires);
   }
 
-  post(to: Station, mail: Draft, expires?: Time): string | undefined {
-    const req = this.call({ type: "send", contact: to.card, mail, ...(expires !== undefined && { expires }) });
+  post(to: Station, mail: Draft, expires?: Time, insist = false): string | undefined {
+    const how = { ...(expires !== undefined && { expires }), insist };
+    const req = this.call({ type: "send", contact: to.card, mail, ...how });
     return (this.answers.get(req)?.value as { id: string } | undefined)?.id;
   }
 
-  file(to: Station, name: string, content: Uint8Array): string | undefined {
+  file(to: Station, name: string, content: Uint8Array, insist = false): string | undefined {
     const blob = `own-${name}`;
     const records = new Map<number, Uint8Array>();
     for (let i = 0; i * PART_CONTENT < content.length; i++)
       records.set(i, content.slice(i * PART_CONTENT, (i + 1) * PART_CONTENT));
     this.blobs.set(blob, records);
     const sha256 = toHex(portable.sha256(content));
-    const id = this.post(to, { kind: "file", name, media: "text/plain", size: content.length, sha256, blob });
-    const queue = this.keys("mail/queue/").map((key) => json(this.store.get(key)) as { file?: { blob: string } });
+    const id = this.post(
+      to,
+      { kind: "file", name, media: "text/plain", size: content.length, sha256, blob },
+      undefined,
+      insist,
+    );
+    const queue = this.keys("queue/").map((key) => json(this.store.get(key)) as { file?: { blob: string } });
     // Refused, or the call was lost: then the content is still the caller's, who throws it away.
     if (id === undefined && !queue.some(({ file }) => file?.blob === blob)) this.blobs.delete(blob);
     return id;
@@ -391,7 +423,7 @@ export class Station {
     const out = this.mail.handle(input, this.#world.now);
     const { chance, faults } = this.#world;
     const life = this.life;
-    if (chance.happens(faults.crash)) this.#crash(out);
+    if (chance.happens(faults.crash) || this.turns === this.diesAt) this.#crash(out);
     else {
       this.#commit(out);
       for (const effect of out) if (this.life === life) this.#perform(effect);
@@ -431,8 +463,8 @@ export class Station {
   /** Ledgers only grow, by steps that are allowed; what is in the inbox stays as it is. */
   #checkSave(key: string, value: Uint8Array | undefined): void {
     assert(!key.startsWith("inbox/") || !this.store.has(key), "what is in the inbox stays as it is");
-    if (!key.startsWith("mail/queue/") && !key.startsWith("ledger/")) return;
-    const id = key.slice(key.lastIndexOf("/") + 1);
+    if (!key.startsWith("queue/") && !key.startsWith("ledger/")) return;
+    const { id } = json(value ?? this.store.get(key)) as { id: string };
     const old = this.ledger(id) ?? [];
     const next = value === undefined ? old : (json(value) as { ledger: LedgerEntry[] }).ledger;
     assert(JSON.stringify(next.slice(0, old.length)) === JSON.stringify(old), "a ledger only grows");
@@ -441,8 +473,14 @@ export class Station {
   }
 
   ledger(id: string): LedgerEntry[] | undefined {
-    const value = this.store.get(`mail/queue/${id}`) ?? this.store.get(`ledger/${id}`);
+    const value = this.queued(id) ?? this.store.get(`ledger/${id}`);
     return value && (json(value) as { ledger: LedgerEntry[] }).ledger;
+  }
+
+  /** The record of a mail in the spool. */
+  queued(id: string): Uint8Array | undefined {
+    const value = this.store.get(placeKey(id));
+    return value && this.store.get(queueKey((json(value) as PlaceRecord).place));
   }
 
   state(id: string | undefined): string {
@@ -464,6 +502,11 @@ export class Station {
       case "read":
         world.soon(() => answer({ type: "read", req: effect.req, value: this.store.get(effect.key) }, 0));
         return;
+      case "list": {
+        const { req, prefix, after, limit } = effect;
+        world.soon(() => answer({ type: "listed", req, pairs: pageOf(this.store, prefix, after, limit) }, 0));
+        return;
+      }
       case "blob-read":
         world.soon(() =>
           answer({ type: "blob", req: effect.req, bytes: this.blobs.get(effect.blob)?.get(effect.index) }, 0),
@@ -479,10 +522,19 @@ export class Station {
         this.blobs.delete(effect.blob);
         return;
       case "deliver": {
-        const { id, route, to, bytes } = effect;
+        const { id, route, to, bytes, message = "" } = effect;
         this.delivered.push({ route: route.type, bytes });
         const fails = chance.happens(faults.fail);
         const arrives = !fails || chance.happens(0.5);
+        if (route.type === "bazaar") {
+          const { bazaar } = this.#limits;
+          assert(route.at !== undefined && bazaar !== undefined, "it goes there only where somebody is found there");
+          const isThere =
+            arrives && bazaar.deliver(`${this.hashname} ${to} ${message} ${route.mark}`, this, route.at, bytes);
+          const ok = isThere && !fails;
+          answer({ type: "delivered", id, ok }, ok ? faults.latency + 1 : 35 * SECOND);
+          return;
+        }
         if (route.type === "cache") {
           const cache = world.caches.find(({ hashname }) => hashname === route.cache);
           if (arrives) world.soon(() => cache?.put(this.hashname, to, bytes));
@@ -506,6 +558,9 @@ export class Station {
         return;
       }
       case "withdraw": {
+        const { route } = effect;
+        const refs = effect.ids.map((id) => `${this.hashname} ${effect.to} ${id} ${"mark" in route ? route.mark : ""}`);
+        if (route.type === "bazaar") world.after(faults.latency + 1, () => this.#limits.bazaar?.withdraw(refs));
         if (effect.route.type !== "cache") return;
         const { cache: hashname } = effect.route;
         const cache = world.caches.find((each) => each.hashname === hashname);
@@ -516,6 +571,9 @@ export class Station {
         });
         return;
       }
+      case "taken":
+        this.#limits.bazaar?.taken(effect.number, effect.keep);
+        return;
       case "done": {
         const cache = world.caches.find(({ hashname }) => hashname === effect.via);
         if (!effect.keep) world.soon(() => cache?.remove(this.hashname, effect.box, effect.id));
@@ -617,7 +675,7 @@ export function pair(world: World): { alice: Station; bob: Station } {
 export function assertClean(world: World): void {
   for (const cache of world.caches) assert(cache.size === 0, "no copies at a cache");
   for (const station of world.stations) {
-    for (const prefix of ["spool/", "mail/queue/", "mail/file/"])
+    for (const prefix of ["spool/", "queue/", "place/", "mail/block/", "mail/file/"])
       assert(station.keys(prefix).length === 0, `nothing below ${prefix}`);
     const kept = new Set(station.inbox().map(({ file }) => file?.blob));
     assert(
@@ -628,4 +686,18 @@ export function assertClean(world: World): void {
     const { queued, inFlight } = station.mail.status();
     assert(queued === 0 && inFlight === 0, "nothing waits, and nothing is on its way");
   }
+}
+
+/** What a store's `list` gives. */
+export function pageOf(
+  values: ReadonlyMap<string, Uint8Array>,
+  prefix: string,
+  after: string,
+  limit: number,
+): [string, Uint8Array][] {
+  const found = [...values].filter(([key]) => key.startsWith(prefix) && key > after);
+  return found
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .slice(0, limit)
+    .map(([key, value]) => [key, value.slice()]);
 }

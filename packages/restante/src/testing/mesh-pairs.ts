@@ -124,7 +124,7 @@ export class Net {
   send(from: Peer, to: Path, bytes: Uint8Array): void {
     const sent = { from, to, bytes, at: this.now };
     this.sent.push(sent);
-    const [source] = from.paths;
+    const source = from.paths.find(({ type }) => type === to.type) ?? from.paths[0];
     const delays = this.delays(sent);
     for (const delay of delays) this.#queue.push({ at: this.now + delay, to, from: given(source), bytes });
   }

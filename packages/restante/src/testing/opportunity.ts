@@ -11,6 +11,16 @@ interface Window {
   readonly to: Time;
 }
 
+/** Which mail may come when. */
+interface Asked {
+  readonly from: SimPeer;
+  readonly to: SimPeer;
+  /** Those of the recipient that keep what they get. */
+  readonly caches: readonly SimPeer[];
+  readonly parts: number;
+  readonly since: Time;
+}
+
 export class Opportunities {
   readonly #world: World;
   readonly #windows = new Map<string, readonly Window[]>();
@@ -21,17 +31,18 @@ export class Opportunities {
   }
 
   /**
-   * The earliest time from `since` on at which a mail can have come from the one to the other: both are awake and not parted;
-   * or the recipient and a cache are, which has held it since the sender and the cache were, without a restart between.
-   * `undefined`: never.
+   * The earliest time from `since` on at which a mail of so many `parts` can have come from the one to the other: both are awake
+   * and not parted; or the recipient and a cache are, which has held it since the sender and the cache were, without a restart
+   * between. `undefined`: never.
    */
-  first(from: SimPeer, to: SimPeer, caches: readonly SimPeer[], since: Time): Time | undefined {
-    let first = meeting(this.#between(from, to), since);
+  first({ from, to, caches, parts, since }: Asked): Time | undefined {
+    const least = (LEAST_MS * parts) / (1 - this.#world.loss) ** 2;
+    let first = meeting(this.#between(from, to), since, least);
     for (const cache of caches)
       for (const life of cache.lives) {
         if (life.to < since || (first !== undefined && life.from >= first)) continue;
-        const left = meeting(within(this.#between(from, cache), life), since);
-        const taken = left === undefined ? undefined : meeting(within(this.#between(cache, to), life), left);
+        const left = meeting(within(this.#between(from, cache), life), since, least);
+        const taken = left === undefined ? undefined : meeting(within(this.#between(cache, to), life), left, least);
         if (taken !== undefined && (first === undefined || taken < first)) first = taken;
       }
     return first;
@@ -45,15 +56,15 @@ export class Opportunities {
     const both = a.lives.flatMap((life) => within(b.lives, life));
     const cuts = this.#world.cuts.filter(({ of }) => of === name);
     const windows = cuts.reduce<readonly Window[]>(without, both);
-    const list = windows.filter(isLong).sort((one, other) => one.from - other.from);
+    const list = windows.filter(({ from, to }) => to - from >= LEAST_MS).sort((one, other) => one.from - other.from);
     this.#windows.set(name, list);
     return list;
   }
 }
 
-/** The first time from `since` on that is in one of them, and early enough for something to come of it. */
-function meeting(windows: readonly Window[], since: Time): Time | undefined {
-  const window = windows.find(({ from, to }) => isLong({ from: Math.max(from, since), to }));
+/** The first time from `since` on that is in one of them, at `least` so many ms before it ends. */
+function meeting(windows: readonly Window[], since: Time, least: Time): Time | undefined {
+  const window = windows.find(({ from, to }) => to - Math.max(from, since) >= least);
   return window && Math.max(window.from, since);
 }
 
@@ -71,8 +82,5 @@ function without(windows: readonly Window[], { from, to }: Window): readonly Win
   ]);
 }
 
-function isLong({ from, to }: Window): boolean {
-  return to - from >= LEAST_MS;
-}
-
-const LEAST_MS = 10_000; // a link and a mail on it, where packets are lost
+// A link and a part of a mail on it; where many packets are lost it takes longer, as a packet and its answer both have to come through.
+const LEAST_MS = 10_000;

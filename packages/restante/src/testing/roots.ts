@@ -11,6 +11,7 @@ import { type Call, type PeerEvent, Root, type RootIn, type RootOut } from "../p
 import { type BoxStore, memoryBoxStore } from "../store/index.ts";
 import { Chance } from "./chance.ts";
 import { cs01 } from "./cipher-set-01.ts";
+import { pageOf } from "./mail-world.ts";
 
 /** What all of them use: a cipher set that is fast, and not secure. */
 export const crypto: Crypto = createCrypto(portable, [cs01()]);
@@ -77,30 +78,35 @@ export class Side implements Machine {
   readonly identity: Identity;
   readonly outs: RootOut[] = [];
   readonly disk: Map<string, Uint8Array> = new Map();
+  /** What the user calls it, from the next restart on. */
+  called: string;
   /** Whether stamps are found as soon as they are asked for. */
   finds = true;
   readonly answers: Map<number, { value?: unknown; code?: string }> = new Map();
   root: Root;
   readonly #bench: Bench;
   readonly #make: () => Root;
+  #paths: readonly Path[];
   readonly #boxes: BoxStore = memoryBoxStore();
   #req = 1;
 
   constructor(bench: Bench, name: string, options: SideOptions = {}) {
     this.#bench = bench;
     this.name = name;
+    this.called = name;
     const { mail = true, cache, paths = [{ type: "mem", name }], asks = false } = options;
     const random: Random = bench.chance.fork().random;
     const identity = createIdentity(crypto, random);
     this.identity = identity;
+    this.#paths = paths;
     const served = cache === undefined ? {} : { cache };
     this.#make = () =>
       new Root({
         crypto,
         identity,
         random,
-        paths,
-        name,
+        paths: this.#paths,
+        name: this.called,
         mail,
         asks,
         cloak: false,
@@ -120,6 +126,13 @@ export class Side implements Machine {
   restart(): void {
     this.root = this.#make();
     this.handle({ type: "start" });
+  }
+
+  /** Restarts at another address. */
+  moveTo(name: string): void {
+    this.#paths = [{ type: "mem", name }];
+    this.#bench.machines.set(name, this);
+    this.restart();
   }
 
   deadline(): Time | undefined {
@@ -163,6 +176,11 @@ export class Side implements Machine {
     return this.events("mail").map(({ text }) => text);
   }
 
+  /** How many messages it keeps for others. */
+  held(): number {
+    return this.#boxes.stats().messages;
+  }
+
   contact(of: Side): string | undefined {
     return this.root.findContact(of.hashname)?.id;
   }
@@ -178,6 +196,10 @@ export class Side implements Machine {
         return;
       case "read":
         return bench.later(() => this.handle({ type: "read", req: out.req, value: this.disk.get(out.key) }));
+      case "list": {
+        const { req, prefix, after, limit } = out;
+        return bench.later(() => this.handle({ type: "listed", req, pairs: pageOf(this.disk, prefix, after, limit) }));
+      }
       case "boxes": {
         const answers = this.#boxes.handle(out.op, bench.now);
         if (Array.isArray(answers)) bench.later(() => this.handle({ type: "boxes", answers }));
@@ -198,7 +220,8 @@ export class Side implements Machine {
 /** A cache's store wipes the bytes that it is done with: what is looked at later must be a copy. */
 function kept(out: RootOut): RootOut {
   if (out.type !== "boxes" || out.op.type !== "put") return out;
-  return { ...out, op: { ...out.op, bytes: out.op.bytes.slice() } };
+  const more = out.op.more?.map(({ id, bytes }) => ({ id, bytes: bytes.slice() }));
+  return { ...out, op: { ...out.op, bytes: out.op.bytes.slice(), more } };
 }
 
 /** A peer that is nothing but a mesh: it links to whom it likes, and opens what channels it likes. */
@@ -299,7 +322,9 @@ export function away(...names: string[]): {
 
 /** What was left at a cache for somebody. */
 export function putsFor(cache: Side, recipient: Side): { box: string; id: string; bytes: Uint8Array }[] {
-  return cache.outs.flatMap((out) =>
-    out.type === "boxes" && out.op.type === "put" && out.op.recipient === recipient.hashname ? [out.op] : [],
-  );
+  return cache.outs.flatMap((out) => {
+    if (out.type !== "boxes" || out.op.type !== "put" || out.op.recipient !== recipient.hashname) return [];
+    const { box, more = [] } = out.op;
+    return [out.op, ...more].map(({ id, bytes }) => ({ box, id, bytes }));
+  });
 }

@@ -1,10 +1,12 @@
 /** Scenes: worlds that are past their beginnings, for tests that begin in the middle. */
 import type { Time } from "../bytes/index.ts";
+import { quick } from "./quick-backend.ts";
 import { type SimPeer, World, type WorldOptions } from "./world.ts";
 
 /**
  * Everybody is awake, all peers use all caches and are each other's contacts, and no mail is on its way. Nothing went
- * wrong until here; from here on the faults of `options` happen.
+ * wrong until here; from here on the faults of `options` happen. Its curve is none, unless `options` say otherwise: that would be a third
+ * of the time.
  */
 export function scene<Name extends string>(
   options: WorldOptions,
@@ -12,7 +14,7 @@ export function scene<Name extends string>(
   caches: readonly Name[] = [],
   cacheOptions: Parameters<World["cache"]>[1] = {},
 ): { w: World } & Record<Name, SimPeer> {
-  const w = new World(options);
+  const w = new World({ backend: quick, ...options });
   w.faults = false;
   const served = caches.map((name) => w.cache(name, cacheOptions));
   const people = peers.map((name) => w.peer(name));

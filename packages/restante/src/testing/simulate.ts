@@ -4,16 +4,17 @@
  */
 import type { Time } from "../bytes/index.ts";
 import { encodeInvite } from "../card/index.ts";
-import { PART_CONTENT } from "../mail/index.ts";
 import type { Chance } from "./chance.ts";
 import { EVILS } from "./evil-caches.ts";
-import { type Gone, inboxKey, type Judged, judge, type Sent } from "./judge.ts";
+import { type Gone, goBack, type Judged, judge, partsOf, type Sent } from "./judge.ts";
 import { type Counters, EFFECTS, type SimPeer, World, type WorldOptions } from "./world.ts";
 
-/** "clock": it jumps, ahead or back. "lost": a device is gone with its keys. "restored": from a backup. "full": its disk. */
-export const MISHAPS = ["clock", "lost", "restored", "full"] as const;
+/** "clock": it jumps, ahead or back. "lost": a device is gone with its keys. "restored": from a backup. "full": its disk. "rewound": its disk is as it was, unnoticed. */
+export const MISHAPS = ["clock", "lost", "restored", "full", "rewound"] as const;
+/** One of `MISHAPS`. */
 export type Mishap = (typeof MISHAPS)[number];
 
+/** A world by its seed, and how hard life is there. */
 export interface SimulationOptions extends Omit<WorldOptions, "seed"> {
   readonly seed: number;
   /** Peers with mail (default 4). */
@@ -32,6 +33,7 @@ export interface SimulationOptions extends Omit<WorldOptions, "seed"> {
   readonly forgetSave?: string;
 }
 
+/** What happened in a world, and whether it kept what is promised. */
 export interface SimulationReport extends Counters, Judged {
   readonly seed: number;
   readonly mails: number;
@@ -68,7 +70,9 @@ const DAY_MS = 24 * HOUR_MS;
 export function simulate(options: SimulationOptions): SimulationReport {
   const { seed, peers: peerCount = 4, caches: cacheCount = 2, days = 4 } = options;
   const { crashes = Math.max(2, days / 3) } = options;
-  const world = new World({ duplicate: 0.02, commitFailure: 0.002, ...options });
+  // In every fourth world mail waits in the store for its turn, as otherwise only where there is very much.
+  const keeps = options.seed % 4 === 3 ? { window: 2 } : {};
+  const world = new World({ duplicate: 0.02, commitFailure: 0.002, keeps, ...options });
   const chance = world.chance.fork();
   const kinds = options.evil === undefined ? [] : chance.shuffle(EVILS).slice(0, options.evil);
   const caches = Array.from({ length: cacheCount }, (_, i) => world.cache(`cache${i}`, { evil: kinds[i] }));
@@ -135,8 +139,8 @@ export function simulate(options: SimulationOptions): SimulationReport {
     plan(start + chance.between(MINUTE_MS, 6 * HOUR_MS), () => world.join(a, b));
   }
   const gone: Gone = { devices: new Set(), inboxes: new Set(), spools: new Set() };
-  const mishaps = { clock: 0, lost: 0, restored: 0, full: 0 };
-  const things = { world, chance: chance.fork(), days, people, caches, sent, gone, mishaps };
+  const mishaps = { clock: 0, lost: 0, restored: 0, full: 0, rewound: 0 };
+  const things = { seed, world, chance: chance.fork(), days, people, caches, sent, gone, mishaps };
   for (const mishap of options.mishaps ?? MISHAPS) planMishap(mishap, things);
   const planted = options.forgetSave;
   if (planted !== undefined) for (const { device } of people) device.forgetSave = planted;
@@ -153,7 +157,7 @@ export function simulate(options: SimulationOptions): SimulationReport {
     cachesOf,
     sent,
     gone,
-    hasCopies: mishaps.restored > 0,
+    hasCopies: mishaps.restored + mishaps.rewound > 0,
     answered: stranger.heard(),
   });
   return {
@@ -169,7 +173,7 @@ export function simulate(options: SimulationOptions): SimulationReport {
     mishaps,
     isHonest: caches.every(({ evil, dropsPuts }) => evil === undefined && dropsPuts === 0),
     deposits: caches.reduce((sum, cache) => sum + cache.deposits, 0),
-    parts: sent.reduce((sum, { bytes }) => sum + Math.max(1, Math.ceil((bytes?.length ?? 0) / PART_CONTENT)), 0),
+    parts: sent.reduce((sum, mail) => sum + partsOf(mail), 0),
   };
 }
 
@@ -269,18 +273,19 @@ function findAgain(person: Person, friends: readonly Person[]): void {
 }
 
 interface Things {
+  readonly seed: number;
   readonly world: World;
   readonly chance: Chance;
   readonly days: number;
   readonly people: readonly Person[];
   readonly caches: readonly SimPeer[];
-  readonly sent: readonly Sent[];
+  readonly sent: Sent[];
   readonly gone: Gone;
   readonly mishaps: Record<Mishap, number>;
 }
 
 /** Something that happens to a device, in some worlds. */
-function planMishap(mishap: Mishap, { world, chance, days, people, caches, sent, gone, mishaps }: Things): void {
+function planMishap(mishap: Mishap, { seed, world, chance, days, people, caches, sent, gone, mishaps }: Things): void {
   if (!chance.happens(MISHAP_ODDS[mishap])) return;
   const person = chance.pick(people);
   const when = world.now + chance.between(0, 0.6 * days * DAY_MS);
@@ -325,24 +330,52 @@ function planMishap(mishap: Mishap, { world, chance, days, people, caches, sent,
         mishaps.lost++;
       });
     case "restored":
+    case "rewound":
       return world.at(when, () => {
         const { device } = person;
         const backup = asleep(device, () => device.backup());
+        if (mishap === "restored" && seed % MET_EVERY === 0) meetSomebody(world, device, later, sent);
         world.at(later, () => {
           // A backup from before somebody's new device does not know it: they would have to be introduced again.
           if (gone.devices.size > 0) return;
           asleep(device, () => {
-            for (const record of device.records())
-              if (!backup.disk.has(inboxKey(record))) gone.inboxes.add(`${record.id} ${device.name}`);
-            // What was not yet promised at the time of the backup may be in it or not.
-            for (const mail of sent)
-              if (mail.from === device && (mail.at === undefined || mail.at >= backup.time)) gone.spools.add(mail);
-            device.restore(backup);
+            goBack(device, backup, sent, gone);
+            if (mishap === "restored") device.restore(backup);
+            else device.rewind(backup);
           });
-          mishaps.restored++;
+          mishaps[mishap]++;
         });
       });
   }
+}
+
+/** Somebody who is always there becomes a contact that a backup of before does not know, and writes before and after `later`. */
+function meetSomebody(world: World, device: SimPeer, later: Time, sent: Sent[]): void {
+  const { isAwake } = device;
+  const somebody = world.peer(`${device.name}-somebody`);
+  device.accepts.add(somebody.hashname);
+  device.wake();
+  const write = (): void => {
+    if (!somebody.isAwake || somebody.driver.state !== "running" || somebody.contactId(device) === undefined) return;
+    const content = `${somebody.name}, number ${sent.length}`;
+    const news = { from: somebody, to: device, content, bytes: undefined, isUnknown: true } as const;
+    const mail: Sent = { ...news, at: undefined, id: undefined, isCancelled: false };
+    sent.push(mail);
+    somebody.send(device, content, (id) => {
+      if (id !== undefined) mail.at = world.now;
+      mail.id = id;
+    });
+  };
+  world.after(5_000, () => {
+    if (!device.isAwake || device.driver.state !== "running") return;
+    device.call({ type: "invite", once: true }, (value) => {
+      if (value !== undefined) somebody.call({ type: "add", link: (value as { link: string }).link });
+    });
+  });
+  for (const at of [world.now + 10 * MINUTE_MS, later - MINUTE_MS, later + HOUR_MS]) world.at(at, write);
+  world.after(5 * MINUTE_MS, () => {
+    if (!isAwake) device.sleep();
+  });
 }
 
 /** Does something while the device is switched off. */
@@ -418,5 +451,12 @@ export function describe(report: SimulationReport, replay: string): string {
   return lines.join("\n");
 }
 
+const MET_EVERY = 4; // of restored worlds: one more peer that is always awake costs a quarter of the time of a world
 // In this share of worlds; "lost" and "restored" leave fewer mails that must arrive, so they are the rarer ones.
-const MISHAP_ODDS: Readonly<Record<Mishap, number>> = { clock: 0.5, full: 0.3, lost: 0.2, restored: 0.25 };
+const MISHAP_ODDS: Readonly<Record<Mishap, number>> = {
+  clock: 0.5,
+  full: 0.3,
+  lost: 0.2,
+  restored: 0.25,
+  rewound: 0.2,
+};

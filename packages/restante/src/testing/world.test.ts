@@ -293,6 +293,29 @@ test("[C9] a cache that crashes has lost its boxes; the mail is left there again
   expect(states(alice, id)).toEqual(["queued", "handed", "delivered"]);
 });
 
+test("[C9] mail that a cache lost while its sender was away is left there again when the sender is back", () => {
+  const { w, alice, bob, carol } = scene({ seed: 25, loss: 0.1 }, ["alice", "bob"], ["carol"]);
+  bob.sleep();
+  const id = post(w, alice, bob, "survivor");
+  w.run("1 min");
+  expect(carol.held).toBe(1);
+  alice.crash();
+  carol.crash();
+  carol.wake();
+  w.run("1 hour");
+  expect(carol.held).toBe(0);
+  alice.wake();
+  w.run("2 min");
+  expect(carol.held).toBeGreaterThan(0);
+  alice.sleep();
+  bob.wake();
+  w.run("2 min");
+  expect(bob.inbox()).toEqual(["survivor"]);
+  alice.wake();
+  w.run("5 min");
+  expect(states(alice, id)).toEqual(["queued", "handed", "delivered"]);
+});
+
 test("of two caches that both drop half of what they take, everything comes through in the end", () => {
   const { w, alice, bob, carol, dave } = scene({ seed: 26, loss: 0.1 }, ["alice", "bob"], ["carol", "dave"]);
   carol.dropsPuts = dave.dropsPuts = 0.5;
@@ -415,11 +438,12 @@ test("a gap holds nothing back, is told, and heals", () => {
   bob.sleep();
   expect(bob.inbox().sort()).toEqual(["first", "third"]);
   const missing = (): unknown[] => bob.events.flatMap((event) => (event.type === "gap" ? [event.missing] : []));
-  expect(missing().at(-1)).toBe(1);
+  const told = missing(); // what comes at once may be shown in either order: 2 were missing for a moment, or not
+  expect([[1], [2, 1]]).toContainEqual(told);
   // Who starts again is not told anew, and knows.
   bob.wake();
   w.run("1 min");
-  expect([bob.root.contacts().map((contact) => contact.missing), missing()]).toEqual([[1], [1]]);
+  expect([bob.root.contacts().map((contact) => contact.missing), missing()]).toEqual([[1], told]);
   bob.sleep();
   alice.wake();
   w.run("2 min");

@@ -16,15 +16,18 @@ import {
   portable,
 } from "../crypto/index.ts";
 import { Driver, type DriverIo } from "../driver.ts";
-import type { LedgerEntry, LedgerRecord, OutboxEntry, InboxRecord as Received } from "../mail/index.ts";
-import { PART_CONTENT } from "../mail/index.ts";
+import type { LedgerEntry, LedgerRecord, OutboxEntry, PlaceRecord, InboxRecord as Received } from "../mail/index.ts";
+import { PART_CONTENT, placeKey, queueKey } from "../mail/index.ts";
 import { OWN_CARD_KEY, type RootOptions, restored } from "../peer/index.ts";
 import { type Call, type OutgoingMail, type PeerEvent, Root } from "../peer.ts";
 import { type BoxStore, memoryBoxStore } from "../store/index.ts";
 import { Chance } from "./chance.ts";
 import { cs01 } from "./cipher-set-01.ts";
 import { type Evil, evilBoxes } from "./evil-caches.ts";
+import { FakeCarrier } from "./fake-carrier.ts";
+import { pageOf } from "./mail-world.ts";
 
+/** What network, disks and peers of a world are like. What is absent is 0, or as said. */
 export interface WorldOptions {
   readonly seed: number;
   /** Probability that a packet is lost. */
@@ -41,7 +44,9 @@ export interface WorldOptions {
   /** Whether packets are cloaked, which costs a tenth of a world's time. Default: in every eighth world. */
   readonly cloak?: boolean;
   /** Of every peer. */
-  readonly keeps?: Pick<RootOptions, "keepSent" | "dailyBytes">;
+  readonly keeps?: Pick<RootOptions, "keepSent" | "dailyBytes" | "window">;
+  /** All peers with mail are found in the bazaar, too. Default: none is. */
+  readonly carrier?: boolean;
 }
 
 /** Where in a peer's work a crash can strike. */
@@ -50,6 +55,7 @@ export const EFFECTS = [
   "commit",
   "committed",
   "read",
+  "list",
   "blob-read",
   "blob-hash",
   "blob-remove",
@@ -57,7 +63,8 @@ export const EFFECTS = [
   "event",
   "reply",
 ] as const;
-export type Effect = (typeof EFFECTS)[number];
+/** Those of a carrier come only where there is one. */
+export type Effect = (typeof EFFECTS)[number] | "deliver" | "withdraw" | "taken";
 
 /** What happened in a world, in figures. */
 export interface Counters {
@@ -89,11 +96,14 @@ export class World {
     crashes: {},
   };
   readonly peers: SimPeer[] = [];
+  readonly carrier: FakeCarrier | undefined;
   /** Faults can be switched off, to let a world come to rest. */
   faults = true;
   readonly #options: WorldOptions;
   readonly #wire: Chance;
   readonly #heap: { at: Time; n: number; run: () => void }[] = [];
+  /** `${id} ${name of the recipient}` of mails that were told as delivered when they were not in its inbox. */
+  readonly early: Set<string> = new Set();
   /** When packets between two were lost, for the oracle of `opportunity.ts`; open ones have no end yet. */
   readonly cuts: Cut[] = [];
   #now: Time = START;
@@ -105,12 +115,18 @@ export class World {
     this.#wire = this.chance.fork();
     this.cloak = options.cloak ?? options.seed % 8 === 0;
     this.keeps = options.keeps ?? {};
+    if (options.carrier) this.carrier = new FakeCarrier(this, () => this.peers);
     const backend = options.backend ?? portable;
     this.crypto = createCrypto(backend, options.cipherSets?.(backend) ?? [cs01()]);
   }
 
   get now(): Time {
     return this.#now;
+  }
+
+  /** The share of packets that is lost while there are faults. */
+  get loss(): number {
+    return this.#options.loss ?? 0;
   }
 
   /** A peer with mail, awake. */
@@ -139,6 +155,7 @@ export class World {
       this.cuts.push({ of: pair(a.name, b.name), from: this.#now, to: Number.POSITIVE_INFINITY });
   }
 
+  /** Ends what `part` began: packets pass between the two again. */
   join(a: SimPeer, b: SimPeer): void {
     const cut = this.#cut(a.name, b.name);
     if (cut !== undefined) cut.to = this.#now;
@@ -149,10 +166,13 @@ export class World {
     return this.cuts.find((cut) => cut.of === of && cut.to === Number.POSITIVE_INFINITY);
   }
 
+  /** Run this when the clock of the world says `time`, ms; at once in its order when that is past. */
   at(time: Time, run: () => void): void {
-    push(this.#heap, { at: Math.max(time, this.#now), n: this.#n++, run });
+    // Clocks tell whole milliseconds, and no timer fires before its time: a deadline may be between two.
+    push(this.#heap, { at: Math.max(Math.ceil(time), this.#now), n: this.#n++, run });
   }
 
+  /** The same, so many ms from now. */
   after(ms: number, run: () => void): void {
     this.at(this.#now + ms, run);
   }
@@ -190,6 +210,13 @@ export class World {
     }
   }
 
+  /** A sender tells its user that the mail is there. Is it? */
+  delivered(from: SimPeer, id: string, by: Hashname | undefined): void {
+    const to = this.peers.find(({ hashname }) => hashname === by);
+    if (to !== undefined && !to.shown.has(mailName({ from: from.hashname, id }))) this.early.add(`${id} ${to.name}`);
+  }
+
+  /** Whether the commit that a peer is about to make fails; counts it. */
   commitFails(isFull = false): boolean {
     const fails = isFull || (this.faults && this.chance.happens(this.#options.commitFailure ?? 0));
     if (fails) this.counters.failedCommits++;
@@ -227,10 +254,12 @@ export class SimPeer {
   readonly disk: Map<string, Uint8Array> = new Map();
   readonly blobs: Map<string, Map<number, Uint8Array>> = new Map();
   readonly events: PeerEvent[] = [];
+  /** Whose requests its user accepts, as soon as they are there. */
+  readonly accepts: Set<Hashname> = new Set();
   readonly troubles: string[] = [];
   /** When it was awake, with a disk that worked. */
   readonly lives: { readonly from: Time; to: Time }[] = [];
-  /** When each mail in the inbox was committed there, by key. */
+  /** When each mail in the inbox was committed there, by `mailName`. */
   readonly shown: Map<string, Time> = new Map();
   /** Where it could have died so far, for whoever begins to keep it. */
   trace: Effect[] | undefined;
@@ -296,10 +325,11 @@ export class SimPeer {
     return this.#boxes?.stats().messages ?? 0;
   }
 
+  /** Start the peer from its disk. Nothing, when it is awake. */
   wake(): void {
     if (this.#driver !== undefined) return;
     const { cache, mail, routes = false } = this.#options;
-    const { crypto } = this.#world;
+    const { crypto, carrier } = this.#world;
     const common = {
       crypto,
       identity: this.identity,
@@ -310,11 +340,13 @@ export class SimPeer {
       ...this.#world.keeps,
       ...(cache === undefined ? {} : { cache }),
       routes,
+      ...(carrier && mail && { bazaar: { address: carrier.address(this), use: "beside" as const } }),
     };
     if (cache !== undefined) {
       const boxes = memoryBoxStore({ box: cache.cap, recipient: cache.quota });
       this.#boxes = this.evil === undefined ? boxes : evilBoxes(boxes, this.evil, this.#chance);
     }
+    if (this.accepts.size > 0) this.#world.after(5_000, () => this.#answer());
     const life = ++this.#life;
     const driver = new Driver({
       io: this.#io(life),
@@ -365,6 +397,7 @@ export class SimPeer {
     this.#isFull = true;
   }
 
+  /** The disk has room again. */
   free(): void {
     if (this.#isFull && this.isAwake) this.#begin();
     this.#isFull = false;
@@ -377,13 +410,19 @@ export class SimPeer {
   }
 
   /** The whole disk as it was, and then what restoring does to it. For a peer that is asleep. */
-  restore({ disk, blobs }: Backup): void {
+  restore(backup: Backup): void {
+    this.rewind(backup);
+    const now = this.#world.now + this.clockError;
+    for (const { key, value } of restored(backup.disk.get(OWN_CARD_KEY), now)) this.#write(key, value);
+  }
+
+  /** The whole disk as it was, and nobody has noticed: as after a virtual machine went back. For a peer that is asleep. */
+  rewind({ disk, blobs }: Backup): void {
     this.wipe();
     for (const [key, value] of disk) this.disk.set(key, value);
     for (const [blob, records] of blobs) this.blobs.set(blob, new Map(records));
-    const now = this.#world.now + this.clockError;
-    for (const { key, value } of restored(disk.get(OWN_CARD_KEY), now)) this.#write(key, value);
-    for (const key of [...this.shown.keys()]) if (!disk.has(key)) this.shown.delete(key);
+    const names = new Set(recordsOf(disk).map(mailName));
+    for (const name of [...this.shown.keys()]) if (!names.has(name)) this.shown.delete(name);
   }
 
   /** Nothing is left of what was committed. For a peer that is asleep. */
@@ -397,10 +436,17 @@ export class SimPeer {
     this.#armed = { effect, left: nth };
   }
 
+  /** A datagram. Lost, when the peer is asleep. */
   receive(from: Path, bytes: Uint8Array): void {
     if (this.#driver === undefined) return;
     this.received++;
     this.#guard(() => this.#driver?.input({ type: "received", path: from, bytes }));
+  }
+
+  /** What the carrier brings: what comes while the root is not there comes again. */
+  bring(number: number, key: Uint8Array, bytes: Uint8Array): void {
+    if (this.#driver?.state !== "running") return;
+    this.#guard(() => this.#driver?.input({ type: "brought", number, key, bytes }));
   }
 
   /** Ask the root something; `done` hears the answer once it is committed, or the error code. Nothing if we die before. */
@@ -413,6 +459,11 @@ export class SimPeer {
         done(value, error?.code);
       }),
     );
+  }
+
+  #answer(): void {
+    for (const { request, hashname } of this.#driver?.root?.requests() ?? [])
+      if (this.accepts.has(hashname)) this.call({ type: "accept", request });
   }
 
   /** Send text. `done` hears the id once the mail is durable. */
@@ -437,6 +488,7 @@ export class SimPeer {
     this.call({ type: "send", contact, mail }, (value) => done((value as { id: string } | undefined)?.id));
   }
 
+  /** Our id of this peer; `undefined`: it is no contact, or we are asleep. */
   contactId(of: SimPeer): string | undefined {
     return this.#driver?.root?.findContact(of.hashname)?.id;
   }
@@ -448,11 +500,9 @@ export class SimPeer {
       .map((mail) => mail.text ?? mail.file?.name ?? mail.kind);
   }
 
+  /** All that the inbox on the disk holds. */
   records(): Received[] {
-    return [...this.disk]
-      .filter(([key]) => key.startsWith("inbox/"))
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, value]) => JSON.parse(fromUtf8(value) ?? "") as Received);
+    return recordsOf(this.disk);
   }
 
   /** The bytes of a received file. */
@@ -461,13 +511,16 @@ export class SimPeer {
     return concat(...[...records].sort(([a], [b]) => a - b).map(([, bytes]) => bytes)).subarray(0, mail.file?.size);
   }
 
+  /** As `Peer.outbox`. Empty while it is asleep. */
   outbox(): readonly OutboxEntry[] {
     return this.#driver?.root?.outbox() ?? [];
   }
 
   /** The ledger of one of our mails, wherever it lies by now. */
   ledger(id: string): readonly LedgerEntry[] {
-    const saved = this.disk.get(`ledger/${id}`);
+    const place = this.disk.get(placeKey(id));
+    const key = place && queueKey((JSON.parse(fromUtf8(place) ?? "") as PlaceRecord).place);
+    const saved = this.disk.get(key ?? `ledger/${id}`);
     const ended = saved && (JSON.parse(fromUtf8(saved) ?? "") as LedgerRecord).ledger;
     return this.#driver?.root?.ledger(id) ?? ended ?? [];
   }
@@ -531,6 +584,13 @@ export class SimPeer {
         this.#hit("read");
         later(0, 3, () => done(this.disk.get(key)?.slice()));
       },
+      list: (prefix, after, limit, done) => {
+        this.#hit("list");
+        // Of the time when it is asked, or when it is answered: both may be.
+        const page = (): [string, Uint8Array][] => pageOf(this.disk, prefix, after, limit);
+        const asked = this.#chance.happens(0.5) ? page() : undefined;
+        later(0, 3, () => done(asked ?? page()));
+      },
       blobRead: (blob, index, done) => {
         this.#hit("blob-read");
         later(0, 3, () => done(this.blobs.get(blob)?.get(index)?.slice()));
@@ -538,7 +598,12 @@ export class SimPeer {
       blobHash: (blob, _count, size, done) => {
         this.#hit("blob-hash");
         const records = [...(this.blobs.get(blob) ?? [])].sort(([a], [b]) => a - b).map(([, bytes]) => bytes);
-        later(1, 20, () => done(toHex(world.crypto.backend.sha256(concat(...records).subarray(0, size)))));
+        // Now and then the disk is slow, as it is for large files: what others say meanwhile has to be true all the same.
+        const ms = this.#chance.between(1, 20);
+        const hash = (): void => done(toHex(world.crypto.backend.sha256(concat(...records).subarray(0, size))));
+        world.after(ms > 15 ? 100 * ms : ms, () => {
+          if (life === this.#life) this.#guard(hash);
+        });
       },
       blobRemove: (blob) => {
         this.#hit("blob-remove");
@@ -546,7 +611,7 @@ export class SimPeer {
       },
       boxes: (op, done) => {
         this.#hit("boxes");
-        if (op.type === "put") this.deposits++;
+        if (op.type === "put") this.deposits += 1 + (op.more?.length ?? 0);
         if (this.#boxes === undefined || (op.type === "put" && this.#chance.happens(world.faults ? this.dropsPuts : 0)))
           return done([]);
         const answers = this.#boxes.handle(op, world.now + this.clockError);
@@ -564,6 +629,19 @@ export class SimPeer {
           isWanted = false;
         };
       },
+      deliver: ({ ref, to, bytes }, done) => {
+        this.#hit("deliver");
+        const isLeft = world.carrier?.deliver(`${this.name} ${ref}`, this, to, bytes) ?? false;
+        later(1, 50, () => done(isLeft));
+      },
+      withdraw: (refs) => {
+        this.#hit("withdraw");
+        world.carrier?.withdraw(refs.map((ref) => `${this.name} ${ref}`));
+      },
+      taken: (number, keep) => {
+        this.#hit("taken");
+        world.carrier?.taken(number, keep);
+      },
       transmit: (path, bytes) => {
         this.#hit("transmit");
         // Some of what it says comes in time to have a link, most of it after nobody waits for it any more.
@@ -579,9 +657,14 @@ export class SimPeer {
       event: (event) => {
         this.#hit("event");
         this.events.push(event);
+        if (event.type === "state" && event.state === "delivered") this.#world.delivered(this, event.id, event.peer);
+        if (event.type === "request") this.#world.after(1_000, () => this.#answer());
       },
       trouble: (message) => {
         this.troubles.push(message);
+      },
+      fault: (error) => {
+        throw error; // a bug, which the world must show
       },
       state: () => {},
     };
@@ -599,7 +682,9 @@ export class SimPeer {
     }
     if (value === undefined) this.disk.delete(key);
     else this.disk.set(key, value.slice());
-    if (key.startsWith("inbox/") && value !== undefined && !this.shown.has(key)) this.shown.set(key, this.#world.now);
+    if (!key.startsWith("inbox/") || value === undefined) return;
+    const name = mailName(JSON.parse(fromUtf8(value) ?? "") as Received);
+    if (!this.shown.has(name)) this.shown.set(name, this.#world.now);
   }
 }
 
@@ -618,6 +703,19 @@ export function milliseconds(duration: number | string): number {
   const size = { ms: 1, s: 1000, min: 60_000, hour: 3_600_000, day: DAY_MS }[unit ?? ""];
   if (match === null || size === undefined) throw new Error(`no duration: ${duration}`);
   return Number(match[1]) * size;
+}
+
+/** The inbox on a disk, in the order of arrival. */
+export function recordsOf(disk: Backup["disk"]): Received[] {
+  return [...disk]
+    .filter(([key]) => key.startsWith("inbox/"))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, value]) => JSON.parse(fromUtf8(value) ?? "") as Received);
+}
+
+/** A mail in whatever state of an inbox: its place there is another mail's after the disk went back. */
+export function mailName({ from, id }: Pick<Received, "from" | "id">): string {
+  return `${from} ${id}`;
 }
 
 /** The name of two, in whichever order. */
