@@ -42,6 +42,7 @@ export interface SrvRecord {
  * which nobody reads more than that it happened. `signal` aborts when the answer is no longer waited for.
  */
 export interface LinkResolver {
+  /** SRV records (RFC 2782) of the name, in any order. */
   srv(name: string, signal: AbortSignal): Promise<readonly SrvRecord[]>;
   /** One text per record, the strings of which it consists joined. */
   txt(name: string, signal: AbortSignal): Promise<readonly string[]>;
@@ -57,6 +58,7 @@ export interface LinkResolver {
 /** How a domain can be asked for keys, in the order of uri.md. */
 export type DiscoveryWay = "webfinger" | "dns" | "openid";
 
+/** Of one look-up. */
 export interface DiscoveryOptions {
   /** In which order, and whether at all. Default: "webfinger", "dns", "openid". */
   readonly ways?: readonly DiscoveryWay[];

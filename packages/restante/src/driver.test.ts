@@ -3,7 +3,7 @@ import type { Machine, Time } from "./bytes/index.ts";
 import { Deadlines } from "./bytes/index.ts";
 import type { StampTask } from "./card/index.ts";
 import type { Hashname } from "./crypto/index.ts";
-import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
+import { type Commit, Driver, type DriverIo, type DriverState, type Pair } from "./driver.ts";
 import type { Call, RootIn, RootOut } from "./peer.ts";
 import type { BoxAnswer } from "./store/index.ts";
 
@@ -40,6 +40,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
   const disk = new Map<string, Uint8Array>();
   const commits: { commit: Commit; done: (error?: unknown) => void }[] = [];
   const reads: { key: string; done: (value: Uint8Array | undefined, error?: unknown) => void }[] = [];
+  const lists: { what: unknown[]; done: (pairs: readonly Pair[], error?: unknown) => void }[] = [];
   const hashes: ((sha256: string) => void)[] = [];
   const asks: ((ok: boolean) => void)[] = [];
   const searches: { task: StampTask; done: (stamp: Uint8Array | undefined) => void; isEnded: boolean }[] = [];
@@ -62,6 +63,7 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
       }
     },
     read: (key, done) => void reads.push({ key, done }),
+    list: (prefix, after, limit, done) => void lists.push({ what: [prefix, after, limit], done }),
     blobRead: (_blob, _index, done) => done(undefined),
     blobHash: (_blob, _count, _size, done) => void hashes.push(done),
     blobRemove: (blob) => void log.push(`remove ${blob}`),
@@ -96,11 +98,13 @@ function setup(script: (input: RootIn, root: ScriptedRoot) => RootOut[], withCac
   driver.start();
   log.length = 0;
   return {
+    io,
     driver,
     log,
     disk,
     commits,
     reads,
+    lists,
     hashes,
     asks,
     searches,
@@ -239,6 +243,15 @@ describe("the driver's contract", () => {
     expect(t.last().inputs.at(-1)).toEqual({ type: "read", req: 42, value: packet(5) });
   });
 
+  test("3: a page of keys is read the same way", () => {
+    const page = { prefix: "queue/", after: "queue/7", limit: 2 };
+    const t = setup((input) => (input.type === "received" ? [{ type: "list", req: 43, ...page }] : []));
+    t.driver.input(received(1));
+    expect(t.lists[0]?.what).toEqual(["queue/", "queue/7", 2]);
+    t.lists[0]?.done([["queue/8", packet(5)]]);
+    expect(t.last().inputs.at(-1)).toEqual({ type: "listed", req: 43, pairs: [["queue/8", packet(5)]] });
+  });
+
   test("4: blob records are written and synced with the batch that names them, in one commit", () => {
     const t = setup((input) =>
       input.type === "received"
@@ -335,6 +348,105 @@ describe("the driver's contract", () => {
   });
 });
 
+describe("a root that throws", () => {
+  /** Its turns save and send; the input 13 makes it throw, after it has changed something in itself. */
+  const poisoned = (input: RootIn, root: ScriptedRoot): RootOut[] => {
+    if (input.type === "start") root.due = 1e9;
+    if (input.type === "received" && input.bytes[0] === 13) {
+      root.due = 1;
+      throw new TypeError("cannot read 'dear bob'");
+    }
+    if (input.type === "call") throw new Error("broken invariant: two and two are four");
+    return input.type === "received" ? [save(`k${input.bytes[0]}`), transmit(input.bytes[0] ?? 0)] : [];
+  };
+
+  test("is forgotten with its half turn and all that had not left; the next one begins from the disk, and goes on", () => {
+    const t = setup(poisoned);
+    t.clock.manual = true;
+    t.driver.input({ type: "path", path, open: true });
+    t.driver.input(received(1));
+    t.driver.input(received(13));
+    t.commits.shift()?.done(); // of the first packet: too late for the one that is no more
+    expect([t.driver.state, t.roots.length]).toEqual(["loading", 1]);
+    expect(t.log).toEqual([
+      "commit k1",
+      expect.stringMatching(/^trouble a fault in this program \(TypeError < driver.test.ts:\d+.*starting again/),
+      "commit driver/starts",
+    ]);
+    t.commits.shift()?.done();
+    t.clock.manual = false;
+    expect([t.driver.state, t.driver.faults, t.clock.wakeAt]).toEqual(["running", 1, 1e9]);
+    expect(t.last().inputs.map(({ type }) => type)).toEqual(["path", "start"]);
+    t.driver.input(received(2));
+    expect(t.log.slice(3)).toEqual(["commit k2", "transmit 2"]);
+    expect(t.log.join()).not.toContain("bob");
+  });
+
+  test("refuses what it was asked, and says which invariant was broken", () => {
+    const t = setup(poisoned);
+    const answers: unknown[] = [];
+    t.driver.call(call, (_value, error) => answers.push(error?.code));
+    expect([answers, t.driver.state]).toEqual([["restarted"], "running"]);
+    expect(t.log[0]).toMatch(/^trouble a fault .*two and two are four/);
+  });
+
+  test("again and again rests longer each time, while the cache goes on; after ten good minutes it is as the first time", () => {
+    const t = setup(poisoned, true);
+    const rests: number[] = [];
+    for (let i = 0; i < 7; i++) {
+      t.driver.input(received(13));
+      if (t.driver.state === "running") continue;
+      expect(t.driver.state).toBe("failed");
+      t.driver.input(received(7)); // the one that only serves the cache
+      expect(t.log.at(-1)).toBe("transmit 7");
+      rests.push((t.clock.wakeAt ?? 0) - t.clock.now);
+      while (t.driver.state === "failed") {
+        t.clock.now = t.clock.wakeAt ?? Number.NaN;
+        t.driver.tick();
+      }
+    }
+    expect(rests).toEqual([1_000, 3_000, 8_000, 20_000, 60_000, 60_000]);
+    t.clock.now += 600_000;
+    t.driver.input(received(13));
+    expect([t.driver.state, t.driver.faults]).toEqual(["running", 8]);
+  });
+
+  test("also when it only serves the cache: then everything rests, until its time has come", () => {
+    const t = setup(poisoned, true);
+    for (let i = 0; i < 3; i++) t.driver.input(received(13));
+    expect([t.driver.state, t.driver.root, t.driver.faults]).toEqual(["failed", undefined, 3]);
+    t.driver.input(received(1));
+    expect(t.log.at(-1)).toMatch(/^trouble .*the cache rests, too/);
+    t.clock.now = t.clock.wakeAt ?? Number.NaN;
+    t.driver.tick();
+    expect(t.driver.state).toBe("running");
+  });
+
+  test("from its making on cannot start: it says so and rests, with a store and without one", () => {
+    for (const durable of [true, false]) {
+      const states: DriverState[] = [];
+      const t = setup(() => []);
+      const io: DriverIo = { ...t.io, state: (state) => void states.push(state) };
+      let made = 0;
+      const driver = new Driver<ScriptedRoot>({
+        io,
+        durable,
+        root: () => {
+          if (++made < 4) throw new Error("no");
+          return new ScriptedRoot(new Map(), () => []);
+        },
+      });
+      driver.start();
+      expect([made, driver.state, driver.root, states.includes("running")]).toEqual([2, "failed", undefined, false]);
+      for (const wait of [1_000, 3_000]) {
+        t.clock.now += wait;
+        driver.tick();
+      }
+      expect([made, driver.state, states.at(-1), driver.faults]).toEqual([4, "running", "running", 3]);
+    }
+  });
+});
+
 test("stop refuses what is pending and lets nothing more out", () => {
   const t = setup((input) => (input.type === "call" ? [save("k"), transmit(1)] : []));
   t.clock.manual = true;
@@ -345,6 +457,69 @@ test("stop refuses what is pending and lets nothing more out", () => {
   expect(answers).toEqual(["stopped"]);
   expect(t.log).not.toContain("transmit 1");
   expect(t.states.at(-1)).toBe("stopped");
+});
+
+test("leaving is stopping with a last word, which waits for no commit and takes nothing along that does", () => {
+  const t = setup((input) =>
+    input.type === "call" ? [save("k"), transmit(1)] : input.type === "leave" ? [transmit(2), save("late")] : [],
+  );
+  t.clock.manual = true;
+  const answers: unknown[] = [];
+  t.driver.call(call, (_, error) => answers.push(error?.code));
+  t.driver.leave();
+  t.commits[0]?.done();
+  expect([answers, t.log, t.states.at(-1)]).toEqual([["stopped"], ["commit k", "transmit 2"], "stopped"]);
+  t.driver.leave();
+  expect(t.log.length).toBe(2);
+});
+
+describe("a root that is wanted anew", () => {
+  const leaves = (input: RootIn): RootOut[] => {
+    if (input.type === "leave") return [{ type: "transmit", path, bytes: packet(99) }];
+    return input.type === "received" ? [save("k"), { type: "transmit", path, bytes: packet(1) }] : [];
+  };
+
+  test("begins from the disk, after a last word of the one before; who waits for that one is refused", () => {
+    const t = setup(leaves);
+    const codes: unknown[] = [];
+    t.driver.call(call, (_value, error) => codes.push(error?.code));
+    t.driver.restart();
+    expect([codes, t.roots.length, t.driver.state]).toEqual([["restarted"], 2, "running"]);
+    expect(t.roots[0]?.inputs.at(-1)).toEqual({ type: "leave" });
+    expect(t.last().inputs).toEqual([{ type: "start" }]);
+    expect(t.log).toContain("transmit 99");
+  });
+
+  test("waits for the commit that is under way, and has what that wrote", () => {
+    const t = setup(leaves);
+    t.clock.manual = true;
+    t.driver.input(received(1));
+    t.driver.restart();
+    expect(t.roots).toHaveLength(1);
+    t.clock.manual = false;
+    t.disk.set("k", packet(1));
+    t.commits[0]?.done();
+    expect(t.roots).toHaveLength(2);
+    expect([...t.last().saved.keys()]).toContain("k");
+    const sent = t.log.filter((line) => line.startsWith("transmit"));
+    expect(sent).toEqual(["transmit 1", "transmit 99"]);
+  });
+
+  test("is not made while it rests or is stopped", () => {
+    const t = setup(leaves);
+    t.driver.stop();
+    t.driver.restart();
+    expect([t.driver.state, t.roots.length]).toEqual(["stopped", 1]);
+  });
+});
+
+test("a root that throws when it is to leave is stopped all the same", () => {
+  const t = setup((input) => {
+    if (input.type === "leave") throw new Error("a fault");
+    return [];
+  });
+  t.driver.leave();
+  expect([t.states.at(-1), t.driver.root]).toEqual(["stopped", undefined]);
 });
 
 test("the application's word goes to the root that asked for it, and to none after that", () => {

@@ -4,7 +4,7 @@
  * The contract that it keeps is DESIGN's eight points; protocol/driver.md names them and driver.test.ts has one test each.
  */
 import { type Machine, RestanteError, type Time } from "./bytes/index.ts";
-import { type Path, pathKey, type StampTask } from "./card/index.ts";
+import { type BazaarAddress, type Path, pathKey, type StampTask } from "./card/index.ts";
 import type { Call, HandshakeInfo, PeerEvent, RootIn, RootOut } from "./peer.ts";
 import type { BoxAnswer, BoxOp, Change } from "./store/index.ts";
 
@@ -13,6 +13,9 @@ export interface Commit {
   readonly records: readonly { blob: string; index: number; bytes: Uint8Array }[];
   readonly changes: readonly Change[];
 }
+
+/** A key and its value. */
+export type Pair = readonly [key: string, value: Uint8Array];
 
 /** Everything impure. Callbacks may be called at once or later, at most once each. */
 export interface DriverIo {
@@ -24,6 +27,8 @@ export interface DriverIo {
   /** On the disk as a whole when `done` is called without an error; otherwise not at all. */
   commit(commit: Commit, done: (error?: unknown) => void): void;
   read(key: string, done: (value: Uint8Array | undefined, error?: unknown) => void): void;
+  /** At most `limit` pairs whose key starts with `prefix` and sorts above `after`, in key order. */
+  list(prefix: string, after: string, limit: number, done: (pairs: readonly Pair[], error?: unknown) => void): void;
   blobRead(blob: string, index: number, done: (bytes: Uint8Array | undefined, error?: unknown) => void): void;
   /** SHA-256 in hex of the records 0..count-1 put together and cut to `size` bytes. */
   blobHash(blob: string, count: number, size: number, done: (sha256: string, error?: unknown) => void): void;
@@ -32,6 +37,12 @@ export interface DriverIo {
   boxes(op: BoxOp, done: (answers: readonly BoxAnswer[]) => void): void;
   /** Look for a stamp, in pieces that nobody notices. Gives back what ends the search; after that nothing is answered. */
   findStamp(task: StampTask, done: (stamp: Uint8Array | undefined) => void): () => void;
+  /** Leave this in the bazaar; true when it lies there, outside of this machine. Absent where there is no carrier. */
+  deliver?(delivery: { ref: string; to: BazaarAddress; bytes: Uint8Array }, done: (ok: boolean) => void): void;
+  /** What was delivered under these names is not needed there any more. */
+  withdraw?(refs: readonly string[]): void;
+  /** What came as `brought` is dealt with; with `keep` it shall come again. */
+  taken?(number: number, keep: boolean): void;
   /** May this stranger have a link? Called only where the root asks. */
   ask?(handshake: HandshakeInfo, done: (ok: boolean) => void): void;
   transmit(path: Path, bytes: Uint8Array): void;
@@ -40,11 +51,13 @@ export interface DriverIo {
   event(event: PeerEvent): void;
   /** Something that the operator must know, in plain words. */
   trouble(message: string): void;
+  /** The root threw this: a fault of ours. The driver begins anew after it; a test may throw it on instead. */
+  fault?(error: unknown): void;
   /** The driver's state has changed. */
   state(state: DriverState): void;
 }
 
-/** "failed": the store does not work, and only the cache role goes on. */
+/** "failed": the store does not work, or the root throws again and again, and only the cache role goes on. */
 export type DriverState = "idle" | "loading" | "running" | "failed" | "stopped";
 
 export interface DriverOptions<Root extends Machine<RootIn, RootOut>> {
@@ -53,8 +66,8 @@ export interface DriverOptions<Root extends Machine<RootIn, RootOut>> {
   readonly durable?: boolean;
   /** The root with everything: made anew from what is committed, at start and after each failed commit. */
   readonly root: (saved: ReadonlyMap<string, Uint8Array>) => Root;
-  /** The root that only serves its cache, for the time when the store fails. Absent where no cache is served. */
-  readonly bareRoot?: () => Root;
+  /** The root that only serves its cache, for the time when the store fails. Absent, or giving nothing, where no cache is served. */
+  readonly bareRoot?: () => Root | undefined;
 }
 
 interface Pending {
@@ -83,7 +96,12 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   /** Failed commits since the last good one: the first is a reload, the next a rest. */
   #crashes = 0;
   #retries = 0;
+  /** How often the root threw: since the start, and one after the other. */
+  #faults = 0;
+  #faultsInARow = 0;
+  #faultAt: Time = Number.NEGATIVE_INFINITY;
   #retryAt: Time | undefined;
+  #isNewWanted = false;
   #nextCall = 1;
   #latest: Time = Number.NEGATIVE_INFINITY;
   #dropped = 0;
@@ -118,6 +136,11 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   /** Inputs that the root machine has handled. */
   get turns(): number {
     return this.#turns;
+  }
+
+  /** How often the root machine threw, and everything began anew: not once, unless there is a fault in this program. */
+  get faults(): number {
+    return this.#faults;
   }
 
   /** Something happened outside: a packet, a path. Dropped while there is no root to take it. */
@@ -158,12 +181,37 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     if (this.#isSetBack(now)) return;
     if (this.#retryAt !== undefined && this.#retryAt <= now) {
       this.#retryAt = undefined;
-      this.#load();
+      this.#restart();
       return;
     }
     const due = this.#root?.deadline();
     if (due !== undefined && due <= now) this.#turn({ type: "tick" });
     else this.#wake();
+  }
+
+  /** `stop`, and our peers are told that we go, each in one packet. Waits for nothing, not for the store either. */
+  leave(): void {
+    this.#sayGoodbye();
+    this.stop();
+  }
+
+  /**
+   * Begin anew from what is committed, as soon as no commit is under way: for what a root is told at its making alone. Our peers
+   * are told that the old one goes, so that they come back at once. Not while the store fails: then it begins anew anyway.
+   */
+  restart(): void {
+    this.#isNewWanted = this.#state === "running";
+    this.#flush();
+  }
+
+  #sayGoodbye(): void {
+    try {
+      // Nothing that is not yet committed is in these packets.
+      for (const effect of this.#root?.handle({ type: "leave" }, this.#io.now()) ?? [])
+        if (effect.type === "transmit") this.#io.transmit(effect.path, effect.bytes);
+    } catch (error) {
+      this.#io.fault?.(error);
+    }
   }
 
   /** Stop at once, as a crash would; what is committed is kept. Pending calls are refused. */
@@ -183,7 +231,13 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     const now = this.#io.now();
     if (root === undefined || this.#isSetBack(now)) return;
     this.#turns++;
-    const out = root.handle(input, now);
+    let out: readonly RootOut[];
+    try {
+      out = root.handle(input, now);
+    } catch (error) {
+      this.#fault(error, now);
+      return;
+    }
     for (const effect of out) this.#waiting.push(effect);
     if (out.length > 0) this.#waitingTurns++;
     this.#flush();
@@ -200,16 +254,18 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     if (!isBack || this.#state === "stopped") return false;
     this.#io.trouble("the clock was set back; starting again with what is stored");
     this.#retryAt = undefined;
-    if (this.#options.durable ?? true) this.#load();
-    else {
-      this.#drop("restarted");
-      this.#begin(new Map());
-    }
+    this.#restart();
     return true;
   }
 
   /** Release what may leave; commit first where a turn saves. One commit at a time: meanwhile turns gather to the next. */
   #flush(): void {
+    if (this.#isNewWanted && !this.#isBusy) {
+      this.#isNewWanted = false;
+      this.#sayGoodbye();
+      this.#restart();
+      return;
+    }
     while (!this.#isBusy && this.#waiting.length > 0) {
       const group = this.#waiting;
       this.#waiting = [];
@@ -278,6 +334,10 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
         return this.#settle(effect.req, undefined, new RestanteError(effect.code, effect.message));
       case "blob-remove":
         return io.blobRemove(effect.blob);
+      case "withdraw":
+        return io.withdraw?.(effect.refs);
+      case "taken":
+        return io.taken?.(effect.number, effect.keep);
       case "forget-stamp":
         this.#searches.get(effect.req)?.();
         this.#searches.delete(effect.req);
@@ -299,6 +359,10 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     switch (effect.type) {
       case "read":
         return io.read(effect.key, (value, error) => answer({ type: "read", req: effect.req, value }, error));
+      case "list": {
+        const { req, prefix, after, limit } = effect;
+        return io.list(prefix, after, limit, (pairs, error) => answer({ type: "listed", req, pairs }, error));
+      }
       case "blob-read":
         return io.blobRead(effect.blob, effect.index, (bytes, error) =>
           answer({ type: "blob", req: effect.req, bytes }, error),
@@ -307,6 +371,11 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
         return io.blobHash(effect.blob, effect.count, effect.size, (sha256, error) =>
           answer({ type: "hash", req: effect.req, sha256 }, error),
         );
+      case "deliver": {
+        const { id, ref, to, bytes } = effect;
+        if (io.deliver === undefined) return answer({ type: "delivered", id, ok: false });
+        return io.deliver({ ref, to, bytes }, (ok) => answer({ type: "delivered", id, ok }));
+      }
       case "find-stamp":
         return this.#findStamp(effect.req, effect.task, (stamp) => answer({ type: "stamp", req: effect.req, stamp }));
       case "ask": {
@@ -342,11 +411,43 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   #crash(error: unknown): void {
     this.#drop("restarted");
     this.#crashes++;
-    const reason = error instanceof Error ? error.message : String(error);
     if (this.#crashes === 1) {
-      this.#io.trouble(`the store failed (${reason}); starting again from what it holds`);
+      this.#io.trouble(`the store failed (${reasonOf(error)}); starting again from what it holds`);
       this.#load();
-    } else this.#fail(reason);
+    } else this.#fail(storeFails(error));
+  }
+
+  /**
+   * The root threw: it may have done half of a turn, so nothing of that leaves, and neither does it go on. Once may be
+   * chance, and begins anew at once. One that cannot live with what the disk holds, or with what a peer says, rests longer each
+   * time, or it would do nothing but load.
+   */
+  #fault(error: unknown, now: Time): void {
+    this.#io.fault?.(error);
+    this.#faults++;
+    this.#faultsInARow = now - this.#faultAt < CALM_MS ? this.#faultsInARow + 1 : 1;
+    this.#faultAt = now;
+    const what = `a fault in this program (${placeOf(error)})`;
+    if (this.#state === "failed") {
+      // The one that only serves the cache. What it was to try again, it still is.
+      this.#drop("restarted");
+      this.#io.trouble(`${what}; the cache rests, too`);
+      this.#wake();
+    } else if (this.#faultsInARow === 1) {
+      this.#io.trouble(`${what}; starting again from what is stored`);
+      this.#restart();
+    } else {
+      this.#retries = this.#faultsInARow - 2;
+      this.#fail(what);
+    }
+  }
+
+  #restart(): void {
+    if (this.#options.durable ?? true) this.#load();
+    else {
+      this.#drop("restarted");
+      this.#begin(new Map());
+    }
   }
 
   #drop(code: "restarted" | "stopped"): void {
@@ -355,6 +456,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     this.#waiting = [];
     this.#waitingTurns = 0;
     this.#isBusy = false;
+    this.#isNewWanted = false;
     // Work for a root that is no more would go on for nothing.
     for (const end of this.#searches.values()) end();
     this.#searches.clear();
@@ -370,13 +472,13 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
     const current = (): boolean => generation === this.#generation && this.#state === "loading";
     this.#io.load((saved, error) => {
       if (!current()) return;
-      if (saved === undefined) return this.#fail(error instanceof Error ? error.message : String(error));
+      if (saved === undefined) return this.#fail(storeFails(error));
       // The first commit after a load proves the store before anybody hears from us.
       const count = (saved.get(STARTS_KEY)?.length ?? 0) % 255;
       const changes = [{ key: STARTS_KEY, value: new Uint8Array(count + 1) }];
       this.#io.commit({ records: [], changes }, (failure) => {
         if (!current()) return;
-        if (failure !== undefined) return this.#fail(failure instanceof Error ? failure.message : String(failure));
+        if (failure !== undefined) return this.#fail(storeFails(failure));
         this.#begin(saved);
       });
     });
@@ -384,26 +486,38 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
 
   #begin(saved: ReadonlyMap<string, Uint8Array>): void {
     this.#state = "running";
-    this.#run(this.#options.root(saved));
     // Told last: whoever waits for it finds a root that has had its first turn.
-    this.#io.state("running");
+    if (this.#run(() => this.#options.root(saved))) this.#io.state("running");
   }
 
-  #run(root: Root): void {
+  /** Whether it runs now, and not another one. */
+  #run(make: () => Root | undefined): boolean {
+    let root: Root | undefined;
+    try {
+      root = make();
+    } catch (error) {
+      this.#fault(error, this.#io.now());
+      return false;
+    }
+    if (root === undefined) return false;
     this.#root = root;
-    for (const path of this.#openPaths.values()) this.#turn({ type: "path", path, open: true });
-    if (this.#root === root) this.#turn({ type: "start" });
+    for (const path of [...this.#openPaths.values()]) {
+      this.#turn({ type: "path", path, open: true });
+      if (this.#root !== root) return false;
+    }
+    this.#turn({ type: "start" });
+    return this.#root === root;
   }
 
-  /** The store does not work: say so, keep the cache role alive if there is one, and try again later. */
-  #fail(reason: string): void {
+  /** It does not work like this: say so, keep the cache role alive if there is one, and try again later. */
+  #fail(why: string): void {
     this.#drop("restarted");
     const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)] ?? 60_000;
     this.#enter("failed");
     this.#retryAt = this.#io.now() + wait;
-    this.#io.trouble(`the store does not work (${reason}); mail rests, trying again in ${wait / 1000} s`);
-    const bare = this.#options.bareRoot?.();
-    if (bare !== undefined) this.#run(bare);
+    this.#io.trouble(`${why}; mail rests, trying again in ${wait / 1000} s`);
+    const { bareRoot } = this.#options;
+    if (bareRoot !== undefined) this.#run(bareRoot);
     this.#wake();
   }
 
@@ -415,13 +529,37 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
   }
 }
 
-type Question = Extract<RootOut, { type: "read" | "blob-read" | "blob-hash" | "find-stamp" | "ask" }>;
+type Question = Extract<
+  RootOut,
+  { type: "read" | "list" | "blob-read" | "blob-hash" | "deliver" | "find-stamp" | "ask" }
+>;
 
 /** Whether the store has to do with it. */
 function isKept({ type }: RootOut): boolean {
   return type === "save" || type === "blob-write";
 }
 
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function storeFails(error: unknown): string {
+  return `the store does not work (${reasonOf(error)})`;
+}
+
+/** Where in the program it was thrown. Not what it says, which may be something out of a mail; an invariant is our own word. */
+function placeOf(error: unknown): string {
+  if (!(error instanceof Error)) return "no error";
+  if (error.message.startsWith(INVARIANT)) return error.message;
+  const said = String(error);
+  const frames = error.stack?.startsWith(said) ? error.stack.slice(said.length) : "";
+  const places = [...frames.matchAll(/[\w.-]+:\d+(?=:\d+\)?$)/gm)].slice(0, PLACES).map(([place]) => place);
+  return [error.name, ...places].join(" < ");
+}
+
+const INVARIANT = "broken invariant: "; // bytes/failure.ts
+const PLACES = 3;
+const CALM_MS = 600_000; // without a fault: then the next one is the first again
 const STARTS_KEY = "driver/starts"; // its length is a small counter; only that it can be written matters
 const MAX_WAITING_TURNS = 4096; // at some 1.5 kB a packet: a few MiB of undone work
 const SET_BACK_MS = 60_000; // clocks are put right by less all the time, and nothing waits much longer for that

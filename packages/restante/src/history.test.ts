@@ -30,7 +30,7 @@ async function historyOf(lines: readonly Line[], store: Store = memoryStore()): 
     store,
     now: () => now,
     last: () => last,
-    isSpooled: () => false,
+    isSpooled: async () => false,
     stateOf: async () => undefined,
     erase: (keys) => store.commit(keys.map((key) => ({ key, value: undefined }))),
   });
@@ -101,7 +101,7 @@ test("a page costs no more than 20,000 mails of others, and says where to go on"
     store,
     now: () => 0,
     last: () => ({ inbox: others, sent: 0 }),
-    isSpooled: () => false,
+    isSpooled: async () => false,
     stateOf: async () => undefined,
     erase: async () => {},
   });
@@ -127,7 +127,7 @@ test("a sweep erases what is over its time and nothing else, page by page, and c
         store,
         now: () => now,
         last: () => ({ inbox: 0, sent: 0 }),
-        isSpooled: () => false,
+        isSpooled: async () => false,
         stateOf: async () => undefined,
         erase: (keys) => store.commit(keys.map((key) => ({ key, value: undefined }))),
       });

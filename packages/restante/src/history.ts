@@ -4,7 +4,14 @@
  */
 import { RestanteError, type Time } from "./bytes/index.ts";
 import type { Hashname } from "./crypto/index.ts";
-import { inOrder, type MailState, type InboxRecord as Received, type SentRecord, shownTime } from "./mail/index.ts";
+import {
+  type ErasedFile,
+  inOrder,
+  type MailState,
+  type InboxRecord as Received,
+  type SentRecord,
+  shownTime,
+} from "./mail/index.ts";
 import { KEEP_PREFIX } from "./peer/index.ts";
 import type { Store } from "./store/index.ts";
 
@@ -55,9 +62,10 @@ export interface HistoryOptions {
   /** Numbers of the newest mails. */
   readonly last: () => { readonly inbox: number; readonly sent: number };
   /** Whether a mail of ours is in the spool. */
-  readonly isSpooled: (id: string) => boolean;
+  readonly isSpooled: (id: string) => Promise<boolean>;
   readonly stateOf: (id: string) => Promise<MailState | undefined>;
-  readonly erase: (keys: readonly string[]) => Promise<unknown>;
+  /** `files`: those of contacts that go with them. */
+  readonly erase: (keys: readonly string[], files: readonly ErasedFile[]) => Promise<unknown>;
 }
 
 /** Reads and erases. Everything rejects with what the store rejects with. */
@@ -155,18 +163,22 @@ export class History {
 
   async #erase(over: readonly Record[]): Promise<number> {
     const { store, isSpooled, erase } = this.#options;
-    const records = over.filter((record) => record.way === "in" || !isSpooled(record.mail.id));
+    const records: Record[] = [];
+    for (const record of over) if (record.way === "in" || !(await isSpooled(record.mail.id))) records.push(record);
     if (records.length === 0) return 0;
     const keys: string[] = [];
+    const files: ErasedFile[] = [];
     for (const record of records) {
       const { n, id } = record.mail;
       keys.push(numberKey(record.way === "in" ? INBOX : SENT, n));
       if (record.way === "out") keys.push(`ledger/${id}`);
       // Content first: after a crash in between the record leads here again.
-      const blob = record.way === "in" ? record.mail.file?.blob || record.mail.blob : undefined;
-      if (blob) await store.blobRemove(blob);
+      const { blob, parts, contact } = blobOf(record);
+      if (blob === undefined) continue;
+      await store.blobRemove(blob);
+      files.push({ contact, parts });
     }
-    await erase(keys);
+    await erase(keys, files);
     return records.length;
   }
 
@@ -201,7 +213,7 @@ export class History {
     const { store, isSpooled } = this.#options;
     const missing: string[] = [];
     for (const id of after) {
-      if (known.has(id) || isSpooled(id) || (await store.get(`ledger/${id}`)) !== undefined) continue;
+      if (known.has(id) || (await isSpooled(id)) || (await store.get(`ledger/${id}`)) !== undefined) continue;
       if ((await store.get(`seen/${contact}/${id}`)) === undefined) missing.push(id);
     }
     return missing;
@@ -316,6 +328,14 @@ function parsePlace(text: string): Place {
   const match = /^(\d{1,12})\.(\d{1,12})$/.exec(text);
   if (match === null) throw new RestanteError("bad-request", "before is what a page said");
   return { inbox: Number(match[1]), sent: Number(match[2]) };
+}
+
+/** What lies of a received mail in a blob. */
+function blobOf({ way, mail }: Record): { blob?: string; parts: number; contact: string } {
+  const { contact } = mail;
+  if (way === "out") return { contact, parts: 0 };
+  const blob = mail.file?.blob || mail.blob;
+  return { contact, parts: mail.file?.parts ?? mail.parts ?? 0, ...(blob && { blob }) };
 }
 
 function checkLimit(limit: number): void {

@@ -3,7 +3,8 @@
  * Start with `createPeer`. Below it are the seams for adapters; the protocol itself is `restante/protocol`.
  */
 export { type Random, RestanteError } from "./bytes/index.ts";
-export { type Path, pathKey } from "./card/index.ts";
+export { type BazaarAddress, type BazaarNode, type Path, pathKey } from "./card/index.ts";
+export type { Carrier, CarrierEvents } from "./carrier.ts";
 export {
   type Backend,
   createCrypto,
@@ -27,6 +28,9 @@ export type { OutgoingFile } from "./files.ts";
 export type { ConversationPage, HistoryEntry, Retention } from "./history.ts";
 export {
   type CacheTest,
+  type CarrierUse,
+  CONTENT_LIMIT,
+  type FileProgress,
   type InboxRecord as Received,
   type LedgerEntry,
   type MailState,
@@ -41,14 +45,19 @@ export type {
   CacheInfo,
   DeviceInfo,
   HandshakeInfo,
+  LinkInfo,
   ListedEntry,
   ListInfo,
+  OfferInfo,
   PeerEvent,
   PeerStatus,
   RequestInfo,
   SafetyInfo,
 } from "./peer.ts";
 export { createPeer, type Peer, type PeerOptions } from "./run.ts";
+export type { ChannelEnd, IncomingPacket, OpenOptions, OutgoingPacket, PeerChannel } from "./run-channels.ts";
+export { ChannelBroken } from "./run-channels.ts";
+export type { SendOptions } from "./sending.ts";
 export {
   BOX_LIMITS,
   type BoxAnswer,
@@ -62,3 +71,4 @@ export {
   type Store,
 } from "./store/index.ts";
 export { MemoryNetwork, type Transport, type TransportEvents, type TransportPath } from "./transport/index.ts";
+export type { Json, JsonObject } from "./wire/index.ts";

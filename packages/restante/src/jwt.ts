@@ -7,6 +7,7 @@ import type { Hashname } from "./crypto/index.ts";
 import type { HandshakeMessage } from "./e3x/index.ts";
 import { jwsToPacket, packetToJws } from "./wire/index.ts";
 
+/** Whose tokens are accepted, and for whom they must be. protocol/exchange.md §5 */
 export interface JwtOptions {
   /** The provider's public key, or a function that finds it by the token's header (`createRemoteJWKSet` of jose). */
   readonly key: KeyInput | JWTVerifyGetKey;

@@ -12,9 +12,7 @@ import { Bench, befriend, CACHE, crypto, invite, MINUTE, Side, Wild } from "./te
 const STRANGERS = 10_000;
 const CSID = 0x01;
 
-test("ten thousand strangers with an invite that got about, each with a hashname of its own, at the door and by the cache: a few are heard, and friends notice nothing", {
-  timeout: 240_000,
-}, () => {
+test("ten thousand strangers with an invite that got about, each with a hashname of its own, at the door and by the cache: a few are heard, and friends notice nothing", () => {
   const bench = new Bench();
   const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
   const carol = new Side(bench, "carol", { mail: false, cache: CACHE });

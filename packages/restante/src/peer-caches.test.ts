@@ -135,3 +135,19 @@ test("promise 6: a contact that says nonsense about a cache does not keep us fro
   bench.run(MINUTE);
   expect(alice.texts()).toEqual(["past you"]);
 });
+
+test("a cache that we use is up in the rows of a contact, too, and is the best of its caches; nobody looks for the others", () => {
+  const bench = new Bench();
+  const [alice, bob] = [new Side(bench, "alice"), new Side(bench, "bob")];
+  const caches = ["carol", "dave"].map((name) => new Side(bench, name, { mail: false, cache: CACHE }));
+  const [carol, dave] = caches.map(({ hashname }) => hashname);
+  alice.call({ type: "join", link: caches[0]?.root.joinLink() ?? "" }, MINUTE);
+  befriend(bench, alice, bob);
+  for (const cache of [...caches].reverse()) bob.call({ type: "join", link: cache.root.joinLink() }, MINUTE);
+  bench.run(HOUR);
+  expect(alice.root.caches().map(({ cache, contact, up, wanted }) => [cache, contact, up, wanted])).toEqual([
+    [carol, undefined, true, true],
+    [carol, alice.contact(bob), true, true],
+    [dave, alice.contact(bob), false, false],
+  ]);
+});

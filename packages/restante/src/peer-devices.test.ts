@@ -72,6 +72,28 @@ test("a device that is taken in knows whom the other knows, and to them both are
   expect(bob.texts().sort()).toEqual(["from the laptop", "from the phone"]);
 });
 
+test("a device that is taken in changes nobody's name; a name given later, on any of them, is that of all", () => {
+  const { bench, alice, phone, bob } = family();
+  const names = () => [bob.root.contacts()[0]?.name, alice.root.status().name, phone.root.status().name];
+  expect(names()).toEqual(["alice", "alice", "alice"]);
+  for (const device of [phone, alice, phone]) device.restart(); // under the names that they were given first
+  bench.run(HOUR);
+  expect(names()).toEqual(["alice", "alice", "alice"]);
+  phone.called = "alicia";
+  phone.restart();
+  bench.run(HOUR);
+  expect(names()).toEqual(["alicia", "alicia", "alicia"]);
+  alice.restart();
+  bench.run(HOUR);
+  expect(names()).toEqual(["alicia", "alicia", "alicia"]);
+  alice.called = "al";
+  alice.restart();
+  bench.run(HOUR);
+  phone.restart();
+  bench.run(HOUR);
+  expect(names()).toEqual(["al", "al", "al"]);
+});
+
 test("one device sleeps: the other has the mail at once, and the sleeping one gets its own copy when it wakes", () => {
   const { bench, alice, phone, bob } = family();
   bench.machines.delete("phone");
@@ -154,6 +176,21 @@ test("a device with contacts cannot be taken in, an ordinary invite makes nobody
   ).toEqual([eve.hashname]);
   // Nor does she give him her contacts' mail by it, or he his to her.
   expect(new Set(cardOf(frank, eve)?.peers.map(({ hashname }) => hashname))).toEqual(new Set([eve.hashname]));
+});
+
+test("who takes an ordinary invite for a device's tells its owner what anybody would, and nothing of contacts or caches", () => {
+  const { bench, alice, caches } = family();
+  const frank = new Side(bench, "frank");
+  const before = alice.root.outbox().length;
+  alice.call({ type: "device-add", link: frank.invite() }, HOUR);
+  alice.restart();
+  befriend(bench, alice, new Side(bench, "gina"));
+  alice.call({ type: "leave", cache: caches[0]?.hashname ?? alice.hashname }, HOUR);
+  // To frank a mail between devices is one of a kind that nobody knows: he would have it in his inbox.
+  expect([frank.contact(alice) !== undefined, frank.events("mail")]).toEqual([true, []]);
+  const told = alice.root.outbox().slice(before);
+  expect(told.filter(({ kind, contact }) => kind === "sync" && contact === frank.contact(alice))).toEqual([]);
+  expect(alice.root.devices().map(({ isReady }) => isReady)).toEqual([true, true, false]);
 });
 
 test("three devices, of which two have only ever met the third: each gets all mail, also what it slept through", () => {

@@ -66,7 +66,7 @@ class Alice {
   memberUri({ hashname }: Identity): string {
     const door = new Door({ crypto, identity: this.identity, saved: new Map(), serves: CACHE });
     const join = admissionUri(given(parseJoinLink(this.root.joinLink())).token);
-    const { key } = given(parseJoinAnswer(door.joinAnswer(join, hashname, this.now)));
+    const { key } = given(parseJoinAnswer(door.joinAnswer(join, hashname, this.now)?.head));
     return admissionUri(mintToken(portable, key, { recipient: hashname, class: "member", until: 0, serial: 1 }));
   }
 }

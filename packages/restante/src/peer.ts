@@ -2,11 +2,13 @@
  * The root machine: a table that says which child's output is whose input. Children decide; this file connects them.
  *
  *   mail (sealed parts) -> outbox, inbox, cache, join, revocation (channels) -> mesh (links, packets)
+ *                                            application (channels of its own) -> mesh
  *
  * Whom we know, let in and look for is decided in `peer/`: by functions that answer with steps, each for a child or for the
  * driver. Inputs of one turn run through a queue, so that no child is entered while another is at work. protocol/driver.md
  */
 
+import type { ApplicationOut } from "./application/index.ts";
 import {
   boxId,
   type CacheOut,
@@ -19,7 +21,7 @@ import {
 } from "./box/index.ts";
 import { Deadlines, type Machine, type Time } from "./bytes/index.ts";
 import type { Hashname } from "./crypto/index.ts";
-import type { Mail, MailEvent, MailOut, Route } from "./mail/index.ts";
+import type { Mail, MailEvent, MailOut } from "./mail/index.ts";
 import type { MeshOut } from "./mesh/index.ts";
 import {
   Acquaintance,
@@ -27,38 +29,46 @@ import {
   type BlockedInfo,
   Book,
   type CacheInfo,
-  type Call,
+  Calls,
   type Child,
   type Children,
   type Contact,
   type ContactInfo,
+  cacheInfos,
   createChildren,
   type DeviceInfo,
   Devices,
+  Dispatch,
   Door,
+  ESTRANGED,
   Family,
   FanOut,
+  forRole,
+  inForce,
+  isSecondDeposit,
   Joining,
-  keep,
+  joins,
   Links,
   type ListedEntry,
   type ListInfo,
   Lists,
+  type OfferInfo,
   OURS,
   OwnCard,
+  offersTo,
   ownCaches,
   type PeerStatus,
   Porter,
+  type Reporters,
   type RequestInfo,
   type Role,
   type RootIn,
   type RootOptions,
   type RootOut,
-  refuse,
   type SafetyInfo,
   type Step,
   sendCard,
-  setHandshakes,
+  statusOf,
   type Task,
 } from "./peer/index.ts";
 
@@ -71,8 +81,10 @@ export {
   type FanRecord,
   type HandshakeInfo,
   handshakeProblem,
+  type LinkInfo,
   type ListedEntry,
   type ListInfo,
+  type OfferInfo,
   type OutgoingMail,
   type PeerEvent,
   type PeerStatus,
@@ -85,6 +97,7 @@ export {
 /** One peer, whole. Restarted from `saved` it goes on where its last commit left it; links and exchanges are new. */
 export class Root implements Machine<RootIn, RootOut> {
   readonly #options: RootOptions;
+  readonly #given: RootOptions;
   readonly #blocked: Blocked;
   readonly #book: Book;
   readonly #door: Door;
@@ -96,6 +109,8 @@ export class Root implements Machine<RootIn, RootOut> {
   readonly #family: Family;
   readonly #lists: Lists;
   readonly #fanOut: FanOut;
+  readonly #calls: Calls;
+  readonly #dispatch: Dispatch;
   readonly #children: Children;
   readonly #deadlines = new Deadlines<Child>();
   /** Whose each open channel is. */
@@ -108,10 +123,11 @@ export class Root implements Machine<RootIn, RootOut> {
   /** What the store of the cache is asked after everything else of the turn: what senders hear never waits for it (C45). */
   #asked: RootOut[] = [];
   #out: RootOut[] = [];
-  #touched = new Set<Child>();
+  #touched: Child[] = [];
   #now: Time = 0;
 
-  constructor(options: RootOptions) {
+  constructor(given: RootOptions) {
+    const options = inForce(given);
     const { crypto, identity, saved, cache, routes, asks = false } = options;
     const serves = cache && { ...cache, ...(routes === true && { routes: true as const }) };
     const door = new Door({ crypto, identity, saved, serves });
@@ -123,29 +139,39 @@ export class Root implements Machine<RootIn, RootOut> {
     const devices = new Devices(crypto.backend, identity.hashname, saved);
     const card = new OwnCard({ ...options, book, door, devices });
     this.#options = options;
+    this.#given = given;
     this.#blocked = blocked;
     this.#book = book;
     this.#door = door;
     this.#card = card;
     this.#links = links;
     this.#porter = porter;
-    this.#joining = new Joining({ ...options, door, links, card });
+    this.#joining = new Joining({ ...options, book, door, links, card });
     const missing = (contact: string): number => this.#children.mail?.missing(contact) ?? 0;
     const tells = {
       changed: (contact: Contact, isNew: boolean, from?: Contact): Step[] => this.#family.changed(contact, isNew, from),
       forgotten: (contact: Contact, now: Time, from?: Contact): Step[] => this.#family.forgotten(contact, now, from),
     };
-    this.#acquaintance = new Acquaintance({ ...options, blocked, book, door, links, card, missing, tells });
-    this.#family = new Family({ ...options, book, door, card, devices, acquaintance: this.#acquaintance });
-    this.#children = createChildren(options, { blocked, book, door, card, porter, now: () => this.#now });
+    const isTelling = (contact: string): boolean => this.#isCardOnItsWay(contact);
+    this.#acquaintance = new Acquaintance({ ...options, blocked, book, door, links, card, missing, isTelling, tells });
+    const renew = (): Step[] => this.#joining.renew();
+    this.#family = new Family({ ...options, book, door, card, devices, renew, acquaintance: this.#acquaintance });
+    this.#children = createChildren(options, { blocked, book, door, card, links, porter, now: () => this.#now });
     this.#lists = new Lists(saved);
-    const isKnown = (id: string): boolean => this.#children.mail?.ledger(id) !== undefined;
+    const isKnown = (contact: string, id: string): boolean => this.#children.mail?.mayHave(contact, id) ?? false;
     this.#fanOut = new FanOut({ ...options, isKnown });
+    this.#dispatch = new Dispatch({ crypto, identity, book, links });
+    const [joining, acquaintance, family] = [this.#joining, this.#acquaintance, this.#family];
+    const [lists, fanOut, { mail }] = [this.#lists, this.#fanOut, this.#children];
+    this.#calls = new Calls({
+      ...{ options, given, mail, book, door, card, joining, acquaintance, family, lists, fanOut },
+    });
   }
 
   handle(input: RootIn, now: Time): RootOut[] {
     this.#now = now;
     this.#take(input);
+    if (this.#book.ages(now)) this.#do(this.#acquaintance.aged(now));
     // A plain index: shift() on an array that grows while it is read would cost a copy per task.
     for (let i = 0; i < this.#queue.length; i++) {
       const task = this.#queue[i];
@@ -153,9 +179,11 @@ export class Root implements Machine<RootIn, RootOut> {
       if (i === this.#queue.length - 1 && this.#taken.size > 0) this.#acknowledge();
     }
     this.#queue = [];
-    this.#carried.clear();
+    // To clear a set takes memory, even when it is empty.
+    if (this.#carried.size > 0) this.#carried.clear();
     for (const child of this.#touched) this.#deadlines.set(child, this.#children[child]?.deadline());
-    this.#touched.clear();
+    this.#touched.length = 0;
+    if (this.#asked.length > 0) this.#children.cache.handle(ASKED, now);
     const out = this.#asked.length > 0 ? this.#out.concat(this.#asked) : this.#out;
     this.#asked = [];
     this.#out = []; // what has left is not kept until the next turn
@@ -194,7 +222,7 @@ export class Root implements Machine<RootIn, RootOut> {
     return this.#lists.get(name);
   }
 
-  /** The ledger of a mail that is not final yet; older ones are in the store under "ledger/<id>". */
+  /** The ledger of a mail in memory; of others the store has it: what waits far behind, and what is over under "ledger/<id>". */
   ledger(id: string): ReturnType<Mail["ledger"]> {
     return this.#children.mail?.ledger(id);
   }
@@ -203,6 +231,12 @@ export class Root implements Machine<RootIn, RootOut> {
   findContact(text: string): ContactInfo | undefined {
     const found = this.#book.find(text);
     return found && this.#acquaintance.info(found);
+  }
+
+  /** The keys by which contacts are found in the bazaar. */
+  carried(): Uint8Array[] {
+    const peers = this.#book.all().flatMap((contact) => this.#book.peersOf(contact));
+    return peers.flatMap(({ bazaar }) => (bazaar === undefined ? [] : [bazaar.key]));
   }
 
   /** Whom we do not want to hear of, oldest first. */
@@ -225,40 +259,31 @@ export class Root implements Machine<RootIn, RootOut> {
   }
 
   status(): PeerStatus {
-    const { identity, paths } = this.#options;
-    return {
-      hashname: identity.hashname,
-      paths,
-      links: this.#children.mesh.links().map(({ hashname, state }) => ({ hashname, state })),
-      channels: this.#owner.size,
-      caches: this.#door.caches.map(({ hashname, cap }) => ({ hashname, up: this.#links.isUp(hashname), cap })),
-      contacts: this.#book.size,
-      requests: this.requests().length,
-      inbox: this.#children.mail?.lastN() ?? 0,
-      sent: this.#children.mail?.lastSent() ?? 0,
-      copiedAt: this.#children.mail?.copiedAt,
-    };
+    return statusOf(this.#reporters(), { given: this.#given, channels: this.#owner.size });
   }
 
   /** Our caches with their last tests, then those of our contacts: of each contact the best first, as its next mail sees it. */
   caches(): CacheInfo[] {
-    const tests = this.#children.mail?.cacheTests() ?? [];
-    const own = this.#door.caches.map(({ hashname: cache, cap }): CacheInfo => {
-      const test = tests.find((each) => each.cache === cache);
-      return { cache, up: this.#links.isUp(cache), cap, ...(test && { test }) };
-    });
-    const theirs = this.#book.people().flatMap(({ id: contact }) =>
-      (this.#children.mail?.cachesOf(contact) ?? []).map(({ offer: { hashname: cache, cap }, ...account }) => ({
-        ...{ cache, contact, cap },
-        ...account,
-      })),
-    );
-    return [...own, ...theirs];
+    return cacheInfos(this.#reporters());
+  }
+
+  /** Caches that contacts offer us, and that are not ours yet. */
+  offers(): OfferInfo[] {
+    return offersTo(this.#reporters());
+  }
+
+  get isServing(): boolean {
+    return this.#door.isServing;
   }
 
   /** A link for recipients to join the cache that we serve. Stateless: it works until the identity changes. */
   joinLink(): string {
     return this.#door.joinLink(this.#options.paths);
+  }
+
+  #reporters(): Reporters {
+    const { mail, mesh } = this.#children;
+    return { mail, mesh, door: this.#door, book: this.#book, links: this.#links, card: this.#card };
   }
 
   // --- the table: inputs of the driver ---
@@ -268,19 +293,27 @@ export class Root implements Machine<RootIn, RootOut> {
       case "start":
         return this.#start();
       case "call":
-        return this.#do(this.#call(input.req, input.call));
+        return this.#do(this.#calls.take(input.req, input.call, this.#now));
       case "received":
       case "path":
       case "writable":
         return this.#post({ child: "mesh", input });
-      case "boxes":
-        for (const answer of input.answers) this.#post({ child: "cache", input: { type: "store", answer } });
+      case "leave":
+        for (const out of this.#children.mesh.handle(input, this.#now))
+          if (out.type === "transmit") this.#out.push(out);
         return;
+      case "boxes":
+        return this.#post({ child: "cache", input: { type: "store", answers: input.answers } });
       case "read":
+      case "listed":
       case "blob":
       case "hash":
+      case "space":
       case "flush":
         return this.#post({ child: "mail", input });
+      case "delivered":
+      case "brought":
+        return this.#fromBazaar(input);
       case "stamp":
         return this.#post({ child: "outbox", input });
       case "asked":
@@ -288,6 +321,11 @@ export class Root implements Machine<RootIn, RootOut> {
       case "tick":
         for (const child of this.#deadlines.due(this.#now)) this.#post({ child, input: { type: "tick" } } as Task);
     }
+  }
+
+  #fromBazaar(input: Extract<RootIn, { type: "delivered" | "brought" }>): void {
+    if (this.#children.mail !== undefined) this.#post({ child: "mail", input });
+    else if (input.type === "brought") this.#out.push({ type: "taken", number: input.number, keep: true });
   }
 
   #start(): void {
@@ -301,82 +339,10 @@ export class Root implements Machine<RootIn, RootOut> {
     this.#post({ child: "mail", input: { type: "tick" } });
   }
 
-  #call(req: number, call: Call): Step[] {
-    if (this.#children.mail === undefined) return [refuse(req, "no-mail", "this peer only serves as a cache")];
-    switch (call.type) {
-      case "invite":
-        return this.#acquaintance.invite(req, call, this.#now);
-      case "add":
-        return this.#acquaintance.add(req, call.link);
-      case "accept":
-        return this.#acquaintance.accept(req, call.request, this.#children.mail.requests());
-      case "join":
-        return this.#joining.join(req, call.link);
-      case "leave":
-        return [...this.#joining.leave(req, call.cache), ...this.#family.check(this.#now)];
-      case "device-link":
-        return this.#family.link(req, this.#now);
-      case "device-add":
-        return this.#family.add(req, call.link, this.#now);
-      case "device-remove":
-        return this.#family.remove(req, call.hashname, this.#now);
-      case "close":
-        return this.#acquaintance.close(req, call.link, this.#now);
-      case "remove":
-        return [...this.#acquaintance.remove(req, call.contact, this.#now), ...this.#unlisted()];
-      case "list":
-        return this.#lists.set(req, call, (id) => this.#isPerson(id));
-      case "send-list":
-        return this.#fanOut.send(req, call.list, call.to, call.expires);
-      case "block":
-        return [
-          ...this.#acquaintance.block(req, call.who, this.#children.mail.requests(), this.#now),
-          ...this.#unlisted(),
-        ];
-      case "unblock":
-        return this.#acquaintance.unblock(req, call.hashname);
-      case "read-marks":
-        return this.#acquaintance.setReadMarks(req, call.contact, call.on);
-      case "seen":
-        return [{ child: "mail", input: { ...call, req } }];
-      case "verify":
-        return this.#acquaintance.verify(req, call.contact, call.said);
-      case "test-caches":
-        return [{ child: "mail", input: { type: "test", req } }];
-      case "handshakes":
-        return setHandshakes(req, this.#options, call.messages);
-      case "cancel": {
-        const mails = this.#fanOut.mailsOf(call.id);
-        if (mails === undefined) return [{ child: "mail", input: { ...call, req } }];
-        const isOpen = (id: string): boolean => OPEN.has(this.ledger(id)?.at(-1)?.state ?? "");
-        if (!mails.some(isOpen)) return [refuse(req, "final", "each of the mails to this list is final already")];
-        const each = mails.map((id): Step => ({ child: "mail", input: { type: "cancel", req: OURS, id } }));
-        return [...each, { type: "reply", req, value: { id: call.id } }];
-      }
-      case "keep":
-        return keep(req, call, (id) => this.#isPerson(id));
-      case "ignore":
-      case "send":
-      case "erase":
-        return [{ child: "mail", input: { ...call, req } }];
-    }
-  }
-
-  #isPerson(id: string): boolean {
-    const contact = this.#book.get(id);
-    return contact !== undefined && !contact.own;
-  }
-
-  /** Who is a contact no more is in no list any more. */
-  #unlisted(): Step[] {
-    const gone = new Set(this.#lists.all().flatMap(({ contacts }) => contacts.filter((id) => !this.#book.get(id))));
-    return [...gone].flatMap((id) => this.#lists.drop(id));
-  }
-
   // --- the table: outputs of the children ---
 
   #run(task: Task): void {
-    this.#touched.add(task.child);
+    if (!this.#touched.includes(task.child)) this.#touched.push(task.child);
     const now = this.#now;
     switch (task.child) {
       case "mesh":
@@ -396,6 +362,9 @@ export class Root implements Machine<RootIn, RootOut> {
         return;
       case "join":
         for (const out of this.#children.join.handle(task.input, now)) this.#fromJoin(out);
+        return;
+      case "application":
+        for (const out of this.#children.application.handle(task.input, now)) this.#fromApplication(out);
         return;
       case "revocation":
         for (const out of this.#children.revocation.handle(task.input, now))
@@ -420,6 +389,9 @@ export class Root implements Machine<RootIn, RootOut> {
         this.#fromLink(out.hashname, false);
         if (out.why === "dead") this.#out.push({ type: "event", event: { type: "dead", hashname: out.hashname } });
         return;
+      case "pong":
+        this.#out.push({ type: "event", event: out });
+        return;
       case "introduction":
         return this.#do(this.#links.introduced(out.hashname));
       case "seen":
@@ -427,13 +399,15 @@ export class Root implements Machine<RootIn, RootOut> {
       case "renewed":
         this.#post({ child: "cache", input: { type: "renewed", peer: out.hashname } });
         this.#post({ child: "mail", input: { type: "renewed", peer: out.hashname } });
+        this.#post({ child: "inbox", input: { type: "up", peer: out.hashname } });
         return this.#post({ child: "revocation", input: { type: "up", peer: out.hashname } });
       case "opened":
         return this.#fromOpened(out);
       default: {
+        if (out.type === "packet" && joins(this.#queue, out)) return;
         const role = this.#owner.get(out.ch);
         if (out.type === "closed") this.#owner.delete(out.ch);
-        if (role !== undefined) this.#post({ child: role, input: out });
+        if (role !== undefined) this.#post(forRole(role, out));
       }
     }
   }
@@ -442,8 +416,10 @@ export class Root implements Machine<RootIn, RootOut> {
     this.#porter.link(hashname, up);
     const input = { type: up ? "up" : "down", peer: hashname } as const;
     for (const child of ["outbox", "cache", "inbox", "join", "revocation"] as const) this.#post({ child, input });
+    if (up) this.#post({ child: "application", input: { type: "up", peer: hashname } });
     this.#post({ child: "mail", input: { type: "link", peer: hashname, up } });
     this.#do(this.#links.changed(hashname, up));
+    if (up) this.#do(this.#joining.renew(hashname));
   }
 
   #fromOpened(out: Opened): void {
@@ -468,11 +444,13 @@ export class Root implements Machine<RootIn, RootOut> {
       case REVOKE_CHANNEL:
         return "revocation";
       default:
-        return undefined;
+        // Whoever is no contact sees what there is for a type that nobody serves.
+        return this.#children.application.serves(kind) && this.#book.isPeer(peer) ? "application" : undefined;
     }
   }
 
   #fromOutbox(out: OutboxOut): void {
+    if ((out.type === "deposited" || out.type === "failed") && isSecondDeposit(out.id)) return;
     switch (out.type) {
       case "deposited":
         return this.#post({ child: "mail", input: { type: "delivered", id: out.id, ok: true } });
@@ -497,21 +475,29 @@ export class Root implements Machine<RootIn, RootOut> {
   }
 
   #fromInbox(out: InboxOut): void {
-    if (out.type !== "message") return this.#fromRole("inbox", out);
+    if (out.type !== "message" && out.type !== "keeps") return this.#fromRole("inbox", out);
     if (this.#children.mail !== undefined) return this.#post({ child: "mail", input: out });
+    if (out.type === "keeps") return;
     this.#post({ child: "inbox", input: { type: "done", via: out.via, box: out.box, id: out.id } });
   }
 
   #fromJoin(out: JoinOut): void {
     switch (out.type) {
       case "joined":
-        this.#do(this.#joining.joined(out.req, out.answer));
+        this.#do(this.#joining.joined(out.req, out.answer, this.#now));
         return this.#do(this.#family.check(this.#now));
       case "not-joined":
         return this.#do(this.#joining.failed(out.req, out.why));
+      case "save":
+        return this.#do([out]);
       default:
         this.#fromRole("join", out);
     }
+  }
+
+  #fromApplication(out: ApplicationOut): void {
+    if (out.type === "reply" || out.type === "refuse") this.#out.push(out);
+    else this.#fromRole("application", out);
   }
 
   /** Channel operations and wishes for links, the same from each role. */
@@ -553,29 +539,27 @@ export class Root implements Machine<RootIn, RootOut> {
 
   #fromMail(out: MailOut): void {
     switch (out.type) {
-      case "deliver": {
-        const { id, to, bytes, expires } = out;
-        const place = placeOf(out.route);
-        const x = Math.max(1, Math.ceil((expires - this.#now) / 1000));
-        this.#do(this.#links.show(place.via, place.uri));
-        return this.#post({ child: "outbox", input: { type: "deposit", ...place, id, to, x, bytes } });
-      }
-      case "withdraw": {
-        const { to, ids } = out;
-        const place = placeOf(out.route);
-        this.#do(this.#links.show(place.via, place.uri));
-        return this.#post({ child: "outbox", input: { type: "remove", ...place, to, ids } });
-      }
+      case "deliver":
+        return this.#do(this.#dispatch.deliver(out, this.#now));
+      case "withdraw":
+        return this.#do(this.#dispatch.withdraw(out, this.#now));
       case "done":
+      case "again":
         return this.#post({ child: "inbox", input: out });
+      case "unanswered":
+        return this.#do(this.#acquaintance.unanswered(out.contact, this.#now));
       case "introduce":
         return this.#do(this.#family.introduced(out, this.#now) ?? this.#acquaintance.introduced(out, this.#now));
       case "card":
-        return this.#do(this.#acquaintance.updated(out, this.#now));
+        this.#do(this.#acquaintance.updated(out, this.#now));
+        this.#do([ESTRANGED]); // a device may have left its card
+        return this.#do(this.#family.check(this.#now));
       case "sync":
         this.#do(this.#family.synced(out, this.#now));
-        return this.#do(this.#unlisted());
+        this.#do([ESTRANGED]);
+        return this.#do(this.#calls.unlisted());
       case "event":
+        if (out.event.type === "copied") this.#do(this.#card.copied(this.#now));
         return this.#tell(out.event);
       case "reply":
       case "refuse": {
@@ -629,13 +613,7 @@ export class Root implements Machine<RootIn, RootOut> {
   }
 }
 
-const OPEN: ReadonlySet<string> = new Set(["queued", "handed"]);
+const ASKED = { type: "asked" } as const;
 
 type LinkWish = { type: "reach" | "release"; peer: Hashname };
 type Opened = Extract<MeshOut, { type: "opened" }>;
-
-/** Where a route hands over, and the admission URI to show there. */
-function placeOf(route: Route): { via: Hashname; uri?: string } {
-  if (route.type === "direct") return { via: route.peer };
-  return { via: route.cache, ...(route.uri === "" ? {} : { uri: route.uri }) };
-}

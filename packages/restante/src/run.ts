@@ -3,14 +3,14 @@
  * file that knows both sides.
  */
 import { pooled, type Random, RestanteError, type Time, utf8 } from "./bytes/index.ts";
-import { isName, MAX_PATHS, type Path } from "./card/index.ts";
+import { type BazaarAddress, bazaarInRoom, MAX_PATHS, type Path } from "./card/index.ts";
+import { Carrying } from "./carrier.ts";
 import { Chores, erasedGroups } from "./chores.ts";
 import {
-  type Backend,
-  type CipherSet,
   type Crypto,
   createCrypto,
   createIdentity,
+  encodeKeys,
   exportIdentity,
   type Hashname,
   type Identity,
@@ -19,253 +19,24 @@ import {
   portable,
 } from "./crypto/index.ts";
 import { type Commit, Driver, type DriverIo, type DriverState } from "./driver.ts";
-import type { HandshakeMessage } from "./e3x/index.ts";
-import { copyBlob, hashBlob, keepFile, type OutgoingFile, readFile } from "./files.ts";
-import { type ConversationPage, History, type HistoryEntry, type Retention } from "./history.ts";
-import type { CacheTest, LedgerEntry, LedgerRecord, ReadMail, InboxRecord as Received } from "./mail/index.ts";
-import { type Noise, noiseProblem } from "./mesh/index.ts";
-import { type ContactInfo, migrated, OWN_CARD_KEY, RECORDS_KEY, recordsState, restored } from "./peer/index.ts";
-import {
-  type BlockedInfo,
-  type CacheInfo,
-  type Call,
-  type DeviceInfo,
-  type FannedOut,
-  type FanRecord,
-  type HandshakeInfo,
-  handshakeProblem,
-  type ListedEntry,
-  type ListInfo,
-  type OutgoingMail,
-  type PeerEvent,
-  type PeerStatus,
-  type RequestInfo,
-  Root,
-  type SafetyInfo,
-} from "./peer.ts";
+import { hashBlob, readFile, sweepUploads } from "./files.ts";
+import { History } from "./history.ts";
+import type { LedgerEntry, LedgerRecord, PlaceRecord, ReadMail, InboxRecord as Received } from "./mail/index.ts";
+import { placeKey, queueKey } from "./mail/index.ts";
+import { noiseProblem } from "./mesh/index.ts";
+import { cutName } from "./own-name.ts";
+import { migrated, OWN_CARD_KEY, RECORDS_KEY, recordsState, restored } from "./peer/index.ts";
+import { type Call, type FanRecord, handshakeProblem, type PeerEvent, Root } from "./peer.ts";
+import { RunChannels } from "./run-channels.ts";
+import type { Peer, PeerOptions } from "./run-contract.ts";
 import { type SearchOptions, searchStamp } from "./search.ts";
-import { type BoxStats, type BoxStore, memoryBoxStore, memoryStore, type Store } from "./store/index.ts";
+import { Sending } from "./sending.ts";
+import { Serving } from "./serving.ts";
+import { Space } from "./space.ts";
+import { memoryBoxStore, memoryStore, type Store } from "./store/index.ts";
 import type { Transport } from "./transport/index.ts";
 
-export interface PeerOptions {
-  /**
-   * At how many caches of its recipient a mail lies, if none of them fails: 1 to 8, of different failure domains. More find
-   * their way past more bad caches, and tell more caches who writes to whom. Throws "bad-copies" for others. Default: 2.
-   */
-  readonly copies?: number;
-  /**
-   * Keep the texts that we send, and what the files were called, also when they are delivered: without them a conversation has
-   * one side. Default: true.
-   */
-  readonly keepSent?: boolean;
-  /**
-   * How many bytes of mail one contact may make us keep in a day (of UTC). What is over that is not taken and not lost: it stays
-   * where it is, and comes on a later day. Default: 256 MiB.
-   */
-  readonly dailyBytes?: number;
-  /** Where mail and contacts live. Default: memory, gone with the process. */
-  readonly store?: Store;
-  /** How to reach others. Without any, the peer is alone. */
-  readonly transports?: readonly Transport[];
-  /** Default: the one in the store, made at the first start. With the secrets of all its keys of `cipherSets`. */
-  readonly identity?: Identity;
-  /** Shown to people who get our card: one line, cut to 64 characters. */
-  readonly name?: string;
-  /**
-   * Hold boxes for others, in memory. Sizes in bytes: `cap` per sender and recipient, `quota` per recipient. `secret`, 32 bytes:
-   * that of all nodes which share one store of boxes, so that recipients know them as one failure domain.
-   */
-  readonly cache?: { readonly cap?: number; readonly quota?: number; readonly secret?: Uint8Array } | undefined;
-  /** Also pass on packets between those who use this cache, and contacts, when both are there. Default: false. */
-  readonly route?: boolean;
-  /** Where those boxes lie. Default: the memory store. */
-  readonly boxes?: BoxStore;
-  /** False: only a cache; nothing is written anywhere. */
-  readonly mail?: boolean;
-  /** Addresses to put into cards and invites instead of those on which the transports listen. The first 16 count. */
-  readonly advertise?: readonly Path[];
-  /** The cryptographic primitives. Default: portable JavaScript. `@restante/node` has a native one. */
-  readonly backend?: Backend;
-  /** Default: 3a, and 2a where the backend has RSA. */
-  readonly cipherSets?: readonly CipherSet[];
-  /** Milliseconds since 1970. */
-  readonly clock?: () => number;
-  readonly random?: Random;
-  /**
-   * What to show to everybody with our keys, besides them: a token ("jwt", see `restante/jwt`), a transaction ("tx").
-   * Throws "bad-handshake" for other types, for two of one, and for what is too long.
-   */
-  readonly handshakes?: readonly HandshakeMessage[];
-  /** Packets of channels some 20 bytes shorter, and dearer to make, where the other side offers it too. Default: false. */
-  readonly cbor?: boolean;
-  /**
-   * Send a datagram at every tick of a clock to every peer with a link, said or not, so that who only counts and measures
-   * datagrams does not see when and how much we say there. It does not hide that there are a link and a floor, the start
-   * of a link, packets of a size that the floor cannot hide (less than `bytes` - 8 * `rounds` - 7, more than `bytes` - 8),
-   * anything on TCP, nor anything from who undoes the cloak, whose key is public. It makes mail slow: of packets of one
-   * size one leaves in eight ticks. The other end hides what it says only if it does the same. protocol/cloaking.md §6.
-   * Throws "bad-noise" for values out of range. Default: none.
-   */
-  readonly noise?: Noise;
-  /**
-   * Whether a stranger, admitted by nothing else, may have a link. Nothing is sent before it says true; a failure counts as
-   * false. About one stranger it is asked once at a time: again after a no, with all messages, when more of the handshake have
-   * come. Of questions without an answer there are 256 at most; about further strangers it is not asked. Default: no stranger may.
-   */
-  readonly approve?: (handshake: HandshakeInfo) => boolean | Promise<boolean>;
-  /** Told in plain words when something is wrong that needs a person. Default: nobody. */
-  readonly onTrouble?: (message: string) => void;
-}
-
-/** A running peer. Made by `createPeer`; every promise is rejected with a `RestanteError` whose `code` tells the reason. */
-export interface Peer {
-  readonly hashname: Hashname;
-  /**
-   * A link for somebody to write to us. `once` (default): who uses it first is accepted unasked, and nobody after. `work`:
-   * what mail that comes by it and by our caches costs its sender each day, as long as that is no contact: 2^work hashes on
-   * average. 0 (default) to 24; 20 are 1.4 s in JavaScript alone. Who reaches us directly pays nothing. Codes: "bad-work", "unreachable".
-   */
-  invite(options?: { once?: boolean; work?: number }): Promise<string>;
-  /** Nobody may use this invite of ours any more, at our caches either. Code: "not-found", "bad-invite". */
-  closeInvite(link: string): Promise<void>;
-  /** Become the contact of who made the invite. Codes: "bad-invite", "self", "known", "full". */
-  add(link: string): Promise<ContactInfo>;
-  contacts(): ContactInfo[];
-  /**
-   * Not to know a contact (its id) any more: mail to it is given up, and it can leave none at our caches. Nobody tells it.
-   * What it writes to us after that is a stranger's. Code: "not-found".
-   */
-  removeContact(id: string): Promise<void>;
-  /**
-   * Never to hear of somebody again: a contact (its id), who sent a request (its id), or any hashname. A contact is removed with
-   * it. For them we are from then on like somebody who has never heard of them. At most 10,000. Codes: "not-found", "self", "full".
-   */
-  block(who: string): Promise<void>;
-  /** A stranger like all others from now on. Code: "not-found". */
-  unblock(hashname: Hashname): Promise<void>;
-  /** Whom we blocked, oldest first. */
-  blocked(): BlockedInfo[];
-  /**
-   * What to compare with a contact (its id) on another way, for each of its devices: the same there, if nobody stands between.
-   * Code: "not-found".
-   */
-  safety(contact: string): SafetyInfo[];
-  /**
-   * Compare what was read or scanned at a contact's device: all words, in any spelling, or the line. The device that it is of counts
-   * as verified from then on, see `ContactInfo`. `undefined` takes back what was said of all its devices. Codes: "mismatch", "not-found".
-   */
-  verify(contact: string, said: string | undefined): Promise<ContactInfo>;
-  /**
-   * A link by which another device of the user takes this one in, once. From then on contacts know both as one, write to each,
-   * and this one knows whom the other knows. Codes: "not-new" (this one has contacts), "unreachable".
-   */
-  deviceLink(): Promise<string>;
-  /** Take in the device that made this link. Codes: "bad-invite", "self", "known", "full" (seven others at most). */
-  addDevice(link: string): Promise<Hashname>;
-  /**
-   * A device is lost: contacts write to it no more, and close their doors to it. It can do the same to us until they know. What it had
-   * is with whoever has it. Code: "not-found".
-   */
-  removeDevice(hashname: Hashname): Promise<void>;
-  /** The devices of the user, this one first. Empty: there is only this one. */
-  devices(): DeviceInfo[];
-  /** Our lists: one name for several contacts. No contact learns of them. */
-  lists(): ListInfo[];
-  /**
-   * The list of this name has these contacts (ids) from now on; without any there is none. At most 256 lists of 256. Who is
-   * removed from the contacts is in no list any more. Codes: "bad-name", "not-found", "full".
-   */
-  setList(name: string, contacts: readonly string[]): Promise<void>;
-  /** The one contact that this names: id, hashname, name, or an unambiguous start of at least four characters. */
-  findContact(text: string): ContactInfo | undefined;
-  /** Strangers who wrote to us and wait for an answer. */
-  requests(): readonly RequestInfo[];
-  accept(request: string): Promise<void>;
-  /** Forget a request, and what else the stranger sends in the next 30 days, or until the next invite. Nobody learns of it. */
-  ignore(request: string): Promise<void>;
-  /**
-   * Resolves with the mail's id (32 hex characters) when the mail is durable here. Codes: "not-found" (no such contact),
-   * "too-large" (more than one box holds), "bad-file". A list may stand in place of a contact; where both have the name, the
-   * list is meant. To a list it is one mail to each contact, and the id is that of all of them: `outbox` has one entry,
-   * `track` says of each step whose it is, and `cancel` gives all of them up.
-   */
-  send(contact: string, mail: string | OutgoingFile, options?: { expires?: number }): Promise<string>;
-  /** Give a mail up and take its copies back where that is still possible. */
-  cancel(id: string): Promise<void>;
-  /** Mail that is not final yet, and what became of it lately. */
-  outbox(): readonly ListedEntry[];
-  /** What happened to a mail of ours, oldest first; `undefined`: no such mail. `contact`: of one to a list. */
-  track(id: string): Promise<readonly (LedgerEntry & { readonly contact?: string })[] | undefined>;
-  /** Received mail with `n` above `after`, oldest first. */
-  inbox(options?: { after?: number; limit?: number }): Promise<Received[]>;
-  /**
-   * The last mails with a contact (its id), ours and theirs, in the order in which they were said: each behind what its writer
-   * had seen, whatever the clocks and in whatever order they came. `limit`: 1 to 200, default 50; `before`: what a later page
-   * said. A page may hold less than `limit` though there is more before it. Code: "bad-request".
-   */
-  conversation(contact: string, options?: { before?: string; limit?: number }): Promise<ConversationPage>;
-  /**
-   * Mail in whose text or file name all these words stand, in any case, also inside of longer words; the newest first. `limit`:
-   * 1 to 200, default 50. All mail is read and decrypted for it, in memory; `signal` ends it. Code: "bad-request".
-   */
-  search(words: string, options?: { contact?: string; limit?: number; signal?: AbortSignal }): Promise<HistoryEntry[]>;
-  /**
-   * Erase what was written with a contact so many days after it came or went (1 to 36,500), what is older now, and on each day
-   * what has become so. `undefined`: keep it for ever, as it is for all others. What can still be found on a disk afterwards is
-   * said in docs/store.md. Codes: "not-found", "bad-days".
-   */
-  keep(contact: string, days: number | undefined): Promise<void>;
-  /** For whom that is set, those among them who are no contact any more. */
-  retentions(): Promise<Retention[]>;
-  /** Erase now what is over its time. How many mails that were. */
-  sweep(): Promise<number>;
-  /**
-   * The user has seen all mail up to number `n` of the inbox. Contacts for whom read marks are on are told which of theirs is
-   * among it. A sender notes it of mail that it still has in memory: some days after the delivery it may not any more.
-   */
-  seen(n: number): Promise<void>;
-  /** Whether a contact (its id) is told which of its mail was seen. Off for everybody unless it is said here. Code: "not-found". */
-  setReadMarks(contact: string, on: boolean): Promise<ContactInfo>;
-  /** The bytes of a received file, in pieces. Code: "not-found". */
-  file(mail: Received): AsyncIterable<Uint8Array>;
-  /** Everything that happens from this call on. A reader who falls 10,000 events behind loses the oldest. Ends with `close`. */
-  events(): AsyncIterableIterator<PeerEvent>;
-  /** The same, called at once. Gives back the function that ends it. */
-  on(listener: (event: PeerEvent) => void): () => void;
-  /** Use the cache behind a join link. Codes: "bad-link", "self", "refused", "unreachable", "full". */
-  join(link: string): Promise<{ cache: Hashname; quota: number; cap: number }>;
-  /**
-   * Not to use a cache any more. Contacts are told, and so is the cache if it is there: what it still keeps for us is lost at
-   * this cache, and comes again from its senders. Code: "not-found".
-   */
-  leave(cache: Hashname): Promise<void>;
-  /**
-   * Leaves a mail for ourselves at each of our caches and tells which gave it back, in some two minutes at most. It happens by
-   * itself every few hours, too. A cache can see that sender and recipient are one: this finds those that lose mail, not
-   * those that lie with care. Codes: "no-cache" (we have none), "full" (too many calls wait for it).
-   */
-  testCaches(): Promise<readonly CacheTest[]>;
-  /** Our caches with their last tests, then those of our contacts, of each contact the best first. */
-  caches(): CacheInfo[];
-  /**
-   * Show these with our keys from now on, in place of those before; on links that are up with a handshake at once. Not
-   * kept: give them again after a start. Code: "bad-handshake".
-   */
-  setHandshakes(messages: readonly HandshakeMessage[]): Promise<void>;
-  /** A link with which others join the cache that this peer serves. Code: "no-cache". */
-  joinLink(): string;
-  /**
-   * How it fares. `held`: when it serves a cache. `turns`: inputs handled since the start. `isCopied`: at this start the store
-   * was not the one of last time but a backup or a copy of it. Its mail goes on under new numbers; what came and was answered
-   * in between is not here. Two peers at once on two copies take each other's mail.
-   */
-  status(): PeerStatus & { isCopied: boolean; state: string; turns: number; held: BoxStats | undefined };
-  /**
-   * Stop. What was promised is on the disk; the rest is as if it had not been asked. Takes up to two seconds while senders
-   * wait for an acknowledgement, so that they need not wait for our next start.
-   */
-  close(): Promise<void>;
-}
+export type { Peer, PeerOptions } from "./run-contract.ts";
 
 /**
  * Start a peer. Throws "bad-name", "bad-identity", "bad-copies", "bad-noise", and what the store and the transports throw when they cannot open
@@ -286,9 +57,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const store = options.store ?? memoryStore();
   const transports = options.transports ?? [];
   const trouble = options.onTrouble ?? (() => {});
-  const name = options.name?.slice(0, NAME_LENGTH).replace(/[\ud800-\udbff]$/, ""); // no half of a character
-  if (name !== undefined && !isName(name))
-    throw new RestanteError("bad-name", "a name is one line of text, without control characters, and not empty");
+  const name = options.name === undefined ? undefined : cutName(options.name);
   const noisy = options.noise && noiseProblem(options.noise);
   if (noisy !== undefined) throw new RestanteError("bad-noise", noisy);
   const crypto = createCrypto(options.backend ?? portable, options.cipherSets);
@@ -299,12 +68,17 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     cap: options.cache.cap ?? 8 * MIB,
     quota: options.cache.quota ?? 64 * MIB,
   };
-  const boxes = cache && (options.boxes ?? memoryBoxStore({ box: cache.cap, recipient: cache.quota }));
+  if (cache?.onDemand && !hasMail)
+    throw new RestanteError("no-mail", "a peer that serves a cache and nothing else does so from the start");
+  const serving =
+    cache && new Serving(options.boxes ?? (() => memoryBoxStore({ box: cache.cap, recipient: cache.quota })));
+  if (cache?.onDemand === undefined) serving?.set(true, clock());
 
   await store.open();
   const isCopied = store.isCopied ?? false;
   const prepared = async (): Promise<Identity> => {
     if (hasMail) await prepare(store, clock());
+    if (hasMail) await sweepUploads(store);
     return options.identity ?? ownIdentity(crypto, random, store);
   };
   const identity = await prepared().catch(async (error: unknown) => {
@@ -333,13 +107,34 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       return () => clearTimeout(id);
     },
   };
+  const { bazaar, use = "beside" } = (hasMail && options.routes) || {};
+  const carrying = bazaar && new Carrying(bazaar, () => driver);
+  const tell = (event: PeerEvent): void => {
+    for (const listener of listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        trouble(`a listener failed: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  };
+  const channels = new RunChannels(
+    () => driver,
+    ({ type: channel, hashname }, message) => {
+      trouble(`what serves channels of type ${channel} failed: ${message}`);
+      tell({ type: "channel-failed", channel, hashname, message });
+    },
+  );
   const io: DriverIo = {
+    ...carrying?.io,
     now: clock,
     wake(at) {
       const now = clock();
-      // Asked after each turn, and mostly for the same time. A timer stands still while the machine sleeps, so it is made
-      // anew now and then, and when its time has come and it has not.
-      if (timer !== undefined && timer.at === at && now < at && Math.abs(now - timer.since) < TRUSTED_TIMER_MS) return;
+      // Asked after each turn. A timer that comes too early is left: its tick asks anew, which costs less than another timer
+      // for each packet. Timers stand still while the machine sleeps, so it is made anew now and then, and when its time has
+      // come and it has not.
+      const isTrusted = timer !== undefined && now < timer.at && Math.abs(now - timer.since) < TRUSTED_TIMER_MS;
+      if (isTrusted && at !== undefined && timer !== undefined && timer.at <= at) return;
       clearTimeout(timer?.id);
       timer = undefined;
       if (at === undefined) return;
@@ -367,6 +162,9 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     read(key, done) {
       store.get(key).then(done, (error: unknown) => done(undefined, error));
     },
+    list(prefix, after, limit, done) {
+      store.list(prefix, after, limit).then(done, (error: unknown) => done([], error));
+    },
     blobRead(blob, index, done) {
       store.blobRead(blob, index).then(done, (error: unknown) => done(undefined, error));
     },
@@ -379,8 +177,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
         .catch(() => trouble("a file that is no longer needed could not be removed from the store"));
     },
     boxes(op, done) {
-      if (boxes === undefined) return done([]);
-      const answers = boxes.handle(op, clock());
+      const answers = serving?.boxes?.handle(op, clock()) ?? [];
       // A cache that cannot be asked holds nothing: deposits are dropped in silence (X20).
       if (Array.isArray(answers)) done(answers);
       else Promise.resolve(answers).then(done, () => done([]));
@@ -403,27 +200,24 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       byType.get(path.type)?.close(path);
     },
     event(event) {
+      if (event.type === "contact") carrying?.refresh();
       if (event.type === "dead")
-        trouble(
-          `no handshake with ${event.hashname} is possible any more: one of you needs a new identity and a new invite`,
-        );
+        trouble("no handshake with a contact is possible any more: one of you needs a new identity and a new invite");
       if (event.type === "copied") trouble(COPY_SENDS);
-      if (event.type === "full")
-        trouble(`contact ${event.contact.slice(0, 8)} sent more in a day than it may: the rest comes on another day`);
-      for (const listener of listeners) {
-        try {
-          listener(event);
-        } catch (error) {
-          trouble(`a listener failed: ${error instanceof Error ? error.message : String(error)}`);
-        }
-      }
+      if (event.type === "full") trouble("a contact sent more in a day than it may: the rest comes on another day"); // no log names anybody
+      tell(event);
     },
     trouble(message) {
       lastTrouble = message;
       trouble(message);
     },
-    state: (state) => onState(state, lastTrouble),
+    state(state) {
+      onState(state, lastTrouble);
+      carrying?.entered(state);
+      channels.entered(state);
+    },
   };
+  let own: BazaarAddress | undefined;
   const common = {
     crypto,
     identity,
@@ -434,6 +228,8 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     ...(copies === undefined ? {} : { copies }),
     ...(options.keepSent === undefined ? {} : { keepSent: options.keepSent }),
     ...(options.dailyBytes === undefined ? {} : { dailyBytes: options.dailyBytes }),
+    ...(options.disk === undefined ? {} : { disk: options.disk }),
+    ...(options.waitForLink === undefined ? {} : { waitForLink: options.waitForLink }),
     asks: options.approve !== undefined,
     cbor: options.cbor ?? false,
     noise: options.noise,
@@ -443,14 +239,38 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   const driver = new Driver({
     io,
     durable: hasMail,
-    root: (saved) => new Root({ ...common, saved, mail: hasMail }),
-    ...(cache === undefined ? {} : { bareRoot: () => new Root({ ...common, saved: new Map(), mail: false }) }),
+    root(saved) {
+      const root = new Root({ ...common, saved, mail: hasMail, bazaar: own && { address: own, use } });
+      serving?.set(root.isServing, clock());
+      return root;
+    },
+    bareRoot() {
+      if (cache === undefined || serving?.boxes === undefined) return undefined;
+      const { onDemand: _, ...served } = cache;
+      return new Root({ ...common, cache: served, saved: new Map(), mail: false });
+    },
   });
 
-  boxes?.listen?.(
+  serving?.listen(
     (gained) => driver.input({ type: "boxes", answers: [gained] }),
     () => new Set(driver.root?.status().links.flatMap(({ hashname, state }) => (state === "up" ? [hashname] : []))),
   );
+  /** One at a time. */
+  const running = (begin: () => void): Promise<void> =>
+    new Promise<void>((resolve, reject) => {
+      const settle = (error?: RestanteError): void => {
+        onState = () => {};
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      onState = (state, why) => {
+        if (state === "running") settle();
+        else if (state === "failed") settle(new RestanteError("store-failed", `the store cannot be used: ${why}`));
+        else if (state === "stopped") settle(new RestanteError("stopped", "the peer was stopped before this was done"));
+      };
+      if (driver.state === "stopped") onState("stopped", "");
+      else begin();
+    });
   const started: Transport[] = [];
   try {
     for (const transport of transports) {
@@ -465,66 +285,39 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     }
     if (options.advertise !== undefined) paths.splice(0, paths.length, ...options.advertise);
     paths.splice(MAX_PATHS); // a card has no room for more
-    await new Promise<void>((resolve, reject) => {
-      onState = (state, why) => {
-        if (state === "running") resolve();
-        else if (state === "failed") reject(new RestanteError("store-failed", `the store cannot be used: ${why}`));
-      };
-      driver.start();
-    });
+    own = carrying && bazaarInRoom(await carrying.start());
+    await running(() => driver.start());
   } catch (error) {
     driver.stop();
-    await Promise.all(started.map((transport) => transport.stop()));
+    await Promise.all([...started, ...(carrying ? [carrying] : [])].map((each) => each.stop()));
     await store.close();
     throw error;
   }
-  onState = () => {};
 
   const call = <T>(what: Call): Promise<T> =>
     new Promise((resolve, reject) => {
       driver.call(what, (value, error) => (error === undefined ? resolve(value as T) : reject(error)));
     });
+  const parted = (what: Call): Promise<void> => call(what).then(() => carrying?.refresh());
+  /** It makes room for another one that is being read, and answers questions until then: nobody has to ask twice. */
+  let leaving: Root | undefined;
   const root = (): Root => {
-    if (driver.root === undefined) throw new RestanteError("not-running", "the peer is not running");
-    return driver.root;
+    const found = driver.root ?? (driver.state === "loading" ? leaving : undefined);
+    if (found === undefined) throw new RestanteError("not-running", "the peer is not running");
+    return found;
   };
   const recordOf = async (id: string): Promise<Pick<LedgerRecord, "ledger"> | FanRecord | undefined> => {
     const running = root().ledger(id);
     if (running !== undefined) return { ledger: running };
-    const value = await store.get(`ledger/${id}`);
-    return value && JSON.parse(new TextDecoder().decode(value));
+    // One whose turn has not come is in the store with all that is known of it.
+    const place = await store.get(placeKey(id));
+    const queued = place && (await store.get(queueKey(jsonOf<PlaceRecord>(place).place)));
+    const value = queued ?? (await store.get(`ledger/${id}`));
+    return value && jsonOf(value);
   };
-  const sendToList = async (
-    { name: list, contacts }: ListInfo,
-    mail: string | OutgoingFile,
-    expires: number | undefined,
-  ): Promise<string> => {
-    const first =
-      typeof mail === "string" ? ({ kind: "text", text: mail } as const) : await keepFile(store, random, mail);
-    // Each mail erases its content when it is over: none may take that of another with it.
-    const blobs = new Map<string, string>();
-    const to: { contact: string; mail: OutgoingMail }[] = [];
-    try {
-      for (const contact of contacts) {
-        const blob =
-          first.kind === "file" && (blobs.size === 0 ? first.blob : await copyBlob(store, random, first.blob));
-        if (blob) blobs.set(contact, blob);
-        to.push({ contact, mail: first.kind === "file" && blob ? { ...first, blob } : first });
-      }
-      const what: Call = { type: "send-list", list, to, ...(expires === undefined ? {} : { expires }) };
-      const { id, refused } = await call<FannedOut>(what);
-      for (const [contact] of refused) {
-        const blob = blobs.get(contact);
-        if (blob !== undefined) await store.blobRemove(blob);
-      }
-      return id;
-    } catch (error) {
-      const isRefused = !(error instanceof RestanteError) || !CUT_OFF.has(error.code);
-      if (isRefused) for (const blob of blobs.values()) await store.blobRemove(blob);
-      throw error;
-    }
-  };
+  const sending = new Sending({ store, random, call, isKnown: async (id) => (await recordOf(id)) !== undefined });
   const closing = new Set<() => void>();
+  let changing: Promise<void> = Promise.resolve();
   const on = (listener: (event: PeerEvent) => void): (() => void) => {
     listeners.add(listener);
     return () => listeners.delete(listener);
@@ -534,12 +327,12 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     store,
     now: clock,
     last: () => root().status(),
-    isSpooled: (id) => root().ledger(id) !== undefined,
+    isSpooled: async (id) => root().ledger(id) !== undefined || (await store.get(placeKey(id))) !== undefined,
     stateOf: async (id) => {
       const record = await recordOf(id);
       return record !== undefined && "ledger" in record ? record.ledger.at(-1)?.state : undefined;
     },
-    erase: (keys) => call({ type: "erase", keys }),
+    erase: (keys, files) => call({ type: "erase", keys, files }),
   });
   const chores = new Chores({
     clock,
@@ -549,14 +342,17 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   });
   onErased = (groups) => chores.note(groups);
   if (hasMail) chores.start();
+  const space = new Space({ store, tell: (free) => driver.input({ type: "space", free }), state: () => driver.root });
+  if (hasMail) space.start();
 
   return {
     hashname: identity.hashname,
+    keys: encodeKeys(identity.keys),
     invite: async ({ once = true, work = 0 } = {}) =>
       (await call<{ link: string }>({ type: "invite", once, work })).link,
     add: (link) => call({ type: "add", link }),
     contacts: () => root().contacts(),
-    block: async (who) => void (await call({ type: "block", who })),
+    block: (who) => parted({ type: "block", who }),
     unblock: async (hashname) => void (await call({ type: "unblock", hashname })),
     blocked: () => root().blocked(),
     safety(contact) {
@@ -564,7 +360,9 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       if (found === undefined) throw new RestanteError("not-found", "there is no such contact");
       return found;
     },
+    ping: (contact) => call({ type: "ping", contact }),
     setReadMarks: (contact, on) => call({ type: "read-marks", contact, on }),
+    rename: async (name) => call({ type: "rename", name: cutName(name) }),
     async seen(n) {
       const isWanted = root()
         .contacts()
@@ -583,27 +381,12 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     devices: () => root().devices(),
     lists: () => root().lists(),
     setList: async (name, contacts) => void (await call({ type: "list", name, contacts })),
-    async send(contact, mail, { expires } = {}) {
+    async send(contact, mail, options = {}) {
       const list = root().list(contact);
-      if (list !== undefined) return sendToList(list, mail, expires);
+      if (list !== undefined) return sending.toList(list, mail, options);
       const found = root().findContact(contact);
       if (found === undefined) throw new RestanteError("not-found", "there is no such contact");
-      const outgoing =
-        typeof mail === "string" ? ({ kind: "text", text: mail } as const) : await keepFile(store, random, mail);
-      const what: Call = {
-        type: "send",
-        contact: found.id,
-        mail: outgoing,
-        ...(expires === undefined ? {} : { expires }),
-      };
-      try {
-        return (await call<{ id: string }>(what)).id;
-      } catch (error) {
-        // Refused for what it is, not cut off by a stop or a failing disk: then nothing names the content, or ever will.
-        const isRefused = error instanceof RestanteError && !CUT_OFF.has(error.code);
-        if (isRefused && outgoing.kind === "file") await store.blobRemove(outgoing.blob);
-        throw error;
-      }
+      return sending.toContact(found.id, mail, options);
     },
     cancel: async (id) => void (await call({ type: "cancel", id })),
     outbox: () => root().outbox(),
@@ -620,7 +403,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     },
     async inbox({ after = 0, limit = 1000 } = {}) {
       const pairs = await store.list("inbox/", `inbox/${String(after).padStart(12, "0")}`, limit);
-      return pairs.map(([, value]) => JSON.parse(new TextDecoder().decode(value)) as Received);
+      return pairs.map(([, value]) => jsonOf<Received>(value));
     },
     conversation: (contact, options) => history.conversation(contact, options),
     search: (words, options) => history.search(words, options),
@@ -634,23 +417,49 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     events: () => eventStream(on, closing),
     on,
     join: (link) => call({ type: "join", link }),
+    offers: () => root().offers(),
+    takeOffer: (contact) => call({ type: "take-offer", contact }),
+    offerCache: async (on, { end } = {}) => void (await call({ type: "offer", on, ...(end && { end }) })),
+    serveCache(on) {
+      // One after the other: each sees what the one before has left.
+      const done = changing.then(async () => {
+        if (on === (serving?.boxes !== undefined)) return;
+        await call({ type: "serve", on });
+        leaving = driver.root;
+        await running(() => driver.restart()).finally(() => {
+          leaving = undefined;
+        });
+      });
+      changing = done.catch(() => {});
+      return done;
+    },
     leave: async (cache) => void (await call({ type: "leave", cache })),
     testCaches: () => call({ type: "test-caches" }),
     caches: () => root().caches(),
     closeInvite: async (link) => void (await call({ type: "close", link })),
-    removeContact: async (contact) => void (await call({ type: "remove", contact })),
+    removeContact: (contact) => parted({ type: "remove", contact }),
     setHandshakes: async (messages) => void (await call({ type: "handshakes", messages })),
+    channels(type, handler) {
+      if (!hasMail) throw new RestanteError("no-mail", "a peer that only serves a cache has no contacts");
+      return channels.serve(type, handler);
+    },
+    openChannel: (contact, type, how) => channels.open(contact, type, how),
     joinLink() {
-      if (cache === undefined) throw new RestanteError("no-cache", "this peer serves no cache");
+      if (serving?.boxes === undefined) throw new RestanteError("no-cache", "this peer serves no cache");
       return root().joinLink();
     },
-    status: () => ({ ...root().status(), isCopied, state: driver.state, turns: driver.turns, held: boxes?.stats() }),
+    status: () => {
+      const { state, turns, faults } = driver;
+      return { ...root().status(), isCopied, state, turns, faults, held: serving?.boxes?.stats() };
+    },
     async close() {
       await chores.stop();
+      space.stop();
       driver.input({ type: "flush" });
       for (let left = FLUSH_TRIES; left > 0 && driver.root?.owesAcknowledgement; left--)
         await new Promise((resolve) => setTimeout(resolve, FLUSH_PAUSE_MS));
-      driver.stop();
+      await carrying?.stop(); // first: what it brought is answered by the driver
+      driver.leave();
       clearTimeout(timer?.id);
       for (const end of closing) end();
       await Promise.all(transports.map((transport) => transport.stop()));
@@ -702,12 +511,16 @@ async function numbersOf(store: Store, after: number, upTo: number): Promise<Rea
     const page = await store.list("inbox/", `inbox/${String(last).padStart(12, "0")}`, INBOX_PAGE);
     if (page.length === 0) return found;
     for (const [, value] of page) {
-      const { n, from, epoch, seq } = JSON.parse(new TextDecoder().decode(value)) as Received;
+      const { n, from, epoch, seq } = jsonOf<Received>(value);
       last = n;
       if (n <= upTo && epoch !== undefined && seq !== undefined) found.push({ from, epoch, seq });
     }
   }
   return found;
+}
+
+function jsonOf<T>(value: Uint8Array): T {
+  return JSON.parse(new TextDecoder().decode(value)) as T;
 }
 
 /** Listens from the moment it is made, so that nothing is missed between asking and the first `await`. */
@@ -769,10 +582,7 @@ const HEAD_SPACE = ["driver/", "mail/", "mesh/", "peer/"]; // loaded as a whole;
 const IDENTITY_KEY = "identity";
 const TRUSTED_TIMER_MS = 60_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // setTimeout takes no more
-/** Codes of calls of which we cannot know whether they were committed. */
-const CUT_OFF = new Set(["restarted", "stopped", "not-running", "store-failed"]);
 const FLUSH_TRIES = 100;
 const FLUSH_PAUSE_MS = 20;
 const INBOX_PAGE = 1000;
 const MAX_QUEUED_EVENTS = 10_000;
-const NAME_LENGTH = 64; // as in a card

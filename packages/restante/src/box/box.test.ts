@@ -142,11 +142,12 @@ class Peer {
     }
     const answers = this.store.handle(out.op, this.#world.now) as BoxAnswer[];
     this.#world.later(this.storeDelay, () => {
-      for (const answer of answers) this.cache({ type: "store", answer });
+      this.cache({ type: "store", answers });
     });
   }
 
   #inboxOut(out: InboxOut): void {
+    if (out.type === "keeps") return;
     if (out.type !== "message") {
       this.#op("inbox", out);
       return;

@@ -8,8 +8,8 @@ import type { JsonObject } from "../wire/index.ts";
 /** What a role asks. `ch` is a number unique in this peer; who opens draws it. */
 export type ChannelOp =
   | { type: "open"; ch: number; peer: Hashname; reliable: boolean; head: JsonObject; body: Uint8Array; end?: boolean }
-  /** `isGiven`: the body is nobody else's any more, so it need not be copied. */
-  | { type: "send"; ch: number; head: JsonObject; body: Uint8Array; end?: boolean; isGiven?: boolean }
+  /** `isGiven`: the body is nobody else's any more, so it need not be copied. `asks`: its acknowledgement is waited for. */
+  | { type: "send"; ch: number; head: JsonObject; body: Uint8Array; end?: boolean; isGiven?: boolean; asks?: boolean }
   /** One content packet of a reliable channel is dealt with, or `count`; the other side's window moves on. */
   | { type: "took"; ch: number; count?: number }
   | { type: "fail"; ch: number; err: string };

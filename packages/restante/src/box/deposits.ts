@@ -4,12 +4,12 @@
  */
 import { slabs, type Time } from "../bytes/index.ts";
 import { type Backend, type Hashname, parseHashname } from "../crypto/index.ts";
-import { flag, type JsonObject, text, uint } from "../wire/index.ts";
+import { type JsonObject, text, uint } from "../wire/index.ts";
 import { Assembly, AssemblyRoom, MAX_MESSAGE_BYTES } from "./assembly.ts";
-import { type ChannelEvent, type ChannelOpened, NOTHING } from "./channel.ts";
-import { boxId, type MessageIds, messageIds, removedId } from "./ids.ts";
-import type { Admit, BoxClass, PartOut } from "./operations.ts";
-import { pairOf, type RateLimits, Rates } from "./rates.ts";
+import { type ChannelEvent, type ChannelOp, type ChannelOpened, NOTHING } from "./channel.ts";
+import { boxId, MessageIds, removedId } from "./ids.ts";
+import type { Admit, BoxClass, BoxOp, PartOut, PutMessage, PutPlace } from "./operations.ts";
+import { type RateLimits, Rates } from "./rates.ts";
 
 interface Options {
   readonly backend: Backend;
@@ -18,7 +18,14 @@ interface Options {
   readonly revision?: (to: Hashname) => number;
   readonly serial?: (uri: string | undefined) => number | undefined;
   readonly rates?: RateLimits;
+  /** Adds a message to the put before, if that is of the same and has not left yet. False: it has to be put by itself. */
+  readonly join: (place: PutPlace, message: PutMessage, expires: Time, granted: BoxClass) => boolean;
+  /** Gives the question its number, in the order of asking; `undefined`: there is no room for it, and it is dropped. */
+  readonly ask: (question: Question, now: Time) => Out | undefined;
 }
+
+type Question = Extract<PartOut, { type: "store" }>;
+type Out = ChannelOp | { type: "boxes"; op: BoxOp };
 
 /** Where the messages of a channel go, and what was shown for that. */
 interface Target {
@@ -26,8 +33,7 @@ interface Target {
   readonly uri: string | undefined;
   readonly stamp: string | undefined;
   readonly ids: MessageIds;
-  readonly pair: string;
-  readonly place: { readonly recipient: Hashname; readonly box: string; readonly serial?: number };
+  readonly place: PutPlace;
 }
 
 /** One `outbox` channel. `target` is absent where everything is dropped, whatever the token says. */
@@ -40,6 +46,9 @@ interface Deposit {
   /** Of what the recipient has revoked, when that was asked. */
   revision: number;
 }
+
+/** What a packet has. */
+type Content = { readonly head: JsonObject; readonly body: Uint8Array };
 
 /** All `outbox` channels that others opened to us. */
 export class Deposits {
@@ -65,11 +74,7 @@ export class Deposits {
     this.#rates = new Rates(options.rates);
   }
 
-  has(ch: number): boolean {
-    return this.#deposits.has(ch);
-  }
-
-  opened(open: ChannelOpened, now: Time): PartOut[] {
+  opened(open: ChannelOpened, now: Time): Out[] {
     const { self, admit } = this.#options;
     const channels = this.#ofPeer.get(open.peer) ?? new Set();
     const to = parseHashname(open.head["to"]);
@@ -87,50 +92,66 @@ export class Deposits {
     this.#deposits.set(open.ch, { peer: open.peer, target, message, class: granted, askedAt: now, revision });
     channels.add(open.ch);
     this.#ofPeer.set(open.peer, channels);
-    return this.packet(open, now);
+    return this.packets(open.ch, [open], now) ?? [];
   }
 
-  packet(packet: { ch: number; head: JsonObject; body: Uint8Array }, now: Time): PartOut[] {
-    const deposit = this.#deposits.get(packet.ch);
-    if (deposit === undefined) return [];
-    const { head, body } = packet;
-    const { message, target } = deposit;
-    const isLast = flag(head, "done");
-    const took: PartOut = { type: "took", ch: packet.ch };
+  /** Packets that came one after the other. `undefined`: it is no channel of these. */
+  packets(ch: number, packets: readonly Content[], now: Time): Out[] | undefined {
+    const deposit = this.#deposits.get(ch);
+    if (deposit === undefined) return undefined;
+    const count = packets.length;
+    const took: Out = count === 1 ? { type: "took", ch } : { type: "took", ch, count };
     const granted = this.#granted(deposit, now);
+    const outs = [took];
+    for (const packet of packets) this.#packet(deposit, granted, packet, now, outs);
+    return outs;
+  }
+
+  #packet(deposit: Deposit, granted: BoxClass | undefined, { head, body }: Content, now: Time, outs: Out[]): void {
+    const { message, target } = deposit;
+    // On the way of every message, so by their names: `flag` sees the heads of all channels, and looks each up.
+    const isLast = head["done"] === true;
+    const isClear = head["clear"] === true;
     if (target === undefined || granted === undefined) {
       message.skip(); // should the token become good again, then from the next message on
       message.push(NOTHING, isLast, now);
-      return [took];
+      return;
     }
     const removed = removedId(head, body);
-    const isRemoval = removed !== undefined || flag(head, "clear");
-    const removals = isRemoval ? this.#remove(deposit, target, granted, removed, flag(head, "clear"), now) : undefined;
+    const isRemoval = removed !== undefined || isClear;
+    if (isRemoval) this.#ask(this.#remove(deposit, target, granted, removed, isClear, now), now, outs);
     const bytes = message.push(body, isLast, now);
-    const put = bytes && this.#put(deposit.peer, target, granted, bytes, uint(head, "x"), now);
-    if (removals === undefined) return put === undefined ? [took] : [took, put];
-    return put === undefined ? [took, ...removals] : [took, ...removals, put];
+    const seconds = bytes === undefined || head["x"] === undefined ? undefined : uint(head, "x");
+    if (bytes !== undefined) this.#ask(this.#put(deposit.peer, target, granted, bytes, seconds, now), now, outs);
+  }
+
+  /** At once: whether the next message is added to a put hangs on what was asked before it. */
+  #ask(question: Question | undefined, now: Time, outs: Out[]): void {
+    const asked = question && this.#options.ask(question, now);
+    if (asked !== undefined) outs.push(asked);
   }
 
   #put(
     peer: Hashname,
-    { to, pair, ids, place }: Target,
+    { to, ids, place }: Target,
     granted: BoxClass,
     bytes: Uint8Array,
     seconds: number | undefined,
     now: Time,
-  ): PartOut | undefined {
-    if (!this.#rates.put(granted, peer, to, bytes.length, now, pair)) {
+  ): Question | undefined {
+    if (!this.#rates.put(granted, peer, to, bytes.length, now, place.box)) {
       bytes.fill(0);
       return undefined;
     }
     const expires = now + Math.min(seconds ?? MAX_LIFETIME_S, MAX_LIFETIME_S) * 1000;
     const { recipient, box, serial } = place;
-    const id = ids(bytes);
+    const message = ids.name(bytes);
+    if (this.#options.join(place, message, expires, granted)) return undefined;
+    const { id } = message;
     // One by one, on the way of every message: to spread an object costs more than to make it.
     return serial === undefined
-      ? { type: "store", request: { type: "put", recipient, box, id, bytes, expires, class: granted } }
-      : { type: "store", request: { type: "put", recipient, box, serial, id, bytes, expires, class: granted } };
+      ? { type: "store", request: { type: "put", recipient, box, id, bytes, expires, class: granted }, place }
+      : { type: "store", request: { type: "put", recipient, box, serial, id, bytes, expires, class: granted }, place };
   }
 
   #remove(
@@ -140,14 +161,14 @@ export class Deposits {
     id: string | undefined,
     isClear: boolean,
     now: Time,
-  ): PartOut[] {
+  ): Question | undefined {
     if (isClear) message.clear();
-    if (!this.#rates.remove(granted, peer, now)) return [];
-    if (isClear) return [{ type: "store", request: { type: "clear", ...place } }];
-    return id === undefined ? [] : [{ type: "store", request: { type: "remove", ...place, id } }];
+    if (!this.#rates.remove(granted, peer, now)) return undefined;
+    if (isClear) return { type: "store", request: { type: "clear", ...place } };
+    return id === undefined ? undefined : { type: "store", request: { type: "remove", ...place, id } };
   }
 
-  over(event: Extract<ChannelEvent, { type: "ended" | "closed" }>): PartOut[] {
+  over(event: Extract<ChannelEvent, { type: "ended" | "closed" }>): Out[] {
     const deposit = this.#deposits.get(event.ch);
     if (deposit === undefined) return [];
     deposit.message.clear();
@@ -171,7 +192,7 @@ export class Deposits {
     const box = boxId(backend, peer, to);
     const serial = this.#options.serial?.(uri);
     const place = serial === undefined ? { recipient: to, box } : { recipient: to, box, serial };
-    return { to, uri, stamp, ids: messageIds(backend, box), pair: pairOf(peer, to), place };
+    return { to, uri, stamp, ids: new MessageIds(backend, box), place };
   }
 
   #granted(deposit: Deposit, now: Time): BoxClass | undefined {

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../bytes/index.ts";
-import { type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
-import { boxId, messageId, parseId } from "./ids.ts";
+import { type Backend, type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
+import { boxId, MessageIds, messageId, parseId } from "./ids.ts";
 
 interface Vectors {
   box_ids: {
@@ -53,6 +53,24 @@ test("[C17] a message has one id in a box, and others in other boxes", () => {
       const box = boxId(portable, a, b);
       expect(messageId(portable, box, bytes)).toBe(messageId(portable, box, bytes.slice()));
       if (b !== c) expect(messageId(portable, boxId(portable, a, c), bytes)).not.toBe(messageId(portable, box, bytes));
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("a message on its way to a store has its id as two words, too, whatever the backend", () => {
+  const into = { siphash: (out, key, data) => out.set(portable.siphash(key, data)) } as NonNullable<Backend["into"]>;
+  fc.assert(
+    fc.property(hashname, hashname, fc.uint8Array(), (a, b, bytes) => {
+      const box = boxId(portable, a, b);
+      for (const backend of [portable, { ...portable, into }]) {
+        const ids = new MessageIds(backend, box);
+        const message = ids.name(bytes);
+        ids.name(Uint8Array.of(1)); // it does not hang on what comes after it
+        const { id, low, high } = message;
+        expect([id, message.bytes]).toEqual([messageId(portable, box, bytes), bytes]);
+        expect([low, high]).toEqual([id.slice(0, 8), id.slice(8)].map((half) => Number.parseInt(half, 16) | 0));
+      }
     }),
     { numRuns: 50 },
   );

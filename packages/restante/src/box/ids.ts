@@ -1,5 +1,5 @@
 /** The two ids of a box and its messages: 8 bytes, written as 16 hex characters. protocol/box.md §2, §3 */
-import { assert, concat, fromHex, toHex } from "../bytes/index.ts";
+import { assert, concat, fromHex, toHex, wordsHex } from "../bytes/index.ts";
 import { type Backend, type Hashname, hashnameBytes } from "../crypto/index.ts";
 import { flag, type JsonObject } from "../wire/index.ts";
 
@@ -18,18 +18,54 @@ export function boxId(backend: Backend, sender: Hashname, recipient: Hashname): 
  * Names copies for removal and for nothing else: 64 bits are found twice by whoever wants to. seed 003, "Message IDs"
  */
 export function messageId(backend: Backend, box: string, bytes: Uint8Array): string {
-  return messageIds(backend, box)(bytes);
+  return new MessageIds(backend, box).of(bytes);
 }
 
-/** Gives the id of each message of one box. */
-export type MessageIds = (bytes: Uint8Array) => string;
+/** The ids of many messages of one box. */
+export class MessageIds {
+  readonly #backend: Backend;
+  readonly #key: Uint8Array;
 
-/** `messageId` for many messages of one box. */
-export function messageIds(backend: Backend, box: string): MessageIds {
-  const half = fromHex(box);
-  assert(half?.length === ID_BYTES, "a box id is 16 hex characters");
-  const key = concat(half, half);
-  return (bytes) => toHex(backend.siphash(key, bytes));
+  constructor(backend: Backend, box: string) {
+    const half = fromHex(box);
+    assert(half?.length === ID_BYTES, "a box id is 16 hex characters");
+    this.#backend = backend;
+    this.#key = concat(half, half);
+  }
+
+  of(bytes: Uint8Array): string {
+    return toHex(this.#backend.siphash(this.#key, bytes));
+  }
+
+  /** The message with its id. */
+  name(bytes: Uint8Array): NamedMessage {
+    const { into, siphash } = this.#backend;
+    if (into === undefined) return new NamedMessage(siphash(this.#key, bytes), bytes);
+    into.siphash(lately, this.#key, bytes);
+    return new NamedMessage(lately, bytes);
+  }
+}
+
+/** A message on its way to a store, with its id as two words of 32 bits: the text, which takes as long to read as to write, is made for who asks. */
+class NamedMessage {
+  readonly bytes: Uint8Array;
+  /** The first four bytes of the id, as a signed number, and the others. */
+  readonly low: number;
+  readonly high: number;
+
+  constructor(id: Uint8Array, bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.low = wordOf(id, 0);
+    this.high = wordOf(id, 4);
+  }
+
+  get id(): string {
+    return wordsHex(this.low, this.high);
+  }
+}
+
+function wordOf(id: Uint8Array, at: number): number {
+  return ((id[at] ?? 0) << 24) | ((id[at + 1] ?? 0) << 16) | ((id[at + 2] ?? 0) << 8) | (id[at + 3] ?? 0);
 }
 
 /** A box or message id as a peer wrote it; `undefined` for anything but 16 lower-case hex characters. */
@@ -42,6 +78,7 @@ export function removedId(head: JsonObject, body: Uint8Array): string | undefine
   return body.length > 0 || flag(head, "done") || flag(head, "clear") ? undefined : parseId(head["id"]);
 }
 
+const lately = new Uint8Array(8); // the id that was made last: an array for each costs more than to make it
 /** Bytes of a box id and of a message id: one SipHash output. */
 export const ID_BYTES = 8;
 /** The most ids that one packet has as its BODY. seed 003, of `boxes`: "only up to 120 IDs are included per message" */

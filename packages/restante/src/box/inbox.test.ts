@@ -5,6 +5,7 @@ import { type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
 import type { JsonObject } from "../wire/index.ts";
 import { boxId, messageId } from "./ids.ts";
 import { Inbox, type InboxIn, type InboxOut } from "./inbox.ts";
+import { packMany } from "./many.ts";
 
 const NOW: Time = 1_800_000_000_000;
 const NOTHING = new Uint8Array(0);
@@ -20,12 +21,15 @@ const idOf = (bytes: Uint8Array): string => messageId(portable, BOX, bytes);
 
 class Desk {
   now = NOW;
+  /** A cache that is asked whether it is one. */
+  ours: Hashname | undefined;
   readonly inbox: Inbox;
   #ch = 1;
 
   constructor() {
     const isContact = (peer: Hashname): boolean => peer === alice;
-    this.inbox = new Inbox({ backend: portable, self, handles: () => this.#ch++, isContact });
+    const isOurs = (cache: Hashname): boolean => cache === this.ours;
+    this.inbox = new Inbox({ backend: portable, self, handles: () => this.#ch++, isContact, isOurs });
   }
 
   take(input: InboxIn): InboxOut[] {
@@ -69,7 +73,7 @@ describe("boxes", () => {
         ch: n,
         peer: carol,
         reliable: true,
-        head: { type: "inbox", box: box(n) },
+        head: { type: "inbox", box: box(n), many: 64 },
         body: NOTHING,
       })),
     );
@@ -110,6 +114,41 @@ describe("boxes", () => {
     expect(desk.take({ ...open, reliable: true, kind: "boxes" })).toEqual([]);
     expect(desk.take({ ...open, reliable: false, kind: "outbox" })).toEqual([]);
     expect(desk.take({ ...open, reliable: true, kind: "inbox" })).toEqual([]);
+  });
+
+  test("a box that is to come again is opened anew where boxes were told of, and nowhere else", () => {
+    const desk = new Desk();
+    desk.outbox();
+    expect(desk.take({ type: "again", box: box(1) })).toEqual([]);
+    desk.boxes([box(1)]);
+    desk.packet(1, { cap: 1 });
+    desk.take({ type: "ended", ch: 1000 });
+    const outs = desk.take({ type: "again", box: box(1) });
+    expect(outs[0]).toEqual(end(1));
+    expect(opened(outs)).toEqual([box(1)]);
+    expect(desk.packet(1, { done: true }, bytesOf(4)).filter(({ type }) => type === "message")).toEqual([]);
+    expect(opened(desk.take({ type: "again", box: box(2) }))).toEqual([box(2)]);
+  });
+
+  test("an inbox whose box is told again and again, and in which nothing comes, is dead over there: it is opened anew", () => {
+    const desk = new Desk();
+    desk.boxes([box(1), box(2)]);
+    desk.packet(1, {}, bytesOf(5));
+    desk.packet(2, { cap: 1 });
+    desk.now += 3_600_000; // an idle one is not dead, and what was under way when it was opened says nothing
+    expect(desk.boxes([box(1), box(2)], 1001)).toEqual([]);
+    desk.now += 4_999;
+    expect(desk.boxes([box(1), box(2)], 1002)).toEqual([]);
+    desk.packet(2, {}, bytesOf(5)); // this one lives
+    desk.now += 1;
+    const outs = desk.boxes([box(1), box(2)], 1003);
+    expect(outs).toMatchObject([end(1), { type: "open", ch: 3, head: { box: box(1) } }]);
+    // Of the message that had begun nothing is left, and what is late on the old channel is no part of the new one's.
+    expect(desk.packet(1, { done: true }, bytesOf(4))).toEqual([took(1)]);
+    const [message] = desk.packet(3, { done: true }, bytesOf(6)).filter(({ type }) => type === "message");
+    expect(message).toMatchObject({ box: box(1), bytes: bytesOf(6) });
+    desk.now += 5_000;
+    expect(opened(desk.boxes([box(1), box(2)], 1004))).toEqual([box(2)]);
   });
 
   test("sixteen boxes are fetched at once, the next when one has run dry", () => {
@@ -196,7 +235,8 @@ describe("fetching", () => {
     const desk = open();
     desk.take({ type: "writable", ch: 1, credit: 9 });
     const ids = Array.from({ length: 5 }, (_, n) => idOf(bytesOf(9, n)));
-    for (const n of ids.keys()) desk.packet(1, { done: true, ...(n === 0 ? { ids: 120 } : {}) }, bytesOf(9, n));
+    desk.packet(1, { cap: 5, ids: 120 });
+    for (const n of ids.keys()) desk.packet(1, { done: true }, bytesOf(9, n));
     const done = (n: number) => desk.take({ type: "done", via: carol, box: BOX, id: ids[n] ?? "" });
     expect(done(0)).toEqual([{ type: "send", ch: 1, head: { id: ids[0] }, body: NOTHING }]);
     for (const n of [1, 2, 3]) expect(done(n)).toEqual([]);
@@ -204,14 +244,66 @@ describe("fetching", () => {
     expect(desk.packet(1, { cap: 5 })).toEqual([{ type: "send", ch: 1, head: {}, body }, took(1)]);
     expect(done(4)).toEqual([]);
     expect(desk.packet(1, { cap: 5 })).toEqual([{ type: "send", ch: 1, head: { id: ids[4] }, body: NOTHING }, took(1)]);
-    // None of these says that the box has run dry; the next one after that of the last removal does.
-    for (const isDry of [false, true]) {
-      desk.boxes(
-        Array.from({ length: 17 }, (_, n) => box(n + 1)),
-        1001,
-      );
-      expect(opened(desk.packet(1, { cap: 5 }))).toEqual(isDry ? [box(16)] : []);
+  });
+
+  test("[C54] [X30] while a box is being fetched, removals wait for its end, and go in one packet", () => {
+    const desk = open();
+    desk.take({ type: "writable", ch: 1, credit: 9 });
+    const ids = Array.from({ length: 3 }, (_, n) => idOf(bytesOf(9, n)));
+    for (const n of ids.keys()) desk.packet(1, { done: true, ...(n === 0 ? { ids: 120 } : {}) }, bytesOf(9, n));
+    for (const id of ids.slice(0, 2)) expect(desk.take({ type: "done", via: carol, box: BOX, id })).toEqual([]);
+    const body = concat(...ids.slice(0, 2).map((id) => fromHex(id) ?? NOTHING));
+    expect(desk.packet(1, { cap: 5 })).toEqual([{ type: "send", ch: 1, head: {}, body }, took(1)]);
+    expect(desk.take({ type: "done", via: carol, box: BOX, id: ids[2] ?? "" })).toEqual([]);
+    expect(desk.packet(1, { cap: 5 })).toEqual([{ type: "send", ch: 1, head: { id: ids[2] }, body: NOTHING }, took(1)]);
+  });
+
+  test("a long box is removed while it is fetched: the first removals leave with the 32nd packet", () => {
+    const desk = open();
+    desk.take({ type: "writable", ch: 1, credit: 9 });
+    for (let n = 0; n < 40; n++) {
+      desk.packet(1, { done: true, ...(n === 0 ? { ids: 120 } : {}) }, bytesOf(9, n));
+      const outs = desk.take({ type: "done", via: carol, box: BOX, id: idOf(bytesOf(9, n)) });
+      expect(outs.map((out) => (out.type === "send" ? out.body.length / 8 : out.type))).toEqual(n === 31 ? [32] : []);
     }
+    // The first `cap` answers that and does not say that the box has run dry; the next one does.
+    desk.boxes(
+      Array.from({ length: 17 }, (_, n) => box(n + 1)),
+      1001,
+    );
+    expect(desk.packet(1, { cap: 5 })).toEqual([took(1)]);
+    const outs = desk.packet(1, { cap: 5 });
+    expect([outs.map((out) => out.type), opened(outs)]).toEqual([["send", "open", "took"], [box(16)]]);
+  });
+
+  test("several messages in one packet: each comes as if it had come alone, and the packet is taken once", () => {
+    const desk = open();
+    const messages = [1, 300, 2].map((length, n) => bytesOf(length, n));
+    const body = packMany(messages.map((message) => message.slice()));
+    const told = messages.map((bytes) => {
+      return { type: "message", via: carol, direct: false, box: BOX, id: idOf(bytes), bytes };
+    });
+    expect(desk.packet(1, { many: true, ids: 120 }, body)).toEqual([...told, took(1)]);
+  });
+
+  test("more messages in one packet than we said is none at all; as many as that are all there", () => {
+    const desk = open();
+    const body = (count: number) => packMany(Array.from({ length: count }, (_, n) => bytesOf(1, n)));
+    expect(desk.packet(1, { many: true }, body(65))).toEqual([took(1)]);
+    expect(desk.packet(1, { many: true }, body(430))).toEqual([took(1)]);
+    const outs = desk.packet(1, { many: true }, body(64));
+    expect(outs.filter(({ type }) => type === "message")).toHaveLength(64);
+    expect(outs.filter(({ type }) => type === "took")).toEqual([]); // that waits until some of them are dealt with
+    expect(desk.take({ type: "done", via: carol, box: BOX, id: idOf(bytesOf(1, 0)) })).toEqual([took(1)]);
+  });
+
+  test("what is no list of messages, or comes inside a message, is none; a message in progress goes on", () => {
+    const desk = open();
+    for (const body of [NOTHING, bytesOf(1), Uint8Array.of(0, 0), Uint8Array.of(0, 2, 9), Uint8Array.of(0, 1, 9, 0)])
+      expect(desk.packet(1, { many: true }, body)).toEqual([took(1)]);
+    desk.packet(1, {}, bytesOf(5));
+    expect(desk.packet(1, { many: true }, Uint8Array.of(0, 1, 9))).toEqual([took(1)]);
+    expect(desk.packet(1, { done: true }, bytesOf(4))).toMatchObject([{ type: "message", bytes: bytesOf(9) }, took(1)]);
   });
 
   test("a full packet of ids waits for no answer, and how many that is the cache says: at most 120", () => {
@@ -239,6 +331,7 @@ describe("fetching", () => {
     const desk = new Desk();
     desk.boxes([box(1), box(2)]);
     desk.packet(1, { cap: 5, ids: 120 });
+    desk.packet(2, { cap: 5 });
     for (const ch of [1, 2]) desk.take({ type: "writable", ch, credit: 9 });
     const done = (n: number, id: string) => desk.take({ type: "done", via: carol, box: box(n), id });
     expect([BOX, box(5), box(6)].map((id) => done(2, id).length)).toEqual([1, 0, 0]);
@@ -291,6 +384,72 @@ describe("fetching", () => {
     expect(desk.take({ type: "done", via: carol, box: BOX, id: idOf(bytesOf(9)) })).toMatchObject([
       { head: { id: idOf(bytesOf(9)) } },
     ]);
+  });
+});
+
+describe("a cache of ours", () => {
+  const up: InboxIn = { type: "up", peer: carol };
+  const said = (outs: readonly InboxOut[]): boolean[] =>
+    outs.flatMap((out) => (out.type === "keeps" && out.via === carol ? [out.keeps] : []));
+
+  /** Its link comes up, and for a second it says nothing of itself. */
+  const ask = (desk: Desk): InboxOut[] => {
+    desk.take(up);
+    desk.now += 1000;
+    return desk.take({ type: "tick" });
+  };
+
+  test("is asked when its link is up, by the box in which nobody else leaves anything; a peer that is none is not", () => {
+    const desk = new Desk();
+    expect([ask(desk), desk.inbox.deadline()]).toEqual([[], undefined]);
+    desk.ours = carol;
+    expect(opened(ask(desk))).toEqual([boxId(portable, self, self)]);
+    expect([ask(desk), desk.inbox.deadline()]).toEqual([[], undefined]);
+  });
+
+  test("that has said it on another inbox by then is not asked, and neither is one that has gone", () => {
+    const desk = new Desk();
+    desk.ours = carol;
+    desk.take(up);
+    desk.boxes([BOX]);
+    expect(said(desk.packet(1, { cap: 1024 }))).toEqual([true]);
+    expect(desk.inbox.deadline()).toBeUndefined();
+    // Started anew it may be another: what it says is told once more.
+    desk.take(up);
+    expect(said(desk.packet(1, { cap: 1024 }))).toEqual([true]);
+    desk.take(up);
+    desk.take({ type: "down", peer: carol });
+    expect(desk.inbox.deadline()).toBeUndefined();
+  });
+
+  test("is none if it says that it keeps 0 bytes; the channel is ended, and its next word is told if it is another", () => {
+    const desk = new Desk();
+    desk.ours = carol;
+    ask(desk);
+    const answer = desk.packet(1, { cap: 0, ids: 120 });
+    expect(said(answer)).toEqual([false]);
+    expect(answer).toContainEqual({ type: "send", ch: 1, head: {}, body: NOTHING, end: true });
+    expect(said(desk.packet(1, { cap: 9 }))).toEqual([]);
+    desk.take({ type: "ended", ch: 1 });
+    desk.take({ type: "closed", ch: 1, err: undefined });
+    desk.boxes([BOX]);
+    expect(said(desk.packet(2, { cap: 0 }))).toEqual([]);
+    expect(said(desk.packet(2, { cap: 1024 }))).toEqual([true]);
+    desk.take({ type: "down", peer: carol });
+    ask(desk);
+    expect(said(desk.packet(3, { cap: 1024 }))).toEqual([true]);
+  });
+
+  test("that holds something in that box gives it as out of any, before the channel is ended", () => {
+    const desk = new Desk();
+    desk.ours = carol;
+    ask(desk);
+    const bytes = bytesOf(100);
+    const [came] = desk.packet(1, { ids: 120, done: true }, bytes).filter(({ type }) => type === "message");
+    expect(came).toMatchObject({ via: carol, bytes });
+    const dry = desk.packet(1, { cap: 1024 });
+    expect(said(dry)).toEqual([true]);
+    expect(dry.some((out) => out.type === "send" && out.end === true)).toBe(true);
   });
 });
 

@@ -8,6 +8,7 @@ import { flag, type JsonObject, uint } from "../wire/index.ts";
 import { Assembly, AssemblyRoom, MAX_MESSAGE_BYTES } from "./assembly.ts";
 import { type ChannelEvent, type ChannelOp, type ChannelOpened, NOTHING } from "./channel.ts";
 import { boxId, ID_BYTES, IDS_PER_PACKET, messageId } from "./ids.ts";
+import { unpackMany } from "./many.ts";
 
 export type InboxIn =
   | ChannelEvent
@@ -17,6 +18,8 @@ export type InboxIn =
    * some day. Owed once for each `message`; whoever does not say it within a minute has fewer messages waiting for him.
    */
   | { type: "done"; via: Hashname; box: string; id: string; keep?: boolean }
+  /** What is left in this box, wherever it lies, is to come once more. */
+  | { type: "again"; box: string }
   | { type: "tick" };
 
 export type InboxOut =
@@ -25,7 +28,9 @@ export type InboxOut =
    * A message, the receiver's own bytes. `via`: the cache, or with `direct` the sender itself. `box` and `id` are 16 hex
    * characters. The same message may come again, by this way or another.
    */
-  | { type: "message"; via: Hashname; direct: boolean; box: string; id: string; bytes: Uint8Array };
+  | { type: "message"; via: Hashname; direct: boolean; box: string; id: string; bytes: Uint8Array }
+  /** A cache of ours has said whether it is one: told once for each link, and again when it says otherwise. */
+  | { type: "keeps"; via: Hashname; keeps: boolean };
 
 /** An `inbox` channel that we opened. */
 interface Reader {
@@ -39,8 +44,14 @@ interface Reader {
   readonly removals: Set<string>;
   /** `cap`s to come that answer packets that remove. One more than these says that the box has been sent to its end. */
   capsOwed: number;
+  /** Packets that came since the last removal. */
+  come: number;
   isDrained: boolean;
   isEnded: boolean;
+  /** Nobody told us of this box: we want to hear its `cap`, and then it is ended. */
+  isAsking: boolean;
+  /** When the cache told of this box, and nothing has come since: to the cache it is not open, so it may never come to anything. */
+  toldAgain: Time | undefined;
 }
 
 /** An `outbox` channel that a sender opened to us. */
@@ -77,6 +88,10 @@ interface Way {
   atOnce: number;
   /** The box of what the peer itself sends us, once it was asked for. */
   ownBox: string | undefined;
+  /** Whether it says that it keeps anything, once it has said it. */
+  keeps: boolean | undefined;
+  /** It has told us of boxes. */
+  hasShown: boolean;
 }
 
 /** The recipient role, and the sink for everything that is left at a peer which offers no cache. */
@@ -91,17 +106,22 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   /** For whoever is linked and no contact, under any number of hashnames: they must not shut out the contacts. */
   readonly #strangers = new AssemblyRoom({ perPeer: MAX_MESSAGE_BYTES, inAll: MAX_STRANGERS });
   readonly #isContact: (peer: Hashname) => boolean;
+  readonly #isOurs: (cache: Hashname) => boolean;
   readonly #slow = new Deadlines<Hashname>();
+  /** Caches of ours that have not said yet whether they are some: when to ask. */
+  readonly #asked = new Deadlines<Hashname>();
   #outs: InboxOut[] = [];
 
-  /** `isContact`: default everybody. */
+  /** `isContact`: default everybody. `isOurs`: caches that are asked whether they still are; default none. */
   constructor(options: {
     readonly backend: Backend;
     readonly self: Hashname;
     readonly handles: () => number;
     readonly isContact?: (peer: Hashname) => boolean;
+    readonly isOurs?: (cache: Hashname) => boolean;
   }) {
     this.#isContact = options.isContact ?? (() => true);
+    this.#isOurs = options.isOurs ?? (() => false);
     this.#backend = options.backend;
     this.#self = options.self;
     this.#handles = options.handles;
@@ -133,13 +153,25 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
         if (way !== undefined) this.#done(way, input.box, input.keep ? undefined : input.id, input.id);
         break;
       }
+      case "again":
+        for (const way of this.#ways.values()) this.#again(way, input.box);
+        break;
       case "down":
         this.#down(input.peer);
         break;
       case "up":
+        if (!this.#isOurs(input.peer)) break;
+        // Who holds something for us says so by itself.
+        this.#way(input.peer).keeps = undefined;
+        this.#asked.set(input.peer, now + ASK_MS);
+        break;
       case "acked":
         break;
       case "tick":
+        for (const via of this.#asked.due(now)) {
+          const way = this.#ways.get(via);
+          if (way !== undefined) this.#ask(way);
+        }
         for (const via of this.#slow.due(now)) {
           const way = this.#ways.get(via);
           if (way !== undefined) this.#giveUpWaiting(way, now);
@@ -152,7 +184,8 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 
   deadline(): Time | undefined {
-    return this.#slow.next();
+    const [slow, asked] = [this.#slow.next(), this.#asked.next()];
+    return slow === undefined || asked === undefined ? (slow ?? asked) : Math.min(slow, asked);
   }
 
   #opened(open: ChannelOpened, now: Time): void {
@@ -164,8 +197,10 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       const room = this.#isContact(open.peer) ? this.#direct : this.#strangers;
       const message = isForUs ? new Assembly(room, open.peer) : undefined;
       this.#channels.set(ch, { kind: "outbox", ch, way, message });
-    } else if (open.kind === "boxes") this.#channels.set(ch, { kind: "boxes", ch, way });
-    else return;
+    } else if (open.kind === "boxes") {
+      this.#channels.set(ch, { kind: "boxes", ch, way });
+      way.hasShown = true;
+    } else return;
     way.channels.add(ch);
     this.#packet(open, now);
   }
@@ -174,7 +209,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     const channel = this.#channels.get(packet.ch);
     switch (channel?.kind) {
       case "boxes":
-        this.#advertised(channel.way, packet.body);
+        this.#advertised(channel.way, packet.body, now);
         return;
       case "outbox":
         this.#left(channel, packet.head, packet.body, now);
@@ -187,10 +222,30 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 
   /** Part of a list of boxes. The lists of all packets are taken together, since some get lost. */
-  #advertised(way: Way, body: Uint8Array): void {
+  #advertised(way: Way, body: Uint8Array, now: Time): void {
     if (body.length % ID_BYTES !== 0 || body.length > IDS_PER_PACKET * ID_BYTES) return;
-    for (let at = 0; at < body.length; at += ID_BYTES) this.#want(way, toHex(body.subarray(at, at + ID_BYTES)));
+    for (let at = 0; at < body.length; at += ID_BYTES) {
+      const box = toHex(body.subarray(at, at + ID_BYTES));
+      const reader = way.readers.get(box);
+      if (reader !== undefined && this.#isDead(reader, now)) this.#dismiss(reader);
+      this.#want(way, box);
+    }
     this.#openWanted(way);
+  }
+
+  /** Whether the cache has given up the channel: it waited for our acknowledgements in vain, and we wait for nothing. */
+  #isDead(reader: Reader, now: Time): boolean {
+    reader.toldAgain ??= now;
+    return now - reader.toldAgain >= DEAD_MS;
+  }
+
+  /** The box for ourselves, where nothing lies but tests: its `cap` tells a cache from what is none any more. */
+  #ask(way: Way): void {
+    const box = boxId(this.#backend, this.#self, this.#self);
+    if (this.#want(way, box) === undefined) return;
+    this.#openWanted(way);
+    const reader = way.readers.get(box);
+    if (reader !== undefined) reader.isAsking = true;
   }
 
   #want(way: Way, box: string): Set<string> | undefined {
@@ -210,39 +265,59 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       way.wanted.delete(box);
       const ch = this.#handles();
       const message = new Assembly(this.#fetched, way.via);
-      const state = { credit: 0, removals, capsOwed: 0, isDrained: false, isEnded: false };
-      const reader: Reader = { kind: "inbox", ch, way, box, message, ...state };
+      const state = { credit: 0, removals, capsOwed: 0, come: 0, isDrained: false, isEnded: false, isAsking: false };
+      const reader: Reader = { kind: "inbox", ch, way, box, message, ...state, toldAgain: undefined };
       way.readers.set(box, reader);
       way.draining++;
       way.channels.add(ch);
       this.#channels.set(ch, reader);
-      this.#outs.push({ type: "open", ch, peer: way.via, reliable: true, head: { type: "inbox", box }, body: NOTHING });
+      const head = { type: "inbox", box, many: MANY };
+      this.#outs.push({ type: "open", ch, peer: way.via, reliable: true, head, body: NOTHING });
     }
   }
 
   #endLeastUsed(way: Way): boolean {
     for (const reader of way.readers.values()) {
-      if (!reader.isDrained || reader.message.isUnfinished || reader.removals.size > 0) continue;
-      this.#leave(reader);
-      this.#end(reader);
+      if (this.#isBusy(reader)) continue;
+      this.#dismiss(reader);
       return true;
     }
     return false;
+  }
+
+  #isBusy({ isDrained, message, removals }: Reader): boolean {
+    return !isDrained || message.isUnfinished || removals.size > 0;
+  }
+
+  #dismiss(reader: Reader): void {
+    this.#leave(reader);
+    this.#end(reader);
   }
 
   /** A packet of a message that waited at a cache. */
   #fetchedPart(reader: Reader, head: JsonObject, body: Uint8Array, now: Time): void {
     const { way, box } = reader;
     if (reader.isEnded) return;
+    reader.come++;
+    reader.toldAgain = undefined;
     way.readers.delete(box);
     way.readers.set(box, reader);
     const atOnce = uint(head, "ids");
     if (atOnce !== undefined) way.atOnce = Math.min(atOnce, IDS_PER_PACKET);
-    if (uint(head, "cap") !== undefined) {
+    const cap = uint(head, "cap");
+    if (cap !== undefined) {
+      this.#said(way, cap > 0);
       if (reader.capsOwed > 0) {
         reader.capsOwed--;
         this.#sendRemovals(reader);
       } else this.#drained(reader);
+      if (reader.isAsking && !this.#isBusy(reader)) this.#dismiss(reader);
+    }
+    if (flag(head, "many")) {
+      // Never inside a message, and never more than we take: what is there is no message then, or no cache of ours.
+      const messages = reader.message.isUnfinished ? undefined : unpackMany(body, MANY);
+      for (const bytes of messages ?? []) this.#deliver(way, false, box, bytes, now);
+      return;
     }
     const bytes = reader.message.push(body, flag(head, "done"), now);
     if (bytes !== undefined) this.#deliver(way, false, box, bytes, now);
@@ -289,20 +364,23 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 
   /**
-   * Sends what it may. To a cache that takes many ids in a packet, the next packet leaves when the one before is answered, or
-   * when it is full: so removals are as fast as the cache, and what comes in the meantime costs one packet.
+   * Sends what it may. To a cache that takes many ids in a packet, the first packet leaves when the box has been fetched or a
+   * good part of it has come, the next one when that before is answered, and any when it is full: so removals are as fast as
+   * the cache, and what comes in the meantime costs one packet.
    */
   #sendRemovals(reader: Reader): void {
     const { removals, ch } = reader;
     while (removals.size > 0 && reader.credit > 0 && !reader.isEnded) {
       const most = Math.max(reader.way.atOnce, 1);
-      if (most > 1 && reader.capsOwed > 0 && removals.size < most) return;
+      const isEarly = reader.capsOwed > 0 || (!reader.isDrained && reader.come < MANY_CAME);
+      if (most > 1 && removals.size < most && isEarly) return;
       const ids: string[] = [];
       for (const id of removals) {
         removals.delete(id);
         if (ids.push(id) === most) break;
       }
       reader.credit--;
+      reader.come = 0;
       reader.capsOwed++;
       const [id = ""] = ids;
       const isOne = ids.length === 1;
@@ -326,6 +404,15 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     this.#openWanted(way);
   }
 
+  /** Only whoever is opened anew shows what was shown before. */
+  #again(way: Way, box: string): void {
+    if (!way.hasShown || way.wanted.has(box)) return;
+    const reader = way.readers.get(box);
+    if (reader !== undefined) this.#dismiss(reader);
+    this.#want(way, box);
+    this.#openWanted(way);
+  }
+
   /** An application that forgets to answer slows its mail down; it must not stop it for good. */
   #giveUpWaiting(way: Way, now: Time): void {
     for (const [key, { count, since }] of way.open) {
@@ -346,7 +433,15 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     if (reader.isDrained) return;
     reader.isDrained = true;
     reader.way.draining--;
+    this.#sendRemovals(reader);
     this.#openWanted(reader.way);
+  }
+
+  #said(way: Way, keeps: boolean): void {
+    if (way.keeps === keeps || !this.#isOurs(way.via)) return;
+    way.keeps = keeps;
+    this.#asked.set(way.via, undefined);
+    this.#outs.push({ type: "keeps", via: way.via, keeps });
   }
 
   #over(channel: Reader | Direct | Advert, how: "ended" | "closed"): void {
@@ -390,6 +485,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     }
     this.#ways.delete(peer);
     this.#slow.set(peer, undefined);
+    this.#asked.set(peer, undefined);
   }
 
   #way(via: Hashname): Way {
@@ -406,6 +502,8 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       withheld: new Map(),
       atOnce: 1,
       ownBox: undefined,
+      keeps: undefined,
+      hasShown: false,
     };
     this.#ways.set(via, way);
     return way;
@@ -422,7 +520,11 @@ const MAX_DRAINING = 16; // boxes that are being fetched at once, per cache
 const MAX_STANDING = 32; // open inboxes per cache, of the 64 that it serves
 const MAX_REMOVALS = 1024; // that wait for an inbox to be opened or to take them, per box
 const MAX_OPEN = 64; // messages of one peer that the application has not dealt with
+const MANY_CAME = 32; // packets of a box: what comes again if the link is lost now is some 40 KB
+const MANY = 64; // messages in one packet: as many as may wait for the application
 const SLOW_MS = 60_000;
+const DEAD_MS = 5_000; // what the cache told before our inbox reached it has come by then
+const ASK_MS = 1000; // after its link came up: what a cache holds it has told by then, and answered for
 const MAX_FETCHED_PER_PEER = (MAX_STANDING + 1) * 64 * 1024;
 const MAX_FETCHED = 16 * 1024 * 1024;
 const MAX_DIRECT_PER_PEER = 512 * 1024; // as at a cache

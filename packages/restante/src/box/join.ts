@@ -3,13 +3,17 @@
  * One reliable channel of type "restante.join", both ends of it here. protocol/admission.md
  */
 import { Deadlines, type Machine, type Time } from "../bytes/index.ts";
+import { readEdition } from "../card/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { JsonObject } from "../wire/index.ts";
 import type { ChannelEvent, ChannelOp } from "./channel.ts";
 
 export type JoinIn =
-  /** Ask `cache` to take us; `uri` is the admission URI of its join link. */
-  | { type: "join"; req: number; cache: Hashname; uri: string }
+  /**
+   * Ask `cache` to take us; `uri` is the admission URI of its join link, `undefined` where it offers itself to us. `edition`: of the
+   * key that we want, in place of the first.
+   */
+  | { type: "join"; req: number; cache: Hashname; uri: string | undefined; edition?: number }
   | { type: "up" | "down"; peer: Hashname }
   | ChannelEvent
   | { type: "tick" };
@@ -17,20 +21,34 @@ export type JoinIn =
 export type JoinOut =
   | ChannelOp
   | { type: "reach" | "release"; peer: Hashname }
+  | Save
   /** The cache's answer, as the head that it sent. */
   | { type: "joined"; req: number; cache: Hashname; answer: JsonObject }
   | { type: "not-joined"; req: number; cache: Hashname; why: "unreachable" | "refused" };
 
 export interface JoinOptions {
   readonly handles: () => number;
-  /** The head of our answer to a peer that asks with this URI; `undefined`: not admitted, and told nothing. */
-  readonly answer: (uri: string | undefined, peer: Hashname, now: Time) => JsonObject | undefined;
+  /** Our answer to a peer that asks with this URI; `undefined`: not admitted, and told nothing. */
+  readonly answer: (uri: string | undefined, peer: Hashname, now: Time, edition: number) => Answer | undefined;
+}
+
+/** What a peer that is taken in is told, and what has to be written before. */
+interface Answer {
+  readonly head: JsonObject;
+  readonly saves: readonly Save[];
+}
+
+interface Save {
+  readonly type: "save";
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
 }
 
 interface Attempt {
   readonly req: number;
   readonly cache: Hashname;
-  readonly uri: string;
+  readonly uri: string | undefined;
+  readonly edition: number | undefined;
   ch: number | undefined;
 }
 
@@ -48,7 +66,8 @@ export class Join implements Machine<JoinIn, JoinOut> {
   handle(input: JoinIn, now: Time): JoinOut[] {
     switch (input.type) {
       case "join": {
-        const attempt: Attempt = { req: input.req, cache: input.cache, uri: input.uri, ch: undefined };
+        const { req, cache, uri, edition } = input;
+        const attempt: Attempt = { req, cache, uri, edition, ch: undefined };
         this.#attempts.set(input.req, attempt);
         this.#deadlines.set(input.req, now + JOIN_MS);
         return [{ type: "reach", peer: input.cache }, ...(this.#up.has(input.cache) ? this.#ask(attempt) : [])];
@@ -105,19 +124,17 @@ export class Join implements Machine<JoinIn, JoinOut> {
   #ask(attempt: Attempt): JoinOut[] {
     if (attempt.ch !== undefined) return [];
     attempt.ch = this.#options.handles();
-    const head = { type: JOIN_CHANNEL, uri: attempt.uri };
+    const { uri, edition } = attempt;
+    const head = { type: JOIN_CHANNEL, ...(uri !== undefined && { uri }), ...(edition !== undefined && { edition }) };
     return [{ type: "open", ch: attempt.ch, peer: attempt.cache, reliable: true, head, body: NOTHING }];
   }
 
   #serve(open: Extract<ChannelEvent, { type: "opened" }>, now: Time): JoinOut[] {
     if (!open.reliable) return [{ type: "fail", ch: open.ch, err: "not reliable" }];
     const uri = typeof open.head["uri"] === "string" ? open.head["uri"] : undefined;
-    const head = this.#options.answer(uri, open.peer, now);
+    const { head = {}, saves = [] } = this.#options.answer(uri, open.peer, now, readEdition(open.head)) ?? {};
     // Who is not admitted gets what a peer without a cache would give: an end without an answer.
-    return [
-      { type: "took", ch: open.ch },
-      { type: "send", ch: open.ch, head: head ?? {}, body: NOTHING, end: true },
-    ];
+    return [...saves, { type: "took", ch: open.ch }, { type: "send", ch: open.ch, head, body: NOTHING, end: true }];
   }
 
   #of(ch: number): Attempt | undefined {

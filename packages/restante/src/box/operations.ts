@@ -32,6 +32,8 @@ export type BoxRequest =
       readonly expires: Time;
       readonly class: BoxClass;
       readonly serial?: number;
+      /** Further ones of the same box. */
+      readonly more?: readonly PutMessage[] | undefined;
     }
   | {
       readonly type: "remove";
@@ -39,6 +41,12 @@ export type BoxRequest =
       readonly box: string;
       readonly id: string;
       readonly serial?: number;
+    }
+  | {
+      readonly type: "remove-many";
+      readonly recipient: Hashname;
+      readonly box: string;
+      readonly ids: readonly string[];
     }
   | { readonly type: "clear"; readonly recipient: Hashname; readonly box: string; readonly serial?: number }
   | { readonly type: "revoke"; readonly recipient: Hashname; readonly serials: readonly number[] }
@@ -52,6 +60,21 @@ export type BoxRequest =
       readonly room?: number;
     }
   | { readonly type: "sweep" };
+
+/** A message as it is put. `low`, `high`: its id as two numbers of 32 bits, signed, for who need not read the text. */
+export interface PutMessage {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly low?: number;
+  readonly high?: number;
+}
+
+/** Where the messages of an `outbox` go: one object for each channel. */
+export interface PutPlace {
+  readonly recipient: Hashname;
+  readonly box: string;
+  readonly serial?: number;
+}
 
 /** A message as it is read. */
 interface BoxMessage {
@@ -70,10 +93,14 @@ export type BoxAnswer =
       readonly bytes: Uint8Array;
       readonly cursor: number;
       readonly more?: readonly BoxMessage[];
+      readonly isLast?: boolean;
     }
   | { readonly type: "dry"; readonly op: number }
   | { readonly type: "swept"; readonly op: number; readonly messages: number }
   | { readonly type: "gained"; readonly recipient: string; readonly box: string; readonly wasEmpty: boolean };
 
 /** What a part of the cache wants: a channel operation, or something of the store. */
-export type PartOut = ChannelOp | { type: "store"; request: BoxRequest; ch?: number; clears?: boolean };
+export type PartOut =
+  | ChannelOp
+  /** `place`: of a put, to know those that go to the same. */
+  | { type: "store"; request: BoxRequest; ch?: number; clears?: boolean; place?: PutPlace };

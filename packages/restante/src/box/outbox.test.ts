@@ -83,6 +83,19 @@ test("[C49] no more is sent than may be, message after message on one channel", 
   expect(answers).toEqual([1, 2, 3, 4, 5].map((id) => ({ type: "deposited", id })));
 });
 
+test("a message alone asks for its acknowledgement, those in a row wait for that of all, and removals for none", () => {
+  const desk = new Desk();
+  const asks = (outs: readonly OutboxOut[]) => outs.flatMap((out) => (out.type === "send" ? [out.asks === true] : []));
+  desk.deposit(1);
+  desk.take({ type: "writable", ch: 1, credit: 9 });
+  desk.take({ type: "acked", ch: 1, count: 1 });
+  expect([desk.deposit(2), desk.deposit(3)].map(asks)).toEqual([[true], [false]]);
+  desk.take({ type: "acked", ch: 1, count: 2 });
+  expect(asks(desk.deposit(4, bytesOf(3 * packetRoom({}, true))))).toEqual([false, false, false, true]);
+  desk.take({ type: "acked", ch: 1, count: 4 });
+  expect(asks(desk.take({ type: "remove", via: carol, to: bob, ids: ["0123456789abcdef"] }))).toEqual([false]);
+});
+
 test("another recipient, another admission, another cache: each has its own channel", () => {
   const desk = new Desk([carol, dave]);
   const opens = [

@@ -295,7 +295,8 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
     if (channel === undefined) return;
     while (channel.credit > 0 && line.jobs.size > 0 && !isOutdated(channel, now)) {
       channel.credit--;
-      this.#outs.push({ type: "send", ch: channel.ch, ...this.#nextPacket(channel, {}) });
+      const packet = this.#nextPacket(channel, {});
+      this.#outs.push({ type: "send", ch: channel.ch, ...packet, ...(isAlone(channel) && { asks: true }) });
     }
     if (line.jobs.size > 0 && isOutdated(channel, now)) return this.#pump(line, now); // on another channel
     if (channel.stallsAt === undefined && channel.flight.length > 0) this.#expectProgress(channel, now);
@@ -514,6 +515,12 @@ export class Outbox implements Machine<OutboxIn, OutboxOut> {
 function isOutdated({ line, until }: Channel, now: Time): boolean {
   const [job] = line.jobs;
   return until !== undefined && until <= now && (job?.type !== "deposit" || job.offset === 0);
+}
+
+/** Whether all that is under way is one message: nothing comes that could be acknowledged with it, so it need not wait. */
+function isAlone({ line, flight }: Channel): boolean {
+  const [first, second] = flight;
+  return second === undefined && first?.job.type === "deposit" && first.isWhole && line.jobs.size === 0;
 }
 
 function newWay(via: Hashname): Way {

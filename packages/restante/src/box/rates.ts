@@ -2,7 +2,7 @@
  * How fast messages may come to the store: so much per second for each sender and for each recipient, strangers apart. It
  * decides whether the store is asked, and nothing that a sender could see (C45). protocol/box.md §7
  */
-import { Budget, type Time } from "../bytes/index.ts";
+import type { Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { BoxClass } from "./operations.ts";
 
@@ -36,8 +36,8 @@ export class Rates {
   }
 
   /**
-   * Whether a message of `bytes` may be put; if so, it counts. One that may not counts nowhere. `pair`: what `pairOf` gave
-   * for the two, where it is at hand.
+   * Whether a message of `bytes` may be put; if so, it counts. One that may not counts nowhere. `pair`: a name of the two together,
+   * such as that of their box, where there is one.
    */
   put(
     kind: BoxClass,
@@ -45,7 +45,7 @@ export class Rates {
     recipient: Hashname,
     bytes: number,
     now: Time,
-    pair: string = pairOf(sender, recipient),
+    pair: string = `${sender} ${recipient}`,
   ): boolean {
     const [senders, recipients] = kind === "stranger" ? this.#strange : this.#known;
     const size = Math.max(bytes, MIN_COUNTED);
@@ -63,84 +63,105 @@ export class Rates {
   }
 }
 
-/** What a sender and a recipient are called together: made once, since to make it costs more than to look it up. */
-export function pairOf(sender: Hashname, recipient: Hashname): string {
-  return `${sender} ${recipient}`;
-}
-
-/** What one name has, in its place among the others: more recently used than `older`, less than `newer`. */
-interface Bucket {
-  readonly name: string;
-  readonly budget: Budget;
-  older: Bucket | undefined;
-  newer: Bucket | undefined;
-}
-
-/** A bucket for each of many names; one that is full again is as none. */
+/**
+ * A bucket for each of many names; one that is full again is as none. What a bucket has is in arrays of numbers, by its place:
+ * objects for all who came lately were a fifth of what the collector of a busy cache had to look through.
+ */
 class Buckets {
   readonly #rate: Rate;
-  /** In no order: a map that is kept in one by deleting and setting again is copied all the time. */
-  readonly #byName = new Map<string, Bucket>();
-  /** Least and most recently used. */
-  #oldest: Bucket | undefined;
-  #newest: Bucket | undefined;
-  /** For all that find no place: nobody gets a full bucket because another was forgotten. */
-  readonly #rest: Bucket;
+  /** Places by name, in no order: a map that is kept in one by deleting and setting again is copied all the time. */
+  readonly #places = new Map<string, number>();
+  readonly #names: string[] = [""];
+  /** What is there, and since when. At REST what all have that find no place: nobody gets a full bucket because another was forgotten. */
+  #left: Float64Array = new Float64Array(FIRST_PLACES);
+  #since: Float64Array = new Float64Array(FIRST_PLACES);
+  /** The one used before it, and after it: REST for none. Of REST itself the most and the least recently used. */
+  #older: Uint16Array = new Uint16Array(FIRST_PLACES);
+  #newer: Uint16Array = new Uint16Array(FIRST_PLACES);
 
   constructor(rate: Rate) {
     this.#rate = rate;
-    this.#rest = this.#full("");
+    this.#left[REST] = rate.most;
+    this.#since[REST] = Number.POSITIVE_INFINITY;
   }
 
   has(name: string, bytes: number, now: Time): boolean {
-    return this.#of(name, now).budget.left(now) >= bytes;
+    const place = this.#placeOf(name, now);
+    return (place === NONE ? this.#rate.most : this.#gather(place, now)) >= bytes;
   }
 
   /** False: there is not so much, and nothing is taken. */
   take(name: string, bytes: number, now: Time): boolean {
-    const bucket = this.#of(name, now);
-    if (!bucket.budget.take(now, bytes)) return false;
-    if (bucket === this.#rest || bucket === this.#newest) return true;
-    if (bucket.newer === undefined) this.#byName.set(name, bucket);
-    else this.#unlink(bucket);
-    this.#append(bucket);
+    const known = this.#placeOf(name, now);
+    const left = known === NONE ? this.#rate.most : this.#gather(known, now);
+    if (left < bytes) return false;
+    const place = known === NONE ? this.#enter(name, now) : known;
+    this.#left[place] = left - bytes;
+    if (known === REST || place === this.#older[REST]) return true;
+    if (known !== NONE) this.#unlink(place);
+    this.#append(place);
     return true;
   }
 
-  #of(name: string, now: Time): Bucket {
-    if (this.#newest?.name === name) return this.#newest;
-    const known = this.#byName.get(name);
+  /** Where the bucket of this name is. NONE: it is full, and nowhere; REST: there is no place for it. */
+  #placeOf(name: string, now: Time): number {
+    const newest = this.#older[REST] ?? REST;
+    if (newest !== REST && this.#names[newest] === name) return newest;
+    const known = this.#places.get(name);
     if (known !== undefined) return known;
-    const oldest = this.#oldest;
-    if (this.#byName.size >= MAX_NAMES && oldest !== undefined) {
-      if (!oldest.budget.isFull(now)) return this.#rest;
-      this.#byName.delete(oldest.name);
-      this.#unlink(oldest);
-    }
-    return this.#full(name);
+    const oldest = this.#newer[REST] ?? REST;
+    return this.#places.size >= MAX_NAMES && this.#gather(oldest, now) < this.#rate.most ? REST : NONE;
   }
 
-  #unlink(bucket: Bucket): void {
-    const { older, newer } = bucket;
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
+  /** What is there now. A clock set back gathers nothing once. */
+  #gather(place: number, now: Time): number {
+    const gathered = (Math.max(0, now - (this.#since[place] ?? now)) / 1000) * this.#rate.perSecond;
+    const left = Math.min(this.#rate.most, (this.#left[place] ?? 0) + gathered);
+    this.#left[place] = left;
+    this.#since[place] = now;
+    return left;
   }
 
-  #append(bucket: Bucket): void {
-    const newest = this.#newest;
-    bucket.older = newest;
-    bucket.newer = undefined;
-    if (newest === undefined) this.#oldest = bucket;
-    else newest.newer = bucket;
-    this.#newest = bucket;
+  /** A place for a name that has none: a new one, or that of the least recently used, which is full. */
+  #enter(name: string, now: Time): number {
+    let place = this.#names.length;
+    if (this.#places.size >= MAX_NAMES) {
+      place = this.#newer[REST] ?? REST;
+      this.#places.delete(this.#names[place] ?? "");
+      this.#unlink(place);
+    } else if (place === this.#left.length) this.#grow();
+    this.#names[place] = name;
+    this.#places.set(name, place);
+    this.#since[place] = now;
+    return place;
   }
 
-  #full(name: string): Bucket {
-    const budget = new Budget(this.#rate.perSecond, this.#rate.most);
-    return { name, budget, older: undefined, newer: undefined };
+  #unlink(place: number): void {
+    const [older, newer] = [this.#older[place] ?? REST, this.#newer[place] ?? REST];
+    this.#newer[older] = newer;
+    this.#older[newer] = older;
   }
+
+  #append(place: number): void {
+    const newest = this.#older[REST] ?? REST;
+    this.#older[place] = newest;
+    this.#newer[place] = REST;
+    this.#newer[newest] = place;
+    this.#older[REST] = place;
+  }
+
+  #grow(): void {
+    const places = Math.min(2 * this.#left.length, MAX_NAMES + 1);
+    this.#left = longer(new Float64Array(places), this.#left);
+    this.#since = longer(new Float64Array(places), this.#since);
+    this.#older = longer(new Uint16Array(places), this.#older);
+    this.#newer = longer(new Uint16Array(places), this.#newer);
+  }
+}
+
+function longer<T extends Float64Array | Uint16Array>(fresh: T, old: T): T {
+  fresh.set(old);
+  return fresh;
 }
 
 const KB = 1024;
@@ -155,4 +176,7 @@ const RATE_LIMITS: RateLimits = {
 };
 const NO_RATE: Rate = { most: 0, perSecond: 0 };
 const MIN_COUNTED = 128; // box.md §7: or messages of one byte would be free
-const MAX_NAMES = 16_384;
+const MAX_NAMES = 16_384; // each with a number of 16 bits, and REST
+const REST = 0;
+const NONE = -1;
+const FIRST_PLACES = 8;

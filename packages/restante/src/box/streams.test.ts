@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { concat, fromHex } from "../bytes/index.ts";
+import { packetRoom } from "../e3x/index.ts";
 import { BOX, bob } from "../testing/cache-desk.ts";
 import { NOTHING } from "./channel.ts";
+import { unpackMany } from "./many.ts";
 import type { BoxAnswer, BoxRequest, PartOut } from "./operations.ts";
 import { Streams } from "./streams.ts";
 
@@ -24,18 +26,23 @@ interface Kept {
 /** An inbox, its recipient, and a store that gives so many messages at once. Each message is filled with its number. */
 class Bench {
   readonly sent: { type: string; n: number; size: number; done: boolean }[] = [];
+  /** How many messages there were in each packet of several. */
+  readonly packed: number[] = [];
   readonly #streams = new Streams({ cap: CAP });
   readonly #atOnce: number;
   readonly #isSlow: boolean;
   #kept: Kept[] = [];
   #came = 0;
   #credit = 0;
-  #asked: { after: number; most: number; found: Kept[] } | undefined;
+  #asked: { after: number; most: number; found: Kept[]; isLast: boolean } | undefined;
+  readonly #tellsLast: boolean;
 
-  constructor(atOnce: number, isSlow: boolean) {
+  /** `many`: how many messages the recipient takes in one packet. `tellsLast`: the store says when nothing follows. */
+  constructor(atOnce: number, isSlow: boolean, many?: number, tellsLast = false) {
     this.#atOnce = atOnce;
+    this.#tellsLast = tellsLast;
     this.#isSlow = isSlow;
-    const head = { type: "inbox", box: BOX };
+    const head = { type: "inbox", box: BOX, ...(many !== undefined && { many }) };
     this.#take(
       this.#streams.opened({ type: "opened", ch: CH, peer: bob, reliable: true, kind: "inbox", head, body: NOTHING }),
     );
@@ -74,6 +81,13 @@ class Bench {
       if (out.type === "store") this.#ask(out.request);
       else if (out.type === "send") {
         expect(--this.#credit).toBeGreaterThanOrEqual(0);
+        const several = out.head["many"] === true ? unpackMany(out.body, Number.POSITIVE_INFINITY) : undefined;
+        if (several !== undefined) {
+          expect(out.body.length).toBeLessThanOrEqual(packetRoom(out.head, true));
+          this.packed.push(several.length);
+          for (const { length, [0]: n = 0 } of several) this.sent.push({ type: "part", n, size: length, done: true });
+          continue;
+        }
         const isCap = out.head["cap"] === CAP;
         const n = isCap ? 0 : (out.body[0] ?? 0);
         this.sent.push({ type: isCap ? "cap" : "part", n, size: out.body.length, done: out.head["done"] === true });
@@ -84,13 +98,15 @@ class Bench {
 
   #ask(request: BoxRequest): void {
     if (request.type === "remove") this.#kept = this.#kept.filter(({ n }) => idOf(n) !== request.id);
+    else if (request.type === "remove-many") this.#kept = this.#kept.filter(({ n }) => !request.ids.includes(idOf(n)));
     else if (request.type === "clear") this.#kept = [];
     else if (request.type === "read") {
       expect(this.#asked).toBe(undefined);
       const { after, most = 1 } = request;
       // As a store does: what it is asked takes effect in order, whenever the answer comes.
-      const found = this.#kept.filter(({ n }) => n > after).slice(0, Math.min(most, this.#atOnce));
-      this.#asked = { after, most, found };
+      const all = this.#kept.filter(({ n }) => n > after);
+      const found = all.slice(0, Math.min(most, this.#atOnce));
+      this.#asked = { after, most, found, isLast: this.#tellsLast && found.length === all.length };
     }
   }
 
@@ -102,7 +118,7 @@ class Bench {
       return { id: idOf(n), cursor: n, bytes: new Uint8Array(size).fill(n) };
     });
     const answer: Extract<BoxAnswer, { type: "message" | "dry" }> =
-      first === undefined ? { type: "dry", op: 1 } : { type: "message", op: 1, ...first, more };
+      first === undefined ? { type: "dry", op: 1 } : { type: "message", op: 1, ...first, more, isLast: asked.isLast };
     this.#take(this.#streams.read(CH, answer));
   }
 }
@@ -122,14 +138,16 @@ const turn: fc.Arbitrary<Turn> = fc.oneof(
 );
 const turns = fc.array(turn, { maxLength: 60 });
 
-test("whether a store gives one message at a time or many, the recipient gets the same packets", () => {
+test("whether a store gives one message at a time or many, and tells the last or not, the recipient gets the same packets", () => {
   fc.assert(
     fc.property(turns, (all) => {
-      const [one, many] = [new Bench(1, false), new Bench(100, false)];
+      const [one, many, telling] = [new Bench(1, false), new Bench(100, false), new Bench(100, false, undefined, true)];
       for (const each of all) {
         one.act(each);
         many.act(each);
+        telling.act(each);
         expect(many.sent).toEqual(one.sent);
+        expect(telling.sent).toEqual(one.sent);
       }
     }),
   );
@@ -137,8 +155,9 @@ test("whether a store gives one message at a time or many, the recipient gets th
 
 test("[C55] [C58] nothing that was removed begins to leave, and all else leaves whole, once and in order, however late the store answers", () => {
   fc.assert(
-    fc.property(turns, fc.constantFrom(1, 3, 100), (all, atOnce) => {
-      const bench = new Bench(atOnce, true);
+    fc.property(turns, fc.constantFrom(1, 3, 100), fc.constantFrom(undefined, 2, 64), fc.boolean(), (...drawn) => {
+      const [all, atOnce, most, tellsLast] = drawn;
+      const bench = new Bench(atOnce, true, most, tellsLast);
       let begun = 0;
       let seen = 0;
       let isInside = false;
@@ -163,10 +182,44 @@ test("[C55] [C58] nothing that was removed begins to leave, and all else leaves 
         }
       }
       expect(isInside).toBe(false);
+      for (const size of bench.packed) expect([size > 1, size <= (most ?? 0)]).toEqual([true, true]);
       const parts = new Set(bench.sent.filter(({ type }) => type === "part").map(({ n }) => n));
       for (const n of offered) expect(parts.has(n)).toBe(true);
+      expect(bench.sent.at(-1)?.type).toBe("cap");
     }),
   );
+});
+
+test("small messages leave several to a packet where the recipient takes that, in order, and else one by one", () => {
+  for (const [many, packed] of [
+    [undefined, []],
+    [1, []],
+    // The first one alone, since with room for one packet one message is asked for.
+    [3, [3, 3, 2]],
+    [64, [4, 4]], // a packet has room for some 1260 bytes
+  ] as const) {
+    const bench = new Bench(100, false, many);
+    for (const size of [256, 256, 256, 256, 256, 256, 256, 256, 256, 1300, 2]) bench.act({ type: "came", size });
+    bench.act({ type: "writable", credit: 1 });
+    bench.act({ type: "writable", credit: 50 });
+    const wholes = bench.sent.filter(({ type, done }) => type === "part" && done);
+    expect(wholes.map(({ n }) => n)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expect(bench.packed).toEqual(packed);
+  }
+});
+
+test("no packet has more messages than its recipient takes, nor more than 64", () => {
+  for (const [many, most] of [
+    [5, 5],
+    [64, 64],
+    [100_000, 64],
+  ] as const) {
+    const bench = new Bench(1000, false, many);
+    for (let n = 0; n < 250; n++) bench.act({ type: "came", size: 2 });
+    for (let n = 0; n < 4; n++) bench.act({ type: "writable", credit: 50 });
+    expect(bench.sent.filter(({ type }) => type === "part")).toHaveLength(250);
+    expect(Math.max(...bench.packed)).toBe(most);
+  }
 });
 
 const IDLE: Turn = { type: "answers" };

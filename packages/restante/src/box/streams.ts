@@ -2,12 +2,13 @@
  * The cache's end of `inbox`: streams the waiting messages of one box to its recipient, stays open, and streams what
  * comes later (X30). An unknown box, and one of somebody else, look like an empty one. protocol/box.md §6
  */
-import { toHex } from "../bytes/index.ts";
+import { hexAt } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import { packetRoom } from "../e3x/index.ts";
-import { flag, type JsonObject } from "../wire/index.ts";
+import { flag, type JsonObject, uint } from "../wire/index.ts";
 import { type ChannelEvent, type ChannelOpened, NOTHING } from "./channel.ts";
 import { ID_BYTES, IDS_PER_PACKET, parseId, removedId } from "./ids.ts";
+import { packMany, sizeInMany } from "./many.ts";
 import type { BoxAnswer, PartOut } from "./operations.ts";
 
 /** One `inbox` channel. */
@@ -16,6 +17,8 @@ interface Stream {
   readonly link: Link;
   /** Absent: not the id of any box, or no cache is offered. */
   readonly box: string | undefined;
+  /** The most messages that the recipient takes in one packet. */
+  readonly many: number;
   credit: number;
   /** Something was sent: what we can do has been said. */
   hasSpoken: boolean;
@@ -26,6 +29,8 @@ interface Stream {
   /** Our copy of the message that is on its way. Finished even when the store loses it meanwhile. */
   message: { readonly bytes: Uint8Array; offset: number } | undefined;
   isReading: boolean;
+  /** How many messages went into a packet lately: what is asked of the store should be what can leave. */
+  perPacket: number;
   /** What was removed since the store was asked: the answer may hold it. `true`: anything. */
   removed: Set<string> | true | undefined;
   /** There may be messages behind the cursor. */
@@ -51,6 +56,8 @@ interface MessageHeads {
   readonly lastRoom: number;
   readonly middle: JsonObject;
   readonly middleRoom: number;
+  readonly many: JsonObject;
+  readonly manyRoom: number;
 }
 
 /** A box that its recipient does not have open any more. */
@@ -86,12 +93,14 @@ export class Streams {
       ch: open.ch,
       link,
       box,
+      many: uint(open.head, "many") ?? 1,
       credit: 0,
       hasSpoken: false,
       caps: box === undefined ? 1 : 0,
       cursor: 0,
       message: undefined,
       isReading: false,
+      perPacket: 1,
       removed: undefined,
       isFresh: box !== undefined,
       hasGained: false,
@@ -121,7 +130,10 @@ export class Streams {
         if (isClear) recall(one, undefined);
         else for (const id of ids) recall(one, id);
       if (isClear) outs.push({ type: "store", request: { type: "clear", recipient, box } });
-      for (const id of ids) outs.push({ type: "store", request: { type: "remove", recipient, box, id } });
+      const [id] = ids;
+      if (id !== undefined && ids.length === 1)
+        outs.push({ type: "store", request: { type: "remove", recipient, box, id } });
+      else if (id !== undefined) outs.push({ type: "store", request: { type: "remove-many", recipient, box, ids } });
     }
     stream.caps++;
     this.#pump(stream, outs);
@@ -161,21 +173,11 @@ export class Streams {
     const { removed } = stream;
     stream.isReading = false;
     stream.removed = undefined;
-    if (answer.type === "dry") {
-      stream.isFresh = stream.hasGained;
-      if (!stream.isFresh) stream.caps++;
-    }
+    if (answer.type === "dry") this.#dry(stream);
     this.#sendCaps(stream, outs);
-    for (const { id, bytes, cursor } of messages) {
-      // What cannot begin to leave now is read again when it can: nothing waits here beyond its time or its removal.
-      const isGone = removed === true || removed?.has(id) === true;
-      if (isGone || stream.message !== undefined || stream.credit <= 0) bytes.fill(0);
-      else {
-        stream.cursor = cursor;
-        stream.message = { bytes, offset: 0 };
-        this.#sendParts(stream, outs);
-      }
-    }
+    this.#sendMessages(stream, messages, removed, outs);
+    // While there is credit, all of these have left, and the `cap` leaves with them.
+    if (answer.type === "message" && answer.isLast === true && stream.credit > 0) this.#dry(stream);
     if (stream.message === undefined) this.#giveTurn(stream, outs);
     this.#pump(stream, outs);
     return outs;
@@ -232,7 +234,7 @@ export class Streams {
     link.turns.add(stream);
     stream.isReading = true;
     stream.hasGained = false;
-    const most = Math.min(stream.credit, MAX_READ_MESSAGES);
+    const most = Math.min(stream.credit * stream.perPacket, MAX_READ_MESSAGES);
     const request = {
       type: "read",
       recipient: link.peer,
@@ -252,6 +254,68 @@ export class Streams {
       outs.push({ type: "send", ch: stream.ch, head: stream.hasSpoken ? this.#cap : this.#firstCap, body: NOTHING });
       stream.hasSpoken = true;
     }
+  }
+
+  /** The store had nothing more when it answered. */
+  #dry(stream: Stream): void {
+    stream.isFresh = stream.hasGained;
+    if (!stream.isFresh) stream.caps++;
+  }
+
+  /** Sends what may begin to leave now. All else is read again when it can: nothing waits here beyond its time or its removal. */
+  #sendMessages(
+    stream: Stream,
+    messages: readonly Pick<Extract<BoxAnswer, { type: "message" }>, "id" | "bytes" | "cursor">[],
+    removed: Stream["removed"],
+    outs: PartOut[],
+  ): void {
+    const { credit } = stream;
+    let sent = 0;
+    let pack: Uint8Array[] = [];
+    let room = 0;
+    for (const { id, bytes, cursor } of messages) {
+      if (removed === true || removed?.has(id) === true) {
+        bytes.fill(0);
+        continue;
+      }
+      const size = sizeInMany(bytes);
+      if (pack.length === 0 || pack.length >= stream.many || size > room) {
+        // Also when this one is too long for any pack: whatever leaves behind it must not have been before it.
+        this.#sendPack(stream, pack, outs);
+        pack = [];
+        room = (stream.hasSpoken ? LATER : FIRST).manyRoom;
+        if (stream.message !== undefined || stream.credit <= 0) {
+          bytes.fill(0);
+          continue;
+        }
+      }
+      stream.cursor = cursor;
+      sent++;
+      if (stream.many > 1 && size <= room) {
+        pack.push(bytes);
+        room -= size;
+      } else {
+        stream.message = { bytes, offset: 0 };
+        this.#sendParts(stream, outs);
+      }
+    }
+    this.#sendPack(stream, pack, outs);
+    if (sent > 0) stream.perPacket = Math.max(1, Math.floor(sent / (credit - stream.credit)));
+  }
+
+  /** Sends messages that fit into one packet, for which there is credit. One alone goes as it always does. */
+  #sendPack(stream: Stream, pack: readonly Uint8Array[], outs: PartOut[]): void {
+    const [bytes] = pack;
+    if (bytes === undefined) return;
+    if (pack.length === 1) {
+      stream.message = { bytes, offset: 0 };
+      this.#sendParts(stream, outs);
+      return;
+    }
+    stream.credit--;
+    const head = (stream.hasSpoken ? LATER : FIRST).many;
+    stream.hasSpoken = true;
+    outs.push({ type: "send", ch: stream.ch, head, body: packMany(pack), isGiven: true });
   }
 
   /** Sends as much of the message as may be sent. */
@@ -321,13 +385,15 @@ function removedIds(head: JsonObject, body: Uint8Array): readonly string[] | und
   if (body.length % ID_BYTES !== 0 || body.length > IDS_PER_PACKET * ID_BYTES) return undefined;
   if (head["id"] !== undefined || head["done"] !== undefined) return undefined;
   const ids: string[] = [];
-  for (let at = 0; at < body.length; at += ID_BYTES) ids.push(toHex(body.subarray(at, at + ID_BYTES)));
+  for (let at = 0; at < body.length; at += ID_BYTES) ids.push(hexAt(body, at));
   return ids;
 }
 
 function headsOf(fields: JsonObject): MessageHeads {
   const [last, middle] = [Object.freeze({ ...fields, done: true }), Object.freeze({ ...fields })];
-  return { last, middle, lastRoom: packetRoom(last, true), middleRoom: packetRoom(middle, true) };
+  const many = Object.freeze({ ...fields, many: true });
+  const [lastRoom, middleRoom, manyRoom] = [packetRoom(last, true), packetRoom(middle, true), packetRoom(many, true)];
+  return { last, middle, many, lastRoom, middleRoom, manyRoom };
 }
 
 /** Something was removed from its box: a message of this id, or everything. */

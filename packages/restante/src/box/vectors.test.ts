@@ -77,7 +77,7 @@ function conversation(): Vectors["conversation"] {
   const told = (outs: CacheOut[]): void => {
     for (const out of outs) {
       if (out.type === "boxes") {
-        for (const answer of store.handle(out.op, NOW)) told(cache.handle({ type: "store", answer }, NOW));
+        for (const answer of store.handle(out.op, NOW)) told(cache.handle({ type: "store", answers: [answer] }, NOW));
       } else if (out.type === "open" || out.type === "send") {
         if (out.type === "open") peers.set(out.ch, all.find((name) => hashname(name) === out.peer) ?? "");
         const to = peers.get(out.ch) ?? "";
@@ -187,6 +187,20 @@ function conversation(): Vectors["conversation"] {
     say(`sender ${n}`, 1000 + n, { type: "outbox", to: hashname("erin"), done: true }, new Uint8Array(1));
   isSilent = false;
   take({ type: "up", peer: hashname("erin") });
+  chapter(
+    "Alice leaves four. Bob takes up to three messages in a packet: three come in one, the fourth as always. A box opened without that gives them one by one.",
+  );
+  for (const words of ["one", "two", "three", "four"])
+    say(
+      "alice",
+      15,
+      words === "one" ? { type: "outbox", to: hashname("bob"), done: true } : { done: true },
+      utf8(words),
+    );
+  say("bob", 16, { type: "inbox", box, many: 3 });
+  say("bob", 16, { end: true });
+  say("bob", 17, { type: "inbox", box });
+  say("bob", 17, { clear: true, end: true });
   return chapters;
 }
 
@@ -231,6 +245,21 @@ test("the conversation of protocol/vectors/box.json says what box.md says", () =
   expect(full.slice(-3)).toEqual([cap, cap, '{"end":true}']);
   const [, begun, end, ...twice] = bodies(/rest of the long one/);
   expect([`${begun}${end}`, twice]).toEqual([long, [cap, cap]]);
+  const [told4, several, ...others4] = bodies(/Alice leaves four/);
+  expect(several).toBe(
+    toHex(concat(...["one", "two", "three"].map((word) => utf8(`\0${String.fromCharCode(word.length)}${word}`)))),
+  );
+  const plain = ["one", "two", "three", "four"].map(text);
+  expect([told4, ...others4]).toEqual([
+    ids[0]?.box,
+    text("four"),
+    cap,
+    '{"end":true}',
+    ...plain,
+    cap,
+    cap,
+    '{"end":true}',
+  ]);
   expect(bodies(/`x` of 0/)).toEqual([ids[0]?.box, firstCap, '{"end":true}']);
   const told = bodies(/121 others/);
   expect(told.map((ids) => ids.length / 16)).toEqual([120, 1]);

@@ -46,6 +46,7 @@ export class Budgets<K> {
     this.#limit = limit;
   }
 
+  /** The budget of this one, full when it is new or was forgotten. Never `undefined`. */
   of(key: K): Budget {
     const budget = this.#byKey.get(key) ?? this.#make();
     this.#byKey.delete(key);

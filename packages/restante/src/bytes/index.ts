@@ -5,6 +5,18 @@ export { assert, RestanteError } from "./failure.ts";
 export { Deadlines, type Machine, type Random, type Time } from "./machine.ts";
 export { pooled } from "./pool.ts";
 export { encodeVarint, Reader } from "./reader.ts";
+export { asJson, ofJson, type Save } from "./record.ts";
 export { siphash } from "./siphash.ts";
 export { shortLived, slabs } from "./slab.ts";
-export { fromBase32, fromBase64url, fromHex, fromUtf8, toBase32, toBase64url, toHex, utf8 } from "./text.ts";
+export {
+  fromBase32,
+  fromBase64url,
+  fromHex,
+  fromUtf8,
+  hexAt,
+  toBase32,
+  toBase64url,
+  toHex,
+  utf8,
+  wordsHex,
+} from "./text.ts";

@@ -7,6 +7,7 @@ export type Time = number;
 /** Gives `length` fresh bytes that nobody can guess (in tests: bytes drawn from a seed). The caller owns them. */
 export type Random = (length: number) => Uint8Array;
 
+/** A protocol without I/O: whoever holds it feeds inputs, carries out what they answer, and wakes it at its deadline. */
 export interface Machine<In, Out> {
   /** Takes one input; answers with what must happen, in this order. Never waits, never throws on what a peer sent. */
   handle(input: In, now: Time): Out[];
@@ -16,8 +17,9 @@ export interface Machine<In, Out> {
 
 interface Entry<K> {
   readonly key: K;
-  readonly at: Time;
-  readonly turn: number; // breaks ties, so that equal times come out in the order they were set
+  at: Time;
+  turn: number; // breaks ties, so that equal times come out in the order they were set
+  place: number; // in the heap
 }
 
 /**
@@ -26,20 +28,26 @@ interface Entry<K> {
  */
 export class Deadlines<K> {
   readonly #heap: Entry<K>[] = [];
-  readonly #places = new Map<K, number>();
+  readonly #entries = new Map<K, Entry<K>>();
   #turn = 0;
 
   /** Sets, moves or (with `undefined`) removes the key's deadline. Setting the same time again keeps its turn. */
   set(key: K, at: Time | undefined): void {
     assert(!Number.isNaN(at), "a deadline is a number");
-    const place = this.#places.get(key);
-    if (place === undefined) {
-      if (at !== undefined) this.#add({ key, at, turn: this.#turn++ });
-      return;
+    const known = this.#entries.get(key);
+    if (known?.at === at) return;
+    if (at === undefined) {
+      if (known !== undefined) this.#remove(known);
+    } else if (known === undefined) {
+      const entry = { key, at, turn: this.#turn++, place: this.#heap.length };
+      this.#entries.set(key, entry);
+      this.#heap.push(entry);
+      this.#rise(entry, entry.place);
+    } else {
+      known.at = at;
+      known.turn = this.#turn++;
+      this.#settle(known, known.place);
     }
-    if (this.#heap[place]?.at === at) return;
-    this.#removeAt(place);
-    if (at !== undefined) this.#add({ key, at, turn: this.#turn++ });
   }
 
   /** The earliest deadline; `undefined` when there is none. */
@@ -52,25 +60,23 @@ export class Deadlines<K> {
     const keys: K[] = [];
     for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
       keys.push(first.key);
-      this.#removeAt(0);
+      this.#remove(first);
     }
     return keys;
   }
 
-  #add(entry: Entry<K>): void {
-    this.#heap.push(entry);
-    this.#rise(entry, this.#heap.length - 1);
+  #remove(gone: Entry<K>): void {
+    const last = this.#heap.pop();
+    assert(last !== undefined, "a known key stands in the heap");
+    this.#entries.delete(gone.key);
+    if (gone !== last) this.#settle(last, gone.place);
   }
 
-  #removeAt(place: number): void {
-    const gone = this.#heap[place];
-    const last = this.#heap.pop();
-    assert(gone !== undefined && last !== undefined, "a known key stands in the heap");
-    this.#places.delete(gone.key);
-    if (gone === last) return;
-    // The last entry fills the hole and finds its place from there, upwards or downwards.
-    if (isBefore(last, gone)) this.#rise(last, place);
-    else this.#sink(last, place);
+  /** Finds the entry its place from a hole on, upwards or downwards. */
+  #settle(entry: Entry<K>, hole: number): void {
+    const parent = hole > 0 ? this.#heap[(hole - 1) >> 1] : undefined;
+    if (parent !== undefined && isBefore(entry, parent)) this.#rise(entry, hole);
+    else this.#sink(entry, hole);
   }
 
   #rise(entry: Entry<K>, from: number): void {
@@ -105,7 +111,7 @@ export class Deadlines<K> {
 
   #put(entry: Entry<K>, place: number): void {
     this.#heap[place] = entry;
-    this.#places.set(entry.key, place);
+    entry.place = place;
   }
 }
 

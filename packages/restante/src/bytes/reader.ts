@@ -31,14 +31,17 @@ export class Reader {
     return !this.#failed && this.#at === this.#bytes.length;
   }
 
+  /** 1 byte: 0 to 255. */
   u8(): number | undefined {
     return this.#number(1);
   }
 
+  /** 2 bytes: 0 to 65,535. */
   u16(): number | undefined {
     return this.#number(2);
   }
 
+  /** 4 bytes: 0 to 2^32-1. */
   u32(): number | undefined {
     return this.#number(4);
   }

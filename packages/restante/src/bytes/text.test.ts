@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromBase32, fromBase64url, fromHex, fromUtf8, toBase32, toBase64url, toHex, utf8 } from "./index.ts";
+import { fromBase32, fromBase64url, fromHex, fromUtf8, hexAt, toBase32, toBase64url, toHex, utf8 } from "./index.ts";
 
 interface Vectors {
   encode: { hex: string; expect: string }[];
@@ -20,6 +20,15 @@ describe("hex", () => {
       }),
     );
     expect(toHex(Uint8Array.of(0, 10, 255))).toBe("000aff");
+  });
+
+  test("of eight bytes in the midst of others is that of these eight", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 8, maxLength: 30 }), fc.nat(), (bytes, n) => {
+        const at = n % (bytes.length - 7);
+        expect(hexAt(bytes, at)).toBe(toHex(bytes.slice(at, at + 8)));
+      }),
+    );
   });
 
   test.each(["0", "0g", "FF", "fF", " 0", "0x", "é0", "\ud8000", "١١"])("refuses %j", (text) => {

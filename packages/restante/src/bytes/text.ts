@@ -11,29 +11,37 @@ export function toHex(bytes: Uint8Array): string {
   // Eight at a time, for most of what is written so is an id of 8 bytes: made in one piece its text is flat, which whoever
   // reads it would have to make of two pieces first.
   for (; i + 8 <= bytes.length; i += 8) {
-    const high = bigEndian(bytes, i);
-    const low = bigEndian(bytes, i + 4);
-    text += String.fromCharCode(
-      hexCode(high >>> 28),
-      hexCode(high >>> 24),
-      hexCode(high >>> 20),
-      hexCode(high >>> 16),
-      hexCode(high >>> 12),
-      hexCode(high >>> 8),
-      hexCode(high >>> 4),
-      hexCode(high),
-      hexCode(low >>> 28),
-      hexCode(low >>> 24),
-      hexCode(low >>> 20),
-      hexCode(low >>> 16),
-      hexCode(low >>> 12),
-      hexCode(low >>> 8),
-      hexCode(low >>> 4),
-      hexCode(low),
-    );
+    text += hexAt(bytes, i);
   }
   for (; i < bytes.length; i++) text += HEX_PAIRS[bytes[i] ?? 0];
   return text;
+}
+
+/** Of the eight bytes from `at` on: of an id in a list, say, without a view of it. */
+export function hexAt(bytes: Uint8Array, at: number): string {
+  return wordsHex(bigEndian(bytes, at), bigEndian(bytes, at + 4));
+}
+
+/** The 16 digits of two numbers of 32 bits, signed or not. */
+export function wordsHex(first: number, second: number): string {
+  return String.fromCharCode(
+    hexCode(first >>> 28),
+    hexCode(first >>> 24),
+    hexCode(first >>> 20),
+    hexCode(first >>> 16),
+    hexCode(first >>> 12),
+    hexCode(first >>> 8),
+    hexCode(first >>> 4),
+    hexCode(first),
+    hexCode(second >>> 28),
+    hexCode(second >>> 24),
+    hexCode(second >>> 20),
+    hexCode(second >>> 16),
+    hexCode(second >>> 12),
+    hexCode(second >>> 8),
+    hexCode(second >>> 4),
+    hexCode(second),
+  );
 }
 
 function bigEndian(bytes: Uint8Array, at: number): number {
@@ -62,10 +70,25 @@ export function fromHex(text: string): Uint8Array | undefined {
 /** Lower-case base32 without padding: 32 bytes give 52 characters. */
 export function toBase32(bytes: Uint8Array): string {
   let text = "";
+  let i = 0;
+  for (; i + 5 <= bytes.length; i += 5) {
+    const high = bigEndian(bytes, i);
+    const low = bytes[i + 4] ?? 0;
+    text += String.fromCharCode(
+      base32Code(high >>> 27),
+      base32Code(high >>> 22),
+      base32Code(high >>> 17),
+      base32Code(high >>> 12),
+      base32Code(high >>> 7),
+      base32Code(high >>> 2),
+      base32Code((high << 3) | (low >>> 5)),
+      base32Code(low),
+    );
+  }
   let bits = 0; // at most 12 bits are waiting, the newest lowest
   let count = 0;
-  for (const byte of bytes) {
-    bits = ((bits << 8) | byte) & 0xfff;
+  for (; i < bytes.length; i++) {
+    bits = ((bits << 8) | (bytes[i] ?? 0)) & 0xfff;
     count += 8;
     while (count >= 5) {
       count -= 5;
@@ -74,6 +97,12 @@ export function toBase32(bytes: Uint8Array): string {
   }
   if (count > 0) text += BASE32[(bits << (5 - count)) & 31];
   return text;
+}
+
+/** The character code of the digit that the last five bits are. */
+function base32Code(value: number): number {
+  const digit = value & 31;
+  return digit < 26 ? digit + 0x61 : digit + 0x18;
 }
 
 /**

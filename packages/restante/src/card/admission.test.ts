@@ -7,6 +7,7 @@ import {
   admissionUri,
   admissionWork,
   cacheKey,
+  editionSerial,
   encodeJoinAnswer,
   encodeJoinLink,
   encodeRevocations,
@@ -18,6 +19,7 @@ import {
   recipientKey,
   TOKEN_BYTES,
   type TokenClass,
+  tokenSerial,
   verifyToken,
 } from "./admission.ts";
 import { parseLink } from "./link.ts";
@@ -42,6 +44,20 @@ interface Vectors {
   }[];
   reject: { why: string; token: string; shownBy: Hashname; now: number }[];
   revocations: { serials: number[]; body: string };
+  editions: {
+    recipient: Hashname;
+    edition: number;
+    key: string;
+    tokens: {
+      class: TokenClass;
+      until: number;
+      serial: number;
+      work?: number;
+      sender?: Hashname;
+      shownBy: Hashname;
+      token: string;
+    }[];
+  };
 }
 
 const vectors: Vectors = JSON.parse(
@@ -94,6 +110,53 @@ test("a token minted with the recipient's key verifies with the cache's, for the
       },
     ),
   );
+});
+
+test("tokens of later editions are minted and verified as in the vectors", () => {
+  const { recipient, edition, key, tokens } = vectors.editions;
+  expect(toHex(recipientKey(portable, hex(vectors.cacheKey), recipient, edition))).toBe(key);
+  for (const { token, shownBy, sender, ...grant } of tokens) {
+    expect(toHex(mintToken(portable, hex(key), { ...grant, recipient, edition, sender }))).toBe(token);
+    expect(verifyToken(portable, hex(vectors.cacheKey), hex(token), shownBy, 0)).toEqual({
+      ...grant,
+      recipient,
+      edition,
+    });
+  }
+});
+
+test("a token is of one edition, and no key of another edition makes it; what an edition begins with stands for all of it", () => {
+  const edition = fc.integer({ min: 1, max: 255 });
+  const kinds = fc.constantFrom<TokenClass>("member", "contact", "invite");
+  fc.assert(
+    fc.property(edition, edition, kinds, fc.string(), fc.nat(3), (one, other, kind, holder, times) => {
+      const key = recipientKey(portable, kC, bob, one);
+      const serial = tokenSerial(portable, key, holder, times, one);
+      expect(Math.floor(serial / 2 ** 40)).toBe(one);
+      expect(editionSerial(one)).toBe(one * 2 ** 40);
+      const sender = kind === "contact" ? bob : undefined;
+      const grant = { recipient: bob, class: kind, until: 0, serial, edition: one };
+      const token = mintToken(portable, key, { ...grant, sender });
+      expect(verifyToken(portable, kC, token, bob, 0)).toEqual(grant);
+      for (const wrong of [kR, recipientKey(portable, kC, bob, other)])
+        if (wrong === kR || other !== one)
+          expect(verifyToken(portable, kC, mintToken(portable, wrong, { ...grant, sender }), bob, 0)).toBeUndefined();
+    }),
+  );
+  const mint = (more: object) => () =>
+    mintToken(portable, kR, { recipient: bob, class: "invite", until: 0, serial: 1, ...more });
+  for (const more of [
+    { edition: 1 }, // not the first byte of the serial
+    { edition: 256, serial: 2 ** 48 },
+    { edition: -1 },
+    { edition: 1.5 },
+    { edition: 1, serial: 2 ** 40, class: "join" },
+  ])
+    expect(mint(more)).toThrow();
+  // In the classes of later editions the first one is none.
+  const first = mintToken(portable, kR, { recipient: bob, class: "invite", until: 0, serial: 2 ** 40, edition: 1 });
+  first[39] = 0;
+  expect(verifyToken(portable, kC, first, bob, 0)).toBeUndefined();
 });
 
 test("a token speaks for its recipient only, and only at its own cache", () => {
@@ -192,6 +255,17 @@ test("[E15] an admission URI is a link without keys, at most 300 bytes, and name
   ]) {
     expect(parseAdmissionUri(bad)).toBeUndefined();
   }
+  // Without a host, as we write it, it is read in another way: the same is none there.
+  const plain = admissionUri(token);
+  expect(parseAdmissionUri(plain)).toEqual(token);
+  expect(parseAdmissionUri(plain.replace("link:", "LINK:"))).toEqual(token);
+  const place = fc.tuple(fc.integer({ min: plain.length - text.length, max: plain.length - 1 }), fc.string());
+  fc.assert(
+    fc.property(place, ([at, letter]) => {
+      const changed = plain.slice(0, at) + letter + plain.slice(at + letter.length);
+      expect(parseAdmissionUri(changed)).toEqual(parseAdmissionUri(changed.replace("link:", "LINK:")));
+    }),
+  );
   expect(() => admissionUri(token, "x".repeat(200))).toThrow(/host/);
   expect(() => admissionUri(token, "a/b?t=1&")).toThrow(/host/);
 });

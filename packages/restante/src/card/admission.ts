@@ -26,6 +26,8 @@ export interface Admission {
   readonly serial: number;
   /** In `invite` alone: leading zero bits of the stamp that its holder has to show as well, 1 to 24. Absent: none. */
   readonly work?: number;
+  /** Of the key that it was minted with, 1 to 255: then it is the first byte of `serial`, too. Absent: 0. Not for `join`. */
+  readonly edition?: number;
 }
 
 /** The key that every token of a cache (or of a cluster with one secret) hangs on: 32 bytes. k_C in admission.md §1. */
@@ -33,32 +35,44 @@ export function cacheKey(backend: Backend, cacheSecret: Uint8Array): Uint8Array 
   return backend.hkdf(cacheSecret, NOTHING, CACHE_KEY_INFO, 32);
 }
 
-/** The key with which `recipient` mints, given to it when it joins: 32 bytes, secret. k_R in admission.md §1. */
-export function recipientKey(backend: Backend, kC: Uint8Array, recipient: Hashname): Uint8Array {
-  return backend.hmac(kC, hashnameBytes(recipient));
+/**
+ * The key with which `recipient` mints, given to it when it joins: 32 bytes, secret. k_R in admission.md §1. `edition`: 0 to 255;
+ * a later one is asked for when others have the one before.
+ */
+export function recipientKey(backend: Backend, kC: Uint8Array, recipient: Hashname, edition = 0): Uint8Array {
+  return keyOf(backend, kC, hashnameBytes(recipient), edition);
+}
+
+/** The serial that stands for all tokens of an edition: revoked, it revokes all of them. */
+export function editionSerial(edition: number): number {
+  return edition * EDITION;
 }
 
 /**
  * A token of 77 bytes. The same arguments give the same bytes.
  * `sender` is who alone may show it: needed for `contact`; `member` is for the recipient itself; `join` and `invite`
- * are for anyone. Throws `RestanteError` "bad-token" when that, `until`, `serial` or `work` is not as described.
+ * are for anyone. Throws `RestanteError` "bad-token" when that, `until`, `serial`, `work` or `edition` is not as described.
  */
 export function mintToken(
   backend: Backend,
   kR: Uint8Array,
   grant: Admission & { readonly sender?: Hashname | undefined },
 ): Uint8Array {
-  const { recipient, class: kind, until, serial, work = 0, sender } = grant;
+  const { recipient, class: kind, until, serial, work = 0, edition = 0, sender } = grant;
   if (!isUint48(until) || !isUint48(serial)) throw new RestanteError("bad-token", "until and serial are 0..2^48-1");
   if (!isWork(work) || (work > 0 && kind !== "invite")) {
     throw new RestanteError("bad-token", `work is 0 to ${MAX_WORK} bits, and more than 0 in invites alone`);
+  }
+  const isFirst = edition === 0;
+  if (!isEdition(edition) || (!isFirst && (kind === "join" || Math.floor(serial / EDITION) !== edition))) {
+    throw new RestanteError("bad-token", "an edition is 0..255, and begins the serial; there is none of class join");
   }
   const expected = kind === "contact" ? sender : kind === "member" ? recipient : undefined;
   if (kind === "contact" ? sender === undefined : sender !== undefined && sender !== expected) {
     throw new RestanteError("bad-token", `a token of class ${kind} is not for that sender`);
   }
   const terms = concat(
-    Uint8Array.of((work << WORK_SHIFT) | (CLASSES.indexOf(kind) + 1)),
+    Uint8Array.of((work << WORK_SHIFT) | (CLASSES.indexOf(kind) + (isFirst ? 1 : LATER))),
     uint48(until),
     uint48(serial),
   );
@@ -68,7 +82,7 @@ export function mintToken(
 /**
  * What the token grants to `sender` (the authenticated peer that shows it) at time `now` (ms).
  * `undefined` when it is malformed, not for this sender, at or past its end, or not minted under `kC`.
- * Stateless: the caller refuses revoked serials (but those of `join`), and a `join` token whose recipient is not the cache itself, for every
+ * Stateless: the caller refuses revoked serials and editions (but those of `join`), and a `join` token whose recipient is not the cache itself, for every
  * recipient can mint all classes in its own name. Where there is `work` it asks for the stamp (`verifyStamp`), too.
  */
 export function verifyToken(
@@ -78,17 +92,19 @@ export function verifyToken(
   sender: Hashname,
   now: Time,
 ): Admission | undefined {
-  const [kind, work] = [classOf(token), workOf(token)];
-  if (token.length !== TOKEN_BYTES || kind === undefined || work === undefined) return undefined;
-  const recipient = hashnameFromBytes(token.subarray(0, 32));
+  const [kind, work, edition] = [classOf(token), workOf(token), editionOf(token)];
+  if (token.length !== TOKEN_BYTES || kind === undefined || work === undefined || edition === undefined)
+    return undefined;
+  const bytes = token.subarray(0, 32);
   const terms = token.subarray(32, 45);
-  const kR = recipientKey(backend, kC, recipient);
+  const kR = keyOf(backend, kC, bytes, edition);
   const holder = kind === "contact" || kind === "member" ? sender : undefined;
   if (!equal(token.subarray(45), tag(backend, kR, terms, holder))) return undefined;
+  const recipient = hashnameFromBytes(bytes);
   if (kind === "member" && sender !== recipient) return undefined;
   const [until, serial] = [fromUint48(terms.subarray(1, 7)), fromUint48(terms.subarray(7, 13))];
   if (until !== 0 && now >= until * 1000) return undefined;
-  return { recipient, class: kind, until, serial, ...(work > 0 && { work }) };
+  return { recipient, class: kind, until, serial, ...(work > 0 && { work }), ...(edition > 0 && { edition }) };
 }
 
 /**
@@ -128,6 +144,9 @@ export function admissionUri(token: Uint8Array, host = ""): string {
  * knows its own secret, not under what name it was found.
  */
 export function parseAdmissionUri(uri: string): Uint8Array | undefined {
+  // As nearly all are that we write: by the rules of links it would take five times as long.
+  if (uri.length === PLAIN_START.length + TOKEN_CHARACTERS && uri.startsWith(PLAIN_START))
+    return fromBase32(uri.slice(PLAIN_START.length));
   if (uri.length > URI_LENGTH) return undefined;
   const link = parseLink(uri);
   return link === undefined || link.keys.size > 0 ? undefined : tokenOf(link);
@@ -179,12 +198,14 @@ export interface JoinAnswer {
   readonly store: string;
   /** Whether it passes packets on to its recipients, too: it is their router. */
   readonly routes?: true;
+  /** Of the key, 1 to 255. Absent: 0. */
+  readonly edition?: number;
 }
 
 /** The head of the answer. */
 export function encodeJoinAnswer(answer: JoinAnswer): JsonObject {
-  const { key, quota, cap, store, routes } = answer;
-  return { key: toBase32(key), quota, cap, store, routes };
+  const { key, quota, cap, store, routes, edition } = answer;
+  return { key: toBase32(key), quota, cap, store, routes, edition };
 }
 
 /** The answer in a head; other fields are ignored. `undefined` unless all four are there and well-formed. */
@@ -193,7 +214,15 @@ export function parseJoinAnswer(head: JsonObject | undefined): JoinAnswer | unde
   const [quota, cap, store] = [uint(head, "quota"), uint(head, "cap"), text(head, "store")];
   if (key?.length !== KEY_BYTES || quota === undefined || cap === undefined) return undefined;
   if (store === undefined || !isStore(store)) return undefined;
-  return { key, quota, cap, store, ...(flag(head, "routes") && { routes: true }) };
+  const edition = readEdition(head);
+  const routes = flag(head, "routes") && ({ routes: true } as const);
+  return { key, quota, cap, store, ...routes, ...(edition > 0 && { edition }) };
+}
+
+/** The edition in a head; 0 for none, and for what is no edition. */
+export function readEdition(head: JsonObject | undefined): number {
+  const edition = uint(head, "edition") ?? 0;
+  return isEdition(edition) ? edition : 0;
 }
 
 /**
@@ -219,16 +248,22 @@ export function parseRevocations(body: Uint8Array): number[] | undefined {
 
 /**
  * The serial of the tokens that a recipient mints for `holder` (whoever it minds, in words of its own) in generation 0, 1, ...:
- * it follows from k_R, so nothing is stored for a token, and no cache can tell how many there are. admission.md §6
+ * it follows from k_R, so nothing is stored for a token, and no cache can tell how many there are. `edition`: that of k_R.
+ * admission.md §6
  */
-export function tokenSerial(backend: Backend, kR: Uint8Array, holder: string, generation: number): number {
+export function tokenSerial(backend: Backend, kR: Uint8Array, holder: string, generation: number, edition = 0): number {
   const label = concat(SERIAL_INFO, uint48(generation), utf8(holder));
-  return fromUint48(backend.hmac(kR, label).subarray(0, 6));
+  const serial = fromUint48(backend.hmac(kR, label).subarray(0, 6));
+  return edition === 0 ? serial : editionSerial(edition) + (serial % EDITION);
 }
 
 /** Whether the text can name a failure domain: 1 to 64 of a-z, A-Z, 0-9, ".", "_", "-". */
 export function isStore(name: string): boolean {
   return STORE.test(name);
+}
+
+function keyOf(backend: Backend, kC: Uint8Array, recipient: Uint8Array, edition: number): Uint8Array {
+  return backend.hmac(kC, edition === 0 ? recipient : concat(recipient, Uint8Array.of(edition)));
 }
 
 /** HMAC(k_R; class, until, serial, sender): the sender last, since it may be absent. admission.md §2 */
@@ -237,8 +272,20 @@ function tag(backend: Backend, kR: Uint8Array, terms: Uint8Array, sender: Hashna
 }
 
 /** The low bits of the byte. */
+function codeOf(token: Uint8Array): number {
+  return (token[32] ?? 0) & ((1 << WORK_SHIFT) - 1);
+}
+
 function classOf(token: Uint8Array): TokenClass | undefined {
-  return CLASSES[((token[32] ?? 0) & ((1 << WORK_SHIFT) - 1)) - 1];
+  const code = codeOf(token);
+  return CLASSES[code > CLASSES.length ? code - LATER : code - 1];
+}
+
+/** 0 in the classes 1 to 4; `undefined` when no token says that. */
+function editionOf(token: Uint8Array): number | undefined {
+  if (codeOf(token) <= CLASSES.length) return 0;
+  const edition = token[39] ?? 0;
+  return edition === 0 ? undefined : edition;
 }
 
 /** The high bits of it; `undefined` when no token says that. */
@@ -254,23 +301,34 @@ function tokenOf(link: Link): Uint8Array | undefined {
   return fromBase32(field[1]);
 }
 
+function isEdition(edition: number): boolean {
+  return Number.isInteger(edition) && edition >= 0 && edition <= 255;
+}
+
 function isUint48(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0 && value < 2 ** 48;
 }
 
 function uint48(value: number): Uint8Array {
-  return Uint8Array.from({ length: 6 }, (_, i) => Math.floor(value / 2 ** (40 - 8 * i)) % 256);
+  const bytes = new Uint8Array(6);
+  for (let i = 5, left = value; i >= 0; i--, left = Math.floor(left / 256)) bytes[i] = left % 256;
+  return bytes;
 }
 
 function fromUint48(bytes: Uint8Array): number {
-  return bytes.reduce((value, byte) => value * 256 + byte, 0);
+  let value = 0;
+  for (let i = 0; i < bytes.length; i++) value = value * 256 + (bytes[i] ?? 0);
+  return value;
 }
 
 const CLASSES: readonly TokenClass[] = ["join", "member", "contact", "invite"]; // codes 1..4, admission.md §2
+const LATER = 4; // codes 5..7 are member, contact and invite of a later edition
+const EDITION: number = 2 ** 40; // the first byte of a serial
 const WORK_SHIFT = 3; // of the byte with the class
 const CACHE_KEY_INFO = utf8("restante/admission/1"); // admission.md §1
 const SERIAL_INFO = utf8("restante/serial/1"); // begins with another byte than the terms of any token
 const TOKEN_FIELD = "t";
+const PLAIN_START = `link:///?${TOKEN_FIELD}=`;
 /** recipient 32, class 1, until 6, serial 6, tag 32. admission.md §2 */
 export const TOKEN_BYTES = 77;
 const TOKEN_CHARACTERS = 124;

@@ -14,6 +14,8 @@ import {
 } from "../crypto/index.ts";
 import { encodeJson, flag, type Json, type JsonObject, parseJson, text, uint } from "../wire/index.ts";
 import { isStore } from "./admission.ts";
+import { type BazaarAddress, bazaarJson, parseBazaar } from "./bazaar.ts";
+import { type Offer, offerJson, parseOffer } from "./offer.ts";
 import { asList, asObject, type Path, parsePaths, pathJson } from "./path.ts";
 
 /** A cache that holds mail for a peer. */
@@ -43,6 +45,10 @@ export interface CardPeer {
   /** When it came into the card, ms since 1970; 0 when not known. */
   readonly since: number;
   readonly caches: readonly CacheRef[];
+  /** Where it is found in the bazaar, when mail may go that way, too. */
+  readonly bazaar?: BazaarAddress;
+  /** It lets contacts use its cache for their own mail. */
+  readonly offer?: Offer;
 }
 
 /** A contact's addresses. Of two cards with one `id` the higher `version` is newer, then the higher `by`. */
@@ -79,6 +85,8 @@ export function encodeCard(card: Card): Uint8Array {
       ...place(peer),
       since: peer.since === 0 ? undefined : peer.since,
       caches: unlessEmpty(peer.caches.map(cacheJson)),
+      bazaar: peer.bazaar && bazaarJson(peer.bazaar),
+      offer: peer.offer && offerJson(peer.offer),
     })),
   });
   if (readCard(bytes, keysText) === undefined) throw new RestanteError("bad-card", "a card that no one would accept");
@@ -128,7 +136,10 @@ function parsePeer(json: JsonObject, identify: (keys: Keys) => Hashname): CardPe
   const since = json["since"] === undefined ? 0 : uint(json, "since");
   const caches = parseAll(json["caches"], MAX_CACHES, (cache) => parseCache(cache, identify));
   if (keys === undefined || paths === undefined || since === undefined || caches === undefined) return undefined;
-  return { hashname: identify(keys), keys, paths, since, caches };
+  // Readers of before pass over it, so nothing in it makes a card worse.
+  const bazaar = parseBazaar(json["bazaar"]);
+  const offer = parseOffer(json["offer"]);
+  return { hashname: identify(keys), keys, paths, since, caches, ...(bazaar && { bazaar }), ...(offer && { offer }) };
 }
 
 function parseCache(json: JsonObject, identify: (keys: Keys) => Hashname): CacheRef | undefined {

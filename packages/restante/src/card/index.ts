@@ -5,6 +5,7 @@ export {
   admissionUri,
   admissionWork,
   cacheKey,
+  editionSerial,
   encodeJoinAnswer,
   encodeJoinLink,
   encodeRevocations,
@@ -16,11 +17,13 @@ export {
   parseJoinAnswer,
   parseJoinLink,
   parseRevocations,
+  readEdition,
   recipientKey,
   type TokenClass,
   tokenSerial,
   verifyToken,
 } from "./admission.ts";
+export { type BazaarAddress, type BazaarNode, bazaarInRoom } from "./bazaar.ts";
 export {
   type CacheRef,
   type Card,
@@ -31,6 +34,7 @@ export {
   MAX_OTHERS,
   parseCard,
 } from "./card.ts";
+export { fitted } from "./fitted.ts";
 export { encodeInvite, type Invite, inviteProblem, parseInvite, parseSecretUri, secretUri } from "./invite.ts";
 export {
   baseUri,
@@ -51,6 +55,9 @@ export {
   pathsAt,
   verifyFragment,
 } from "./link.ts";
+export { type Callable, meant } from "./naming.ts";
+export type { Offer } from "./offer.ts";
+export { linksIn } from "./pasted.ts";
 export {
   isRelayed,
   isStream,
@@ -84,6 +91,7 @@ export {
 export {
   cardFor,
   type Device,
+  deviceInRoom,
   encodeDevice,
   type Gone,
   MAX_DEVICES,
@@ -91,5 +99,6 @@ export {
   readDevice,
   type Sync,
   syncText,
+  syncTexts,
 } from "./sync.ts";
 export { isSafetyOf, safetyText, safetyWords } from "./words.ts";

@@ -16,6 +16,7 @@ import {
 } from "../bytes/index.ts";
 import { type Backend, encodeKeys, type Hashname, hashnameOf, type Keys, parseKeys } from "../crypto/index.ts";
 import { admissionUri, isStore, parseAdmissionUri, TOKEN_BYTES } from "./admission.ts";
+import { type BazaarAddress, decodeBazaar, encodeBazaar } from "./bazaar.ts";
 import { type CacheRef, isName, isUriText, keysText, MAX_CACHES } from "./card.ts";
 import { encodeLink, parseLink, placeOf } from "./link.ts";
 import { ipText, isStream, type Path, parseIp, parsePath, pathJson } from "./path.ts";
@@ -34,16 +35,18 @@ export interface Invite {
   /** 16 bytes that make the first message welcome. */
   readonly secret?: Uint8Array | undefined;
   readonly name?: string | undefined;
+  /** Where its owner is found in the bazaar. */
+  readonly bazaar?: BazaarAddress | undefined;
 }
 
 /**
  * `link://host:port/?cs3a=...&paths=...&invite=...`. The host is that of the first path with an address; without
  * paths that of a cache, and without any it is empty. With one cache and two paths at most 700 characters. Of the
  * paths of a cache two are kept, one for datagrams and one stream if there are both. Throws `RestanteError` "bad-invite" when `parseInvite` would refuse the
- * result, above all when there is neither a path nor a cache.
+ * result, above all when there is no way to reach its owner.
  */
 export function encodeInvite(invite: Invite): string {
-  const { keys, paths, caches, card, secret = card } = invite;
+  const { keys, paths, caches, card, secret = card, bazaar } = invite;
   if (card.length !== ID_BYTES || secret.length !== ID_BYTES) {
     throw new RestanteError("bad-invite", "card id and secret have 16 bytes each");
   }
@@ -54,7 +57,10 @@ export function encodeInvite(invite: Invite): string {
     ...placeOf(paths.length > 0 ? paths : caches.flatMap((cache) => cache.paths)),
     keys,
     paths,
-    query: [[FIELD, toBase32(concat(body, checksum(keys, body)))]],
+    query: [
+      [FIELD, toBase32(concat(body, checksum(keys, body)))],
+      ...(bazaar === undefined ? [] : [[BAZAAR_FIELD, toBase32(encodeBazaar(bazaar))] as const]),
+    ],
   });
   const problem = inviteProblem(text);
   if (problem !== "") throw new RestanteError("bad-invite", problem);
@@ -101,9 +107,13 @@ function readInvite(text: string, identify: (keys: Keys) => Hashname): Invite | 
   if (!equal(bytes.subarray(-CHECK_BYTES), checksum(link.keys, body))) return DAMAGED;
   const parsed = parseBody(body, identify);
   if (parsed === undefined) return "The invite is malformed: the program that made it has a fault.";
+  // Outside of the body, which readers of before would refuse with anything more in it. A damaged one is as none.
+  const bazaar = decodeBazaar(fromBase32(link.query.find(([name]) => name === BAZAAR_FIELD)?.[1] ?? "") ?? NOTHING);
   // Paths of their own are always stated. A host without them is a cache's.
-  if (link.paths.length === 0 && parsed.caches.length === 0) return "The invite names no way to reach its owner.";
-  return { keys: link.keys, hashname: identify(link.keys), paths: link.paths, ...parsed };
+  if (link.paths.length === 0 && parsed.caches.length === 0 && bazaar === undefined)
+    return "The invite names no way to reach its owner.";
+  const { keys, paths } = link;
+  return { keys, hashname: identify(keys), paths, ...parsed, ...(bazaar && { bazaar }) };
 }
 
 type Body = Pick<Invite, "caches" | "card" | "secret" | "name">;
@@ -235,6 +245,7 @@ function readList<T>(reader: Reader, max: number, read: () => T | undefined): T[
 }
 
 const FIELD = "invite";
+const BAZAAR_FIELD = "bazaar"; // card.md §4
 const TEXT_LENGTH = 16 * 1024; // a link has half of that; the rest is white space
 const FORMAT = 1;
 const HAS_SECRET = 1;

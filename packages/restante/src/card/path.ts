@@ -31,7 +31,12 @@ export interface Path {
  * A text that is equal for two paths exactly when they are the same address. For maps; not a format, never parsed.
  */
 export function pathKey(path: Path): string {
-  return [path.type, path.ip ?? "", path.port ?? "", path.url ?? path.name ?? path.hn ?? ""].join("|");
+  // What comes and goes on a connection has the very object of its path: it is asked for several times in each turn.
+  if (path !== last) {
+    last = path;
+    lastKey = `${path.type}|${path.ip ?? ""}|${path.port ?? ""}|${path.url ?? path.name ?? path.hn ?? ""}`;
+  }
+  return lastKey;
 }
 
 /** Whether the path leads by a router and not straight to the peer: type `peer`. */
@@ -177,6 +182,8 @@ function isUnicast(address: Uint8Array): boolean {
 
 /** The most paths that one peer may name in a card, a link or a path packet. */
 export const MAX_PATHS = 16;
+let last: Path | undefined; // the path whose key was asked for last
+let lastKey = "";
 const MULTICAST4 = 224; // 224/4 multicast, 240/4 reserved, with the broadcast address
 const MULTICAST6 = 0xff; // ff00::/8
 const URL_LENGTH = 256;

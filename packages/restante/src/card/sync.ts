@@ -10,8 +10,11 @@ import {
   parseKeys,
 } from "../crypto/index.ts";
 import { encodeJson, type Json, type JsonObject, parseJson, text, uint } from "../wire/index.ts";
-import { isStore, type JoinAnswer } from "./admission.ts";
+import { isStore, type JoinAnswer, readEdition } from "./admission.ts";
+import { type BazaarAddress, bazaarJson, parseBazaar } from "./bazaar.ts";
 import { type Card, encodeCard, fits, MAX_CACHES, MAX_OTHERS, parseCard } from "./card.ts";
+import { fitted } from "./fitted.ts";
+import { type Offer, offerJson, parseOffer } from "./offer.ts";
 import { type Path, parsePaths, pathJson } from "./path.ts";
 
 /** A device, as it describes itself: what others of the same person put into the card that they give out. */
@@ -21,6 +24,8 @@ export interface Device {
   readonly keys: Keys;
   readonly paths: readonly Path[];
   readonly caches: readonly DeviceCache[];
+  readonly bazaar?: BazaarAddress;
+  readonly offer?: Offer;
   /** Of two descriptions the later counts. */
   readonly at: Time;
 }
@@ -47,6 +52,8 @@ export type Sync =
       readonly card: string;
       readonly version: number;
       readonly name: string | undefined;
+      /** How often the name was changed, on any device; absent: never. Of two names the one with more counts. */
+      readonly renamed?: number;
       readonly devices: readonly (Device | Gone)[];
     }
   /** A contact: its card as the recipient is to have it, and who of it has shown itself. */
@@ -64,8 +71,9 @@ export type Sync =
 export function syncText(sync: Sync): string {
   switch (sync.type) {
     case "family": {
-      const { type, card, version, name, devices } = sync;
-      return textOfJson({ v: FORMAT, type, card, version, name, devices: devices.map(deviceJson) });
+      const { type, card, version, name, renamed, devices } = sync;
+      const changed = renamed !== undefined && renamed > 0 ? { renamed } : {};
+      return textOfJson({ v: FORMAT, type, card, version, name, ...changed, devices: devices.map(deviceJson) });
     }
     case "contact": {
       const { type, card, shown, isNew } = sync;
@@ -74,6 +82,40 @@ export function syncText(sync: Sync): string {
     case "forget":
       return textOfJson({ v: FORMAT, ...sync });
   }
+}
+
+/**
+ * As the texts of as many mails as it takes, of at most 28 KiB each. Devices are told some in each; of a contact's card that is too
+ * large for one, what has room: the rest comes from the contact itself.
+ */
+export function syncTexts(sync: Sync): string[] {
+  if (sync.type === "contact") {
+    const isGood = (card: Card): boolean => fits(card) && isShort(syncText({ ...sync, card }));
+    return [syncText({ ...sync, card: fitted(sync.card, isGood) })];
+  }
+  if (sync.type === "forget") return [syncText(sync)];
+  const texts: string[] = [];
+  let devices: (Device | Gone)[] = [];
+  // Who is gone first: that is what must not be missed.
+  for (const device of [...sync.devices].sort((a, b) => Number("gone" in b) - Number("gone" in a))) {
+    if (devices.length > 0 && !isShort(syncText({ ...sync, devices: [...devices, device] }))) {
+      texts.push(syncText({ ...sync, devices }));
+      devices = [];
+    }
+    devices.push(device);
+  }
+  return [...texts, syncText({ ...sync, devices })];
+}
+
+/** The description with as many addresses as leave it short enough for one mail. Its caches stay all. */
+export function deviceInRoom(device: Device): Device {
+  let less = device;
+  for (const most of ADDRESSES) {
+    if (encodeDevice(less).length <= DEVICE_BYTES) break;
+    const caches = device.caches.map((cache) => ({ ...cache, paths: cache.paths.slice(0, most) }));
+    less = { ...device, paths: device.paths.slice(0, 2 * most), caches };
+  }
+  return less;
 }
 
 /** What such a text says; `undefined` for any other text. Never throws. */
@@ -85,7 +127,8 @@ export function parseSync(backend: Backend, mail: string): Sync | undefined {
       const [card, version, name] = [text(json, "card") ?? "", uint(json, "version"), text(json, "name")];
       const devices = listOf(json["devices"], MAX_DEVICES, (each) => parseDevice(backend, each));
       if (fromHex(card)?.length !== ID_BYTES || version === undefined || devices === undefined) return undefined;
-      return { type: "family", card, version, name, devices };
+      const renamed = uint(json, "renamed") ?? 0;
+      return { type: "family", card, version, name, ...(renamed > 0 && { renamed }), devices };
     }
     case "contact": {
       const card = parseCard(backend, utf8(text(json, "card") ?? ""));
@@ -136,12 +179,16 @@ function handedOn(card: Card, device: Hashname, self: Hashname, most: number): C
 
 function deviceJson(device: Device | Gone): JsonObject {
   if ("gone" in device) return { at: device.at, gone: device.hashname };
-  const { keys, paths, at, caches } = device;
-  return { at, keys: encodeKeys(keys), paths: paths.map(pathJson), caches: caches.map(cacheJson) };
+  const { keys, paths, at, caches, bazaar, offer } = device;
+  return {
+    ...{ at, keys: encodeKeys(keys), paths: paths.map(pathJson), caches: caches.map(cacheJson) },
+    bazaar: bazaar && bazaarJson(bazaar),
+    offer: offer && offerJson(offer),
+  };
 }
 
-function cacheJson({ keys, paths, key, cap, quota, store, routes }: DeviceCache): JsonObject {
-  return { keys: encodeKeys(keys), paths: paths.map(pathJson), key: toBase32(key), cap, quota, store, routes };
+function cacheJson({ keys, paths, key, cap, quota, store, routes, edition }: DeviceCache): JsonObject {
+  return { keys: encodeKeys(keys), paths: paths.map(pathJson), key: toBase32(key), cap, quota, store, routes, edition };
 }
 
 function parseDevice(backend: Backend, json: Json | undefined): Device | Gone | undefined {
@@ -154,7 +201,10 @@ function parseDevice(backend: Backend, json: Json | undefined): Device | Gone | 
   const paths = parsePaths(object["paths"]);
   const caches = listOf(object["caches"], MAX_CACHES, (each) => parseCache(backend, each));
   if (keys === undefined || paths === undefined || caches === undefined) return undefined;
-  return { hashname: hashnameOf(backend, keys), keys, paths, caches, at };
+  const bazaar = parseBazaar(object["bazaar"]);
+  const offer = parseOffer(object["offer"]);
+  const more = { ...(bazaar && { bazaar }), ...(offer && { offer }) };
+  return { hashname: hashnameOf(backend, keys), keys, paths, caches, at, ...more };
 }
 
 function parseCache(backend: Backend, json: Json): DeviceCache | undefined {
@@ -166,7 +216,9 @@ function parseCache(backend: Backend, json: Json): DeviceCache | undefined {
   if (keys === undefined || paths === undefined || cap === undefined || quota === undefined) return undefined;
   if (key?.length !== KEY_BYTES || !isStore(store)) return undefined;
   const routes = object?.["routes"] === true && ({ routes: true } as const);
-  return { hashname: hashnameOf(backend, keys), keys, paths, key, cap, quota, store, ...routes };
+  const edition = readEdition(object);
+  const more = { ...routes, ...(edition > 0 && { edition }) };
+  return { hashname: hashnameOf(backend, keys), keys, paths, key, cap, quota, store, ...more };
 }
 
 /** All items, or `undefined` when one of them is none. */
@@ -180,11 +232,18 @@ function asObject(json: Json | undefined): JsonObject | undefined {
   return typeof json === "object" && json !== null && !Array.isArray(json) ? (json as JsonObject) : undefined;
 }
 
+function isShort(text: string): boolean {
+  return utf8(text).length <= TEXT_BYTES;
+}
+
 function textOfJson(json: JsonObject): string {
   return fromUtf8(encodeJson(json)) ?? "";
 }
 
 const FORMAT = 1;
+const TEXT_BYTES = 28 * 1024; // one part of a mail, mail.md §4
+const DEVICE_BYTES = 16 * 1024;
+const ADDRESSES: readonly number[] = [8, 4, 2, 1];
 const ID_BYTES = 16;
 const KEY_BYTES = 32;
 /** The most devices of one person. card.md §6 */

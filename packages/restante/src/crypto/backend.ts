@@ -56,6 +56,8 @@ export interface Backend {
   readonly rsa?: Rsa;
   /** What is called for each packet once more, without an array for each result. For speed alone: may be absent. */
   readonly into?: IntoBackend;
+  /** Whether `beforenm` takes less than 50 us or so. Then more strangers may ask for it (exchange.md §8). */
+  readonly isFast?: true;
 }
 
 /**
@@ -73,6 +75,7 @@ export interface Rsa {
   decrypt(pair: KeyPair, ciphertext: Uint8Array): Uint8Array | undefined;
   /** RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 8.2): 256 bytes, the same each time. */
   sign(pair: KeyPair, data: Uint8Array): Uint8Array;
+  /** Whether `sign` made this for `key`, a public key as in a pair. False for whatever is no key or no signature. */
   verify(key: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean;
   /** SHA-1 (FIPS 180-4), 20 bytes: for padding alone, of which it takes 13. */
   sha1(data: Uint8Array): Uint8Array;
@@ -83,10 +86,24 @@ export interface Rsa {
  * that lie outside of the engine's heap, and an array there costs more than to hash what is in it.
  */
 export interface IntoBackend {
+  /** 32 bytes, into the beginning of `out`. */
   sha256(out: Uint8Array, data: Uint8Array): void;
+  /** 8 bytes, into the beginning of `out`. */
+  siphash(out: Uint8Array, key: Uint8Array, data: Uint8Array): void;
+  /** 16 bytes, into `out` from `at` on. */
   onetimeauth(out: Uint8Array, at: number, key: Uint8Array, data: Uint8Array): void;
-  /** `plain` may stand where its ciphertext goes: in `out` from `at` + 16. */
-  secretboxSeal(out: Uint8Array, at: number, key: Uint8Array, nonce: Uint8Array, plain: Uint8Array): void;
+  /**
+   * Seals what stands in `plain` from `from` on (its beginning unless given; nothing before it there is a secret), which may be
+   * where its ciphertext goes: in `out` from `at` + 16.
+   */
+  secretboxSeal(
+    out: Uint8Array,
+    at: number,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    plain: Uint8Array,
+    from?: number,
+  ): void;
   /**
    * Opens what stands in `boxed` from `from` on (its beginning unless given), into `out` from `at` on. The result may stand
    * where its ciphertext is: in the same array, 16 bytes further. False: nothing is changed.

@@ -56,6 +56,7 @@ export interface Ephemeral {
   readonly secret: Uint8Array;
 }
 
+/** A message that decrypts. Who sent it is proven by `verify` alone. */
 export interface OpenedMessage {
   readonly inner: Uint8Array;
   /** The `key` of the sender's exchange. */
@@ -83,11 +84,14 @@ export interface ChannelCipher {
 
 /** Encrypts and decrypts channel packets where they stand. What they yield is as `seal` and `open` have it. */
 export interface ChannelInPlace {
-  /** Makes a BODY of what is nothing so far but the inner packet behind `channelFront` bytes: fills those, and encrypts. */
-  seal(token: Uint8Array, body: Uint8Array, random: Random): void;
   /**
-   * The inner packet of the BODY that stands in `bytes` from `at` on (the beginning unless given), as a view of them: it is
-   * overwritten. `undefined`: it does not open, and is as it was.
+   * Makes a BODY, in `bytes` from `at` (absent: 0) to their end, of what is nothing so far but the inner packet behind
+   * `channelFront` bytes: fills those, and encrypts.
    */
-  open(bytes: Uint8Array, at?: number): Uint8Array | undefined;
+  seal(token: Uint8Array, bytes: Uint8Array, random: Random, at?: number): void;
+  /**
+   * Opens the BODY that stands in `bytes` from `at` to their end. Gives where in them its inner packet begins, over which it was
+   * written: a view of each would cost more than to hand this on. -1: it does not open, and is as it was.
+   */
+  open(bytes: Uint8Array, at: number): number;
 }

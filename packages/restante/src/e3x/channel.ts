@@ -30,7 +30,7 @@ export function packetRoom(head: JsonObject, reliable: boolean): number {
 
 /** Checks what the application wants to send. The body is not copied yet (`owned`). Throws RestanteError "channel-head", "packet-size". */
 export function outgoing(
-  input: { readonly head: JsonObject; readonly body: Uint8Array; readonly end?: boolean },
+  input: { readonly head: JsonObject; readonly body: Uint8Array; readonly end?: boolean; readonly asks?: boolean },
   reliable: boolean,
   isOpen: boolean,
 ): Outgoing {
@@ -41,7 +41,7 @@ export function outgoing(
   if (body.length > roomBeside(fields, reliable)) {
     throw new RestanteError("packet-size", `an encrypted channel packet has at most ${PACKET_BYTES} bytes`);
   }
-  return { fields, body, end: input.end === true };
+  return { fields, body, end: input.end === true, asks: input.asks };
 }
 
 /** The application's part of a head as JSON. */
@@ -69,8 +69,8 @@ function isConstant(head: JsonObject): boolean {
 
 /** The packet with a body of its own. */
 export function owned(packet: Outgoing): Outgoing {
-  const { fields, body, end } = packet;
-  return body.length === 0 ? packet : { fields, body: body.slice(), end };
+  const { fields, body, end, asks } = packet;
+  return body.length === 0 ? packet : { fields, body: body.slice(), end, asks };
 }
 
 /** An inner packet as it came in: what is the channel's, and the content. */
@@ -90,15 +90,18 @@ export interface ChannelPacket {
   readonly content: Incoming;
 }
 
-/** Reads a decrypted packet; `undefined` for more than 64 KiB, what is no packet, a head that is no JSON or has no valid `c`. */
-export function parseChannelPacket(inner: Uint8Array): ChannelPacket | undefined {
-  const end = LENGTH_BYTES + (inner[0] ?? 0) * 0x100 + (inner[1] ?? 0);
-  if (inner.length > MAX_INNER || end > inner.length) return undefined;
-  const head = scanChannelHead(inner, LENGTH_BYTES, end);
-  if (head === undefined) return parseAnyPacket(inner);
+/** Reads a decrypted packet that stands in `inner` from `at` on; `undefined` for more than 64 KiB, what is no packet, a head that is no JSON or has no valid `c`. */
+export function parseChannelPacket(inner: Uint8Array, at: number = 0): ChannelPacket | undefined {
+  const start = at + LENGTH_BYTES;
+  const end = start + (inner[at] ?? 0) * 0x100 + (inner[at + 1] ?? 0);
+  if (inner.length - at > MAX_INNER || end > inner.length) return undefined;
+  const head = scanChannelHead(inner, start, end);
+  if (head === undefined) return parseAnyPacket(at === 0 ? inner : inner.subarray(at));
   const { c: id, seq = 0, ack, miss, fields } = head;
   if (id > MAX_CHANNEL_ID) return undefined;
-  const kind = text(fields, "type");
+  // By its name, since this is on the way of every packet. A head that the scanner reads has no other values than texts here.
+  const type = fields["type"];
+  const kind = typeof type === "string" ? type : undefined;
   return {
     id,
     kind,
@@ -109,7 +112,7 @@ export function parseChannelPacket(inner: Uint8Array): ChannelPacket | undefined
     hasAck: ack !== undefined,
     miss,
     err: undefined,
-    content: incoming(fields, isEmpty(fields), head.end, end - LENGTH_BYTES, inner.subarray(end)),
+    content: incoming(fields, isEmpty(fields), head.end, end - start, inner.subarray(end)),
   };
 }
 
@@ -151,8 +154,8 @@ export class Channel {
   readonly isRemote: boolean;
   /** Its two halves if the channel is reliable. */
   readonly reliable: { readonly sender: ReliableSender; readonly receiver: ReliableReceiver } | undefined;
-  /** Unreliable: packets that the path did not take yet. */
-  readonly queue: Outgoing[] = [];
+  /** Packets that the path did not take yet, if the channel is unreliable. */
+  readonly queue: Outgoing[];
   /** The application gave its last packet. */
   hasEnded = false;
   /** Their end was delivered. */
@@ -171,6 +174,7 @@ export class Channel {
     this.ch = options.ch;
     this.isRemote = options.isRemote;
     this.reliable = options.reliable ? { sender: new ReliableSender(), receiver: new ReliableReceiver() } : undefined;
+    this.queue = options.reliable ? NO_QUEUE : [];
     this.#hasSpoken = !options.isRemote;
     this.#hasHeard = options.isRemote;
     this.quietSince = options.now;
@@ -299,6 +303,7 @@ const LENGTH_BYTES = 2; // the inner packet's head length
 const MAX_INNER = 0x10000; // bytes; no transport carries longer packets
 const NO_FIELDS = encodeJson({});
 const NO_BODY = new Uint8Array(0);
+const NO_QUEUE: Outgoing[] = []; // nobody puts anything there
 const LONGEST_UNRELIABLE = { c: MAX_CHANNEL_ID, seq: undefined, ack: undefined, miss: undefined, end: true };
 const LONGEST_RELIABLE = { ...LONGEST_UNRELIABLE, seq: MAX_SEQ, ack: MAX_SEQ };
 const [ROOM_UNRELIABLE = 0, ROOM_RELIABLE = 0] = [LONGEST_UNRELIABLE, LONGEST_RELIABLE].map(

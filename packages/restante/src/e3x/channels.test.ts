@@ -308,6 +308,25 @@ describe("reliable channels", () => {
     );
   });
 
+  test("[E11] a packet whose acknowledgement is waited for asks for it, the one after it does not", () => {
+    const [here, there] = [machine({}), machine({ order: 0 })];
+    const cross = (outs: readonly ChannelsOut[], now: number): ChannelsOut[] =>
+      outs.flatMap((out) => (out.type === "transmit" ? there.handle({ type: "received", inner: out.inner }, now) : []));
+    cross(open(here, 1, true), 0);
+    there.handle({ type: "took", ch: 100 }, 0);
+    for (const [asks, now] of [
+      [false, 100],
+      [true, 200],
+      [false, 300],
+    ] as const) {
+      const outs = here.handle({ type: "send", ch: 1, head: { n: now }, body: EMPTY, asks }, now);
+      expect(heads(outs).map((head) => "ack" in head)).toEqual([asks]);
+      cross(outs, now);
+      expect(heads(there.handle({ type: "took", ch: 100 }, now))).toHaveLength(asks ? 1 : 0);
+      expect(heads(there.handle({ type: "tick" }, now + 20))).toHaveLength(asks ? 0 : 1);
+    }
+  });
+
   test("an acknowledgement that is owed travels on a packet of ours", () => {
     const channels = machine({});
     receive(channels, { c: 2, seq: 1, type: "a" });
@@ -608,7 +627,7 @@ function run(channels: Channels, until: number): ChannelsOut[] {
 }
 
 function transmit(head: JsonObject): ChannelsOut {
-  return { type: "transmit", inner: encodePacket(head) };
+  return { type: "transmit", inner: encodePacket(head), at: 0 };
 }
 
 function heads(out: readonly ChannelsOut[]): JsonObject[] {

@@ -37,8 +37,9 @@ export type ChannelsIn =
    * Sends one packet, with `end` the last. Throws RestanteError "channel-ended" after an `end`. A reliable channel
    * with 256 unacknowledged packets is closed with "overflow": follow `writable`. An unreliable one drops what is
    * beyond 64 packets that the path did not take. With `isGiven` the body is the channel's from now on, and is not copied.
+   * With `asks` its acknowledgement is waited for: the peer is asked for one at once, which costs it a packet.
    */
-  | { type: "send"; ch: number; head: JsonObject; body: Uint8Array; end?: boolean; isGiven?: boolean }
+  | { type: "send"; ch: number; head: JsonObject; body: Uint8Array; end?: boolean; isGiven?: boolean; asks?: boolean }
   /**
    * The application is done with the oldest packet of a reliable channel that it has, or with the `count` oldest; only this
    * acknowledges them, all with one acknowledgement. Throws RestanteError "channel-took" when it has fewer. Without meaning
@@ -49,8 +50,8 @@ export type ChannelsIn =
   | { type: "fail"; ch: number; err: string }
   /** Closes at once and tells nobody: for channels that are never answered. What did not leave yet is lost. */
   | { type: "forget"; ch: number }
-  /** A decrypted channel packet. The array is ours from now on. Rubbish is dropped. */
-  | { type: "received"; inner: Uint8Array }
+  /** A decrypted channel packet, from `at` to the end of the array, which is ours from now on. Rubbish is dropped. */
+  | { type: "received"; inner: Uint8Array; at?: number }
   /** What the path takes now, in bytes of outer packets; unlimited before the first of these. */
   | { type: "credit"; bytes: number }
   /** There is a new exchange: closes every channel with `err`, tells the peer nothing, counts ids from the start. */
@@ -73,10 +74,10 @@ export type ChannelEvent =
   | { type: "writable"; ch: number; credit: number };
 
 /**
- * What `Channels` gives: events, and inner packets to encrypt and send. `outer`: with `front`, the array at whose end
- * `inner` stands; it must be encrypted in place, or dropped.
+ * What `Channels` gives: events, and inner packets to encrypt and send. One stands in `inner` from `at` to the end, behind
+ * `front` bytes: where there are any it must be encrypted in place, or dropped. (A view of each packet is no small cost.)
  */
-export type ChannelsOut = { type: "transmit"; inner: Uint8Array; outer?: Uint8Array } | ChannelEvent;
+export type ChannelsOut = { type: "transmit"; inner: Uint8Array; at: number } | ChannelEvent;
 
 export interface ChannelsOptions {
   /** Ours, 1 = ODD. */
@@ -135,7 +136,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     this.#handles = options.handles;
     this.#held = options.held ?? { bytes: 0 };
     this.#front = options.front ?? 0;
-    this.#limits = { ...LIMITS, ...options.limits };
+    this.#limits = options.limits === undefined ? LIMITS : { ...LIMITS, ...options.limits };
     this.#ids = new ChannelIds(options.order, this.#limits.maxId);
   }
 
@@ -161,7 +162,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
         this.#forget(this.#byHandle.get(input.ch));
         break;
       case "received":
-        this.#receive(input.inner);
+        this.#receive(input.inner, input.at ?? 0);
         break;
       case "credit":
         this.#credit = input.bytes;
@@ -287,8 +288,8 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     this.#settle(channel);
   }
 
-  #receive(inner: Uint8Array): void {
-    const packet = parseChannelPacket(inner);
+  #receive(inner: Uint8Array, at: number): void {
+    const packet = parseChannelPacket(inner, at);
     if (packet === undefined) return;
     const { id, err } = packet;
     const channel = this.#byId.get(id);
@@ -481,11 +482,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   #transmit(packet: Uint8Array): void {
     const front = this.#front;
     this.#credit -= packet.length - front + OUTER_BYTES;
-    this.#out.push(
-      front === 0
-        ? { type: "transmit", inner: packet }
-        : { type: "transmit", inner: packet.subarray(front), outer: packet },
-    );
+    this.#out.push({ type: "transmit", inner: packet, at: front });
   }
 
   /** Forgets a channel. If it is reliable and ended well, its last acknowledgement can be repeated for a while. */

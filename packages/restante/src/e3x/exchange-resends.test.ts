@@ -15,7 +15,7 @@ describe("resends", () => {
     ).toEqual([0, 1_000, 3_000, 8_000]);
   });
 
-  test("[B12][B13] and the last one after 20 s, all of them the same bytes", () => {
+  test("[B12][B13][X3] and the last one after 20 s, all of them the same bytes", () => {
     const sends = unanswered();
     expect(sends.map(({ sent }) => sent)).toEqual([0, 1_000, 3_000, 8_000, 20_000]);
     expect(new Set(sends.map(({ bytes }) => toHex(bytes))).size).toBe(1);

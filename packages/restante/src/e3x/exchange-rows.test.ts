@@ -48,7 +48,7 @@ class End {
   do(input: ExchangeIn, now: Time = START): Uint8Array[] {
     const out = this.exchange.handle(input, now);
     this.log.push(...out);
-    return out.flatMap((effect) => (effect.type === "send" ? [effect.bytes] : []));
+    return out.flatMap((effect) => (effect.type === "send" ? [effect.bytes.subarray(effect.free)] : []));
   }
 
   hear(bytes: Uint8Array, now: Time = START): Uint8Array[] {
@@ -155,7 +155,9 @@ test("[B28] a lower `at` is no handshake: it is answered with ours, and nothing 
   const [a, b] = ends();
   settle(a, b, a.do({ type: "start" }));
   const { remotes } = b.exchange;
-  const own = b.log.flatMap((out) => (out.type === "send" ? [out.bytes] : [])).map((bytes) => a.read(bytes).at);
+  const own = b.log
+    .flatMap((out) => (out.type === "send" ? [out.bytes.subarray(out.free)] : []))
+    .map((bytes) => a.read(bytes).at);
   const highest = own.reduce((x, y) => (x > y ? x : y));
   // Alice without her state, her clock an hour slow: another token, verified, and lower.
   const late = new End(alice, bob, 3, -3_600_000);
@@ -163,7 +165,7 @@ test("[B28] a lower `at` is no handshake: it is answered with ours, and nothing 
   expect(b.read(given(lower)).at).toBeLessThan(highest);
   b.log.length = 0;
   const answer = b.hear(given(lower), START + 5_000);
-  expect(b.log).toEqual([{ type: "send", to: "known", bytes: given(answer[0]) }]);
+  expect(b.log).toEqual([{ type: "send", to: "known", bytes: given(answer[0]), free: 0 }]);
   expect(late.read(given(answer[0])).at).toBe(highest);
   expect(b.exchange.remotes).toEqual(remotes);
   expect(b.exchange.handshaking).toBe(false);

@@ -36,14 +36,17 @@ export interface ReceivedHandshake {
   readonly token: Uint8Array;
   readonly ephemeral: Uint8Array;
   readonly prefix: Uint8Array;
+  /** The token in hex, where that is known already. */
+  readonly name?: string | undefined;
   /** The encoding of channel payloads that its sender states; absent is 0. */
-  readonly z?: number;
+  readonly z?: number | undefined;
   /** Its type: "key", "uri", ... */
   readonly kind: string;
   /** Tells outer packets apart: equal exactly for equal bytes. */
   readonly digest: string;
 }
 
+/** What an exchange is told: by its user, by the wire, and by the channels' user. */
 export type ExchangeIn =
   /**
    * Begin a handshake process with a new `at`: at first, as a keepalive, to try a path. A process that is under way is
@@ -57,17 +60,18 @@ export type ExchangeIn =
   | { readonly type: "stop"; readonly err: string }
   | Exclude<ChannelsIn, { type: "received" } | { type: "reset" }>;
 
+/** What has to happen, in this order. */
 export type ExchangeOut =
   /**
    * An outer packet, for: "answer" where the handshake just handled came from; "process" wherever the remote may be
-   * (our own handshake, first time and resends); "known" only where it is known to be; "channel" where it is. `free`: so
-   * many bytes right before these in their buffer belong to them, for what is put around them.
+   * (our own handshake, first time and resends); "known" only where it is known to be; "channel" where it is. It stands in
+   * `bytes` from `free` to the end; what stands before is for what is put around it.
    */
   | {
       readonly type: "send";
       readonly bytes: Uint8Array;
       readonly to: "answer" | "process" | "known" | "channel";
-      readonly free?: number;
+      readonly free: number;
     }
   /**
    * The input came from the remote. By "packet" (may be a replay), by a "handshake" that the remote began, or by its
@@ -86,6 +90,7 @@ export type ExchangeOut =
   | { readonly type: "dead" }
   | ChannelEvent;
 
+/** Between whom an exchange is, and where its chance, handles and numbers come from. */
 export interface ExchangeOptions {
   readonly crypto: Crypto;
   readonly identity: Identity;
@@ -119,6 +124,10 @@ interface Session extends RemoteExchange {
   readonly early: Uint8Array[];
 }
 
+/**
+ * One exchange, from its first handshake until "dead" or "stop"; afterwards it answers nothing. Throws (our bug) when the identity
+ * has no key of the remote's cipher set. protocol/exchange.md §3-6
+ */
 export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   /** Packets to us carry it (16 bytes). */
   readonly token: Uint8Array;
@@ -140,6 +149,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   #remotes: readonly RemoteExchange[] = [];
   #handshakeAt: Time | undefined;
   #credit: number = Number.POSITIVE_INFINITY; // bytes that the path takes, once there is a session
+  readonly #gathered: ExchangeOut[] = []; // what an input led to, while it is taken
 
   constructor(options: ExchangeOptions) {
     const { crypto, identity, remote, random } = options;
@@ -167,6 +177,12 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   /** The remote's exchanges, the proven one and the one on trial. A new array when they change. */
   get remotes(): readonly RemoteExchange[] {
     return this.#remotes;
+  }
+
+  /** Whether this, in hex, is the token of the session, of the candidate, or of a session that was replaced: not of a new exchange. */
+  remembers(token: Token): boolean {
+    const { session, candidate, retired } = this.#state ?? NOTHING;
+    return token === session || token === candidate || retired.includes(token);
   }
 
   handle(input: ExchangeIn, now: Time): ExchangeOut[] {
@@ -201,7 +217,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
 
   #onHandshake(state: Handshaking, received: ReceivedHandshake, now: Time): ExchangeOut[] {
     const { at, kind, digest } = received;
-    const token = toHex(received.token);
+    const token = received.name ?? toHex(received.token);
     if (!this.#sessions.has(token) && isCurrent(state, { at, token })) {
       const session = this.#newSession(token, received);
       if (session === undefined) return [];
@@ -211,27 +227,40 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   }
 
   #onPacket(body: Uint8Array, at: number, now: Time): ExchangeOut[] {
-    let session = this.#session;
-    let payload = session && open(session.cipher, body, at);
-    if (payload === undefined) {
-      session = this.#candidate;
-      payload = session && open(session.cipher, body, at);
+    const session = this.#session;
+    // Nearly all packets: of the session, and opened where they stand. One more changes nothing about handshakes
+    // (handshaking.ts, `onPacket`).
+    if (session?.cipher.inPlace !== undefined && !session.isCbor) {
+      const start = session.cipher.inPlace.open(body, at);
+      if (start >= 0) return this.#heard({ type: "received", inner: body, at: start }, now);
+    } else {
+      const inner = session && open(session, body, at);
+      if (inner !== undefined) return inner === NO_PAYLOAD ? [] : this.#heard({ type: "received", inner, at: 0 }, now);
     }
-    if (session !== undefined && payload !== undefined) {
-      const inner = session.isCbor ? decodePayload(payload) : payload;
-      if (inner === undefined) return [];
-      // Nearly all packets: one more of the session changes nothing about handshakes (handshaking.ts, `onPacket`).
-      const out = session === this.#session ? [HEARD] : this.#step({ type: "packet", token: session.name }, now);
-      if (session === this.#session) {
-        this.#passInto(out, { type: "received", inner }, now);
+    const candidate = this.#candidate;
+    const inner = candidate && open(candidate, body, at);
+    if (candidate !== undefined && inner !== undefined) {
+      if (inner === NO_PAYLOAD) return [];
+      const out = this.#step({ type: "packet", token: candidate.name }, now);
+      if (candidate === this.#session) {
+        this.#passInto(out, { type: "received", inner, at: 0 }, now);
         return out;
       }
-      if (session.early.length < EARLY) session.early.push(inner.slice()); // not with the datagram around it
+      if (candidate.early.length < EARLY) candidate.early.push(inner.slice()); // not with the datagram around it
       return [];
     }
     // A guess at a weak authenticator. The next exchange has other keys, so none is guessed at for long.
     if (this.#isWeak && ++this.#guesses === GUESSES) return this.#over("timeout", now);
     return [];
+  }
+
+  /** The session's remote was heard, with this packet. */
+  #heard(input: Extract<ChannelsIn, { type: "received" }>, now: Time): ExchangeOut[] {
+    const all = this.#gathered;
+    if (all.length > 0) all.length = 0;
+    all.push(HEARD);
+    this.#passInto(all, input, now);
+    return taken(all);
   }
 
   /** Takes a step and does what it decides. `extra`: messages to send from now on besides the key message. */
@@ -261,16 +290,23 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   #enter(state: Handshaking | undefined): void {
     if (state === this.#state) return;
     this.#state = state;
-    this.#session = this.#sessions.get(state?.session ?? "");
-    this.#candidate = this.#sessions.get(state?.candidate ?? "");
-    this.#remotes = [this.#session, this.#candidate].filter((session) => session !== undefined);
+    const [session, candidate] = [this.#sessionOf(state?.session), this.#sessionOf(state?.candidate)];
+    if (session !== this.#session || candidate !== this.#candidate) {
+      this.#session = session;
+      this.#candidate = candidate;
+      this.#remotes = [session, candidate].filter((one) => one !== undefined);
+    }
     this.#handshakeAt = state && deadline(state);
+  }
+
+  #sessionOf(name: Token | undefined): Session | undefined {
+    return name === undefined ? undefined : this.#sessions.get(name);
   }
 
   #follow(effect: HandshakingOut, former: Handshaking, now: Time): ExchangeOut[] {
     switch (effect.type) {
       case "send":
-        return (this.#sealed.get(effect.at) ?? []).map((bytes) => ({ type: "send", bytes, to: effect.to }));
+        return (this.#sealed.get(effect.at) ?? []).map((bytes) => ({ type: "send", bytes, to: effect.to, free: 0 }));
       case "renewed":
         return [...this.#pass({ type: "reset", err: "renewed" }, now), { type: "renewed" }];
       case "up": {
@@ -278,7 +314,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
         return [
           { type: "up" },
           ...(former.session === undefined ? this.#pass({ type: "credit", bytes: this.#credit }, now) : []),
-          ...early.flatMap((inner) => this.#pass({ type: "received", inner }, now)),
+          ...early.flatMap((inner) => this.#pass({ type: "received", inner, at: 0 }, now)),
         ];
       }
       case "heard":
@@ -325,9 +361,10 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
 
   /** Hands something to the channels and encrypts what they want sent. Without a session that reaches nobody. */
   #pass(input: ChannelsIn, now: Time): ExchangeOut[] {
-    const out: ExchangeOut[] = [];
-    this.#passInto(out, input, now);
-    return out;
+    const all = this.#gathered;
+    if (all.length > 0) all.length = 0; // the input before was an error of the caller, which was thrown
+    this.#passInto(all, input, now);
+    return taken(all);
   }
 
   #passInto(out: ExchangeOut[], input: ChannelsIn, now: Time): void {
@@ -345,18 +382,15 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   }
 
   /** The outer packet of a channel packet. */
-  #encrypt(
-    { cipher, token, isCbor }: Session,
-    { inner, outer }: Extract<ChannelsOut, { type: "transmit" }>,
-  ): ExchangeOut {
+  #encrypt({ cipher, token, isCbor }: Session, { inner, at }: Extract<ChannelsOut, { type: "transmit" }>): ExchangeOut {
     const { random } = this.#options;
-    if (outer === undefined || cipher.inPlace === undefined) {
+    if (at === 0 || cipher.inPlace === undefined) {
       const body = cipher.seal(token, isCbor ? encodePayload(inner) : inner, random);
-      return { type: "send", bytes: encodePacket(undefined, body), to: "channel" };
+      return { type: "send", bytes: encodePacket(undefined, body), to: "channel", free: 0 };
     }
-    cipher.inPlace.seal(token, outer.subarray(FREE + LENGTH_BYTES), random);
+    cipher.inPlace.seal(token, inner, random, FREE + LENGTH_BYTES);
     // The length of its HEAD is 0, as it was from the beginning.
-    return { type: "send", bytes: outer.subarray(FREE), to: "channel", free: FREE };
+    return { type: "send", bytes: inner, to: "channel", free: FREE };
   }
 
   #over(type: "timeout" | "dead", now: Time): ExchangeOut[] {
@@ -371,11 +405,21 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   }
 }
 
-function open(cipher: ChannelCipher, bytes: Uint8Array, at: number): Uint8Array | undefined {
-  return cipher.inPlace === undefined ? cipher.open(bytes.subarray(at)) : cipher.inPlace.open(bytes, at);
+/** All of a list that is used again. An array that grows takes room for 16 more at once, and what is given is mostly one or two. */
+function taken(all: ExchangeOut[]): ExchangeOut[] {
+  const out = all.slice();
+  while (all.length > 0) all.pop(); // which keeps its memory
+  return out;
+}
+
+/** The inner packet; `NO_PAYLOAD` where that is none. `undefined`: it is not of this session. */
+function open({ cipher, isCbor }: Session, bytes: Uint8Array, at: number): Uint8Array | undefined {
+  const payload = cipher.open(bytes.subarray(at));
+  return isCbor && payload !== undefined ? (decodePayload(payload) ?? NO_PAYLOAD) : payload;
 }
 
 const HEARD: ExchangeOut = { type: "heard", by: "packet" };
+const NO_PAYLOAD = new Uint8Array(0);
 const CBOR = 1; // telehash v3, e3x/compression.md. 2, deflate before encryption, tells lengths: never offered (CRIME)
 const EARLY = 16; // packets, each of less than 2048 bytes: the initial window of a channel
 const LENGTH_BYTES = 2; // of a HEAD: lob.md

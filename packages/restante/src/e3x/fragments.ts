@@ -30,10 +30,12 @@ export interface FragmentLimits {
   readonly keepMs: number;
 }
 
+/** Inner packets as they come, and time: what does not become whole is forgotten. */
 export type FragmentsIn =
   /** An inner packet of a sender who is proven. The bytes may be used again. */
   { readonly type: "message"; readonly sender: Hashname; readonly inner: Uint8Array } | { readonly type: "tick" };
 
+/** Packets that are whole, and no part of one. */
 export type FragmentsOut =
   /**
    * An inner packet: the one just given, when it was no fragment (`id` undefined), or one whose last fragment that was.

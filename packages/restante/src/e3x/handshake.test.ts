@@ -39,7 +39,7 @@ describe("key packets", () => {
     expect(claim?.hashname).not.toBe(alice.hashname);
   });
 
-  test("are read in every form in use: own CSID absent, true or null, and the bare key", () => {
+  test("[X5] are read in every form in use: own CSID absent, true or null, and the bare key", () => {
     const digest = toBase32(intermediate(portable, lowKey));
     for (const own of [{}, { "3a": true }, { "3a": null }] as const)
       expect(parseKeyPacket(crypto, 0x3a, encodePacket({ "01": digest, ...own }, key))?.hashname).toBe(alice.hashname);

@@ -31,8 +31,18 @@ export interface KeyPacket {
   readonly intermediates: Keys;
 }
 
-/** Our keys for a handshake: head {own CSID: true, other CSIDs: base32 of SHA-256 of the key}, body the raw key. */
+/**
+ * Our keys for a handshake: head {own CSID: true, other CSIDs: base32 of SHA-256 of the key}, body the raw key. Made once for
+ * each identity: not to be changed.
+ */
 export function keyPacket(backend: Backend, identity: Identity, csid: number): Uint8Array {
+  const known = KEY_PACKETS.get(identity) ?? new Map<number, Uint8Array>();
+  const packet = known.get(csid) ?? encodeKeyPacket(backend, identity, csid);
+  KEY_PACKETS.set(identity, known.set(csid, packet));
+  return packet;
+}
+
+function encodeKeyPacket(backend: Backend, identity: Identity, csid: number): Uint8Array {
   const head: Record<string, string | true> = {};
   for (const [other, key] of [...identity.keys].sort(([a], [b]) => a - b)) {
     // The old JS peer computes a wrong hashname when the own CSID is left out.
@@ -60,8 +70,14 @@ export function parseKeyPacket(crypto: Crypto, csid: number, body: Uint8Array): 
 
 /** The inner packet of one handshake message. A key handshake goes without `type`: right under every text (X4). */
 export function encodeHandshake(at: bigint, message: HandshakeMessage): Uint8Array {
-  const { type: _, ...json } = message.json;
-  return encodePacket(message.type === "key" ? { ...json, at } : { ...json, type: message.type, at }, message.body);
+  const { json, type, body } = message;
+  const fields = json["type"] === undefined ? json : withoutType(json);
+  return encodePacket(type === "key" ? { ...fields, at } : { ...fields, type, at }, body);
+}
+
+/** Only what was received has one. */
+function withoutType({ type: _, ...fields }: JsonObject): JsonObject {
+  return fields;
 }
 
 /**
@@ -84,7 +100,8 @@ export function parseHandshake(inner: Uint8Array): { at: bigint; message: Handsh
   const packet = parsePacket(inner);
   const at = uint64(packet?.json, "at");
   if (packet?.json === undefined || at === undefined || at === 0n) return undefined;
-  const { at: _, ...json } = packet.json;
+  const { json } = packet;
+  Reflect.deleteProperty(json, "at"); // nobody else has it. A copy without it would take as long as all the rest
   const named = json["type"] === undefined ? "key" : text(json, "type");
   if (named === undefined || (named === "uri" && !text(json, "uri"))) return undefined;
   return { at, message: { type: named === "link" ? "key" : named, json, body: packet.body } };
@@ -106,5 +123,6 @@ function parseIntermediates(csid: number, json: JsonObject): Keys | undefined {
 export const MAX_AT: bigint = 2n ** 64n - 1n;
 /** Outer handshake packets are shorter than this many bytes. Seeds 000 and 004, decision X6 */
 export const HANDSHAKE_BYTES = 1400;
+const KEY_PACKETS = new WeakMap<Identity, Map<number, Uint8Array>>();
 const DIGEST_BYTES = 32;
 const INTERMEDIATES = 8;

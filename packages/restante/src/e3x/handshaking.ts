@@ -37,7 +37,7 @@ export interface Process {
   /** When it last went out in answer to what the remote had sent before. */
   readonly repeated: Time;
   /** It is to go out so once more, as soon as it may. */
-  readonly isOwed?: boolean;
+  readonly isOwed: boolean;
 }
 
 export interface Echo {
@@ -46,7 +46,7 @@ export interface Echo {
   readonly of: Token;
   readonly seen: ReadonlyMap<string, string>;
   readonly repeated: Time;
-  readonly isOwed?: boolean;
+  readonly isOwed: boolean;
 }
 
 export type HandshakingIn =
@@ -106,9 +106,11 @@ export function step(state: Handshaking, input: HandshakingIn, now: Time, nextAt
 
 /** When the next "tick" is due. */
 export function deadline({ own, echo }: Handshaking): Time | undefined {
-  const times = [own, echo].flatMap((sent) => (sent?.isOwed ? [sent.repeated + REPEAT_MS] : []));
-  if (own?.isOpen) times.push(own.began + (RESEND_MS[own.resends] ?? TIMEOUT_MS));
-  return times.length === 0 ? undefined : Math.min(...times);
+  let next = Number.POSITIVE_INFINITY;
+  if (own?.isOpen) next = own.began + (RESEND_MS[own.resends] ?? TIMEOUT_MS);
+  if (own?.isOwed) next = Math.min(next, own.repeated + REPEAT_MS);
+  if (echo?.isOwed) next = Math.min(next, echo.repeated + REPEAT_MS);
+  return next === Number.POSITIVE_INFINITY ? undefined : next;
 }
 
 /** Whether a handshake makes its token the session or the candidate, unless it is that already: its keys are needed. */
@@ -138,10 +140,10 @@ function onCurrent(state: Handshaking, received: Received, now: Time, nextAt: Ne
 
 /** The remote answers the handshake that we began last. */
 function onEcho(state: Handshaking, own: Process, token: Token, now: Time, nextAt: NextAt): Step {
-  const answered = { ...state, own: { ...own, isOpen: false } };
+  const answered = withOwn(state, answeredOne(own));
   const heard: HandshakingOut[] = own.isOpen ? [{ type: "heard", by: "echo" }] : [];
   // The session on trial did not answer, the old one did: it was a recording.
-  if (token === state.session) return { state: { ...answered, candidate: undefined }, out: heard };
+  if (token === state.session) return { state: withCandidate(answered, undefined), out: heard };
   if (own.isOpen) return adopt(answered, token, heard);
   // Once it was answered, an echo under another token may be a recorded one.
   return challenge(state, token, [], now, nextAt);
@@ -150,8 +152,8 @@ function onEcho(state: Handshaking, own: Process, token: Token, now: Time, nextA
 /** The remote began a handshake, higher than all before. */
 function onHigher(former: Handshaking, received: Received, now: Time, nextAt: NextAt): Step {
   const { at, token, kind, digest } = received;
-  const echo: Echo = { at, of: token, seen: new Map([[kind, digest]]), repeated: NEVER };
-  const state: Handshaking = { ...former, high: at, echo };
+  const echo: Echo = { at, of: token, seen: new Map([[kind, digest]]), repeated: NEVER, isOwed: false };
+  const state = withEcho(former, at, echo);
   const out: HandshakingOut[] = [{ type: "send", at, to: "answer" }];
   if (at === MAX_AT) return over("dead", out);
   // A token on trial stays there: that it is higher than our process says nothing, the clock of a dead exchange may have
@@ -159,7 +161,7 @@ function onHigher(former: Handshaking, received: Received, now: Time, nextAt: Ne
   if (token !== state.session) return challenge(state, token, out, now, nextAt);
   // Our own process has its answer: the remote is alive, on the token that it has proven before.
   out.push({ type: "heard", by: "handshake" });
-  return { state: { ...state, own: state.own && { ...state.own, isOpen: false }, candidate: undefined }, out };
+  return { state: withCandidate(withOwn(state, state.own && answeredOne(state.own)), undefined), out };
 }
 
 /** Not higher, and no echo: more of what is answered already, a resend of it, or something older. */
@@ -168,8 +170,11 @@ function onOld(state: Handshaking, { at, token, kind, digest }: Received, now: T
   if (echo !== undefined && at === echo.at && token === echo.of) {
     const seen = echo.seen.get(kind);
     if (seen === digest) return repeat(state, "echo", "answer", now);
-    if (seen === undefined && echo.seen.size < KINDS)
-      return { state: { ...state, echo: { ...echo, seen: new Map(echo.seen).set(kind, digest) } }, out: [] };
+    if (seen === undefined && echo.seen.size < KINDS) {
+      const { of, repeated, isOwed } = echo;
+      const more: Echo = { at, of, seen: new Map(echo.seen).set(kind, digest), repeated, isOwed };
+      return { state: withEcho(state, state.high, more), out: [] };
+    }
   }
   // A lower `at`, or an equal one with other bytes. The remote may have lost its state and must learn ours (X11).
   return repeat(state, (own?.at ?? 0n) > (echo?.at ?? 0n) ? "own" : "echo", "known", now);
@@ -198,7 +203,9 @@ function onTick(former: Handshaking, now: Time): Step {
   const due = RESEND_MS.filter((offset) => offset <= age).length;
   if (due === own.resends) return { state, out: [] };
   // After a long sleep the missed ones go as one.
-  return { state: { ...state, own: { ...own, resends: due } }, out: [{ type: "send", at: own.at, to: "process" }] };
+  const { at, began, isOpen, repeated, isOwed } = own;
+  const next: Process = { at, began, resends: due, isOpen, repeated, isOwed };
+  return { state: withOwn(state, next), out: [{ type: "send", at, to: "process" }] };
 }
 
 /** Begins a handshake of ours with a new `at`, above all that were sent or seen. */
@@ -206,8 +213,10 @@ function originate(state: Handshaking, before: readonly HandshakingOut[], now: T
   const at = nextAt(state.high);
   assert(at > state.high, "an `at` only increases");
   if (at > MAX_AT) return over("dead", before);
-  const own: Process = { at, began: now, resends: 0, isOpen: true, repeated: NEVER };
-  return { state: { ...state, high: at, own }, out: [...before, { type: "send", at, to: "process" }] };
+  const own: Process = { at, began: now, resends: 0, isOpen: true, repeated: NEVER, isOwed: false };
+  const { echo, session, candidate, retired } = state;
+  const next: Handshaking = { high: at, own, echo, session, candidate, retired };
+  return { state: next, out: [...before, { type: "send", at, to: "process" }] };
 }
 
 /** Puts a token on trial: a higher `at` of ours goes out, and who answers that under this token is alive (X34). */
@@ -218,15 +227,16 @@ function challenge(
   now: Time,
   nextAt: NextAt,
 ): Step {
-  return originate({ ...state, candidate }, before, now, nextAt);
+  return originate(withCandidate(state, candidate), before, now, nextAt);
 }
 
 /** The token is proven: it becomes the session. */
 function adopt(state: Handshaking, session: Token, before: readonly HandshakingOut[]): Step {
-  const next: Handshaking = { ...state, session, candidate: undefined };
-  if (state.session === undefined) return { state: next, out: [...before, { type: "up" }] };
-  const retired = [...state.retired, state.session].slice(-RETIRED);
-  return { state: { ...next, retired }, out: [...before, { type: "renewed" }, { type: "up" }] };
+  const { high, own, echo, session: former } = state;
+  const isFirst = former === undefined;
+  const retired = isFirst ? state.retired : [...state.retired, former].slice(-RETIRED);
+  const next: Handshaking = { high, own, echo, session, candidate: undefined, retired };
+  return { state: next, out: isFirst ? [...before, UP] : [...before, { type: "renewed" }, UP] };
 }
 
 /** The same once more, at most once a second (X10, X11). */
@@ -235,12 +245,37 @@ function repeat(state: Handshaking, which: "own" | "echo", to: "answer" | "known
   if (sent === undefined) return { state, out: [] };
   if (now - sent.repeated < REPEAT_MS) {
     // Old peers say it once: if this one goes unanswered, they wait for us for ever.
-    return { state: to === "known" ? { ...state, [which]: { ...sent, isOwed: true } } : state, out: [] };
+    return { state: to === "known" ? withRepeat(state, which, sent.repeated, true) : state, out: [] };
   }
-  return {
-    state: { ...state, [which]: { ...sent, repeated: now, isOwed: false } },
-    out: [{ type: "send", at: sent.at, to }],
-  };
+  return { state: withRepeat(state, which, now, false), out: [{ type: "send", at: sent.at, to }] };
+}
+
+function withRepeat(state: Handshaking, which: "own" | "echo", repeated: Time, isOwed: boolean): Handshaking {
+  const { own, echo } = state;
+  if (which === "own" && own !== undefined) {
+    const { at, began, resends, isOpen } = own;
+    return withOwn(state, { at, began, resends, isOpen, repeated, isOwed });
+  }
+  if (which === "own" || echo === undefined) return state;
+  return withEcho(state, state.high, { at: echo.at, of: echo.of, seen: echo.seen, repeated, isOwed });
+}
+
+// Field by field: what is spread has a shape of its own each time, and V8 then throws away what it made of all that reads it.
+
+function withOwn({ high, echo, session, candidate, retired }: Handshaking, own: Process | undefined): Handshaking {
+  return { high, own, echo, session, candidate, retired };
+}
+
+function withEcho({ own, session, candidate, retired }: Handshaking, high: bigint, echo: Echo): Handshaking {
+  return { high, own, echo, session, candidate, retired };
+}
+
+function withCandidate({ high, own, echo, session, retired }: Handshaking, candidate: Token | undefined): Handshaking {
+  return { high, own, echo, session, candidate, retired };
+}
+
+function answeredOne({ at, began, resends, repeated, isOwed }: Process): Process {
+  return { at, began, resends, isOpen: false, repeated, isOwed };
 }
 
 function over(type: "timeout" | "dead", before: readonly HandshakingOut[]): Step {
@@ -254,4 +289,5 @@ const REPEAT_MS = 1_000; // decisions X10 and X11
 const RETIRED = 16;
 const KINDS = 8; // types of messages in one handshake
 const NEVER = Number.NEGATIVE_INFINITY;
+const UP: HandshakingOut = { type: "up" };
 const HEARD_PACKET: readonly HandshakingOut[] = [{ type: "heard", by: "packet" }];

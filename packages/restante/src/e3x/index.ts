@@ -30,6 +30,7 @@ export {
   parseHandshake,
   parseKeyPacket,
 } from "./handshake.ts";
+/** What an exchange decides about handshakes: plain data, for models and tests of it. protocol/exchange.md §3-4 */
 export * as handshaking from "./handshaking.ts";
 export { type OpenMessage, openMessage, type SealOptions, sealMessage } from "./message.ts";
 export { decodePayload, encodePayload } from "./payload.ts";

@@ -16,6 +16,7 @@ import {
 } from "../crypto/index.ts";
 import { encodePacket } from "../wire/index.ts";
 
+/** Who seals what for whom. */
 export interface SealOptions {
   readonly from: Identity;
   /** The recipient's keys; the highest cipher set in common is used. */

@@ -12,6 +12,8 @@ export interface Outgoing {
   readonly fields: Uint8Array;
   readonly body: Uint8Array;
   readonly end: boolean;
+  /** The application waits for its acknowledgement. */
+  readonly asks?: boolean | undefined;
 }
 
 /** A packet that came in. */
@@ -65,7 +67,10 @@ export function parseMiss(ack: number, value: Json | undefined): Miss | undefine
  * needed for: `deadline` and `expire`.
  */
 export class ReliableSender {
-  readonly #packets = new Map<number, Unacknowledged>(); // seqs acked+1 to last, without holes
+  // Seqs acked+1 to last, and before them some that were acknowledged. Not a map: its table would stay when all of them are gone,
+  // and that is what most channels hold most of the time.
+  readonly #packets: (Unacknowledged | undefined)[] = [];
+  #gone = 0; // how many those are
   readonly #congestion = new CongestionWindow();
   // Most channels lose nothing, and there are many: sets that nobody needs would cost more than all the rest of one.
   #reported: Set<number> | undefined; // to send again, now: the peer misses them or the timer asks
@@ -117,7 +122,8 @@ export class ReliableSender {
   /** Queues a packet under the next seq. */
   push(packet: Outgoing): void {
     assert(this.#last < MAX_SEQ, "a seq has 32 bits");
-    this.#packets.set(++this.#last, { packet, sentAt: 0, sends: 0 });
+    this.#last++;
+    this.#packets.push({ packet, sentAt: 0, sends: 0 });
     this.#bytes += sizeOf(packet);
   }
 
@@ -134,7 +140,8 @@ export class ReliableSender {
     entry.sends++;
     this.#inFlight++;
     this.#deadline ??= now + RESEND_MS;
-    const asks = seq === 1 || entry.packet.end || entry.sends > 1 || this.#isBlocked();
+    const { end, asks: isAsked } = entry.packet;
+    const asks = seq === 1 || end || isAsked === true || entry.sends > 1 || this.#isBlocked();
     return { seq, packet: entry.packet, asks };
   }
 
@@ -189,13 +196,23 @@ export class ReliableSender {
   #release(ack: number, now: Time): void {
     this.#congestion.acknowledged(ack - this.#acked, this.#inFlight);
     while (this.#acked < ack) {
-      const seq = ++this.#acked;
+      const seq = this.#acked + 1;
       this.#bytes -= sizeOf(this.#entry(seq).packet);
-      this.#packets.delete(seq);
+      this.#packets[this.#gone++] = undefined;
+      this.#acked = seq;
       if (!this.#isAgain(seq)) this.#inFlight--;
     }
+    this.#tidy();
     this.#probes = 0;
     this.#deadline = this.isWaiting ? now + RESEND_MS : undefined;
+  }
+
+  /** Nearly always all are gone, and then not even their places are kept. */
+  #tidy(): void {
+    if (this.#gone === this.#packets.length) this.#packets.length = 0;
+    else if (this.#gone >= MOST_GONE) this.#packets.splice(0, this.#gone);
+    else return;
+    this.#gone = 0;
   }
 
   /**
@@ -218,7 +235,7 @@ export class ReliableSender {
   }
 
   #miss(seq: number, now: Time): void {
-    const entry = this.#packets.get(seq);
+    const entry = this.#find(seq);
     if (entry === undefined || entry.sends === 0 || this.#reported?.has(seq)) return;
     // The same hole is reported again and again until the packet arrives: once a second is enough.
     if (entry.sends > 1 && entry.sentAt > now - RESEND_MS) return;
@@ -232,8 +249,13 @@ export class ReliableSender {
     this.#reported.add(seq);
   }
 
+  /** `undefined` for what is acknowledged, and what is not there yet. */
+  #find(seq: number): Unacknowledged | undefined {
+    return seq > this.#acked && seq <= this.#last ? this.#packets[this.#gone + seq - this.#acked - 1] : undefined;
+  }
+
   #entry(seq: number): Unacknowledged {
-    const entry = this.#packets.get(seq);
+    const entry = this.#find(seq);
     assert(entry !== undefined, "an unacknowledged packet is kept");
     return entry;
   }
@@ -376,8 +398,9 @@ export class ReliableReceiver {
   #takeOne(): void {
     this.#taken++;
     this.#bytes -= this.#sizes[this.#gone++] ?? 0;
-    if (this.#gone < this.#sizes.length && this.#gone < RECEIVE_WINDOW) return;
-    this.#sizes.splice(0, this.#gone);
+    if (this.#gone === this.#sizes.length) this.#sizes.length = 0;
+    else if (this.#gone >= RECEIVE_WINDOW) this.#sizes.splice(0, this.#gone);
+    else return;
     this.#gone = 0;
   }
 
@@ -408,6 +431,7 @@ export const MAX_SEQ = 0xffffffff;
 const RECEIVE_WINDOW = MAX_WINDOW; // packets that are held back or not yet taken: the window that we tell
 const CHANNEL_BYTES = 512 * 1024; // RECEIVE_WINDOW packets of the usual size cost half of it
 const PACKET_COST = 128; // objects and map entries of a packet, roughly
+const MOST_GONE = 64; // places of acknowledged packets that wait to be given up together
 const QUEUED = 16; // enough to have the next packets at hand when an acknowledgement comes
 const UNKNOWN_WINDOW = 50; // until the peer tells: the buffer of the smallest old implementation
 const RESEND_MS = 1000; // reliable.md, "miss": once until at least one second has passed

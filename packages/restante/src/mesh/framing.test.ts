@@ -4,12 +4,14 @@ import type { Path } from "../card/index.ts";
 import { portable } from "../crypto/index.ts";
 import { Chance } from "../testing/chance.ts";
 import { encodePacket } from "../wire/index.ts";
-import { Framing } from "./framing.ts";
+import { Framing, type Unwrapped } from "./framing.ts";
 
 const { random } = new Chance(1);
 const make = (cloak = true): Framing => new Framing({ cipher: portable.chacha20, random, cloak });
 const udp: Path = { type: "udp4", ip: "10.0.0.1", port: 1 };
 const tcp: Path = { type: "tcp4", ip: "10.0.0.1", port: 1 };
+
+const packetOf = (one: Unwrapped | undefined): Uint8Array | undefined => one?.bytes.subarray(one.at);
 
 test("unwrap undoes wrap, on datagrams and on any split of a stream, cloaked or not", () => {
   const bodies = fc.array(fc.uint8Array({ maxLength: 1_300 }), { minLength: 1, maxLength: 5 });
@@ -18,13 +20,13 @@ test("unwrap undoes wrap, on datagrams and on any split of a stream, cloaked or 
       const [from, to] = [make(cloak), make()];
       const packets = list.map((body) => encodePacket(undefined, body));
       for (const packet of packets)
-        expect(to.unwrap(udp, from.wrap(udp, packet)).map((one) => one?.packet)).toEqual([packet]);
+        expect(to.unwrap(udp, from.wrap(udp, packet)).map((one) => packetOf(one))).toEqual([packet]);
       let stream = packets.flatMap((packet) => [...from.wrap(tcp, packet)]);
       const got: unknown[] = [];
       for (const cut of [...cuts, stream.length]) {
         const read = to.unwrap(tcp, Uint8Array.from(stream.slice(0, cut)));
         for (const one of read) to.heard(tcp, one?.rounds ?? 0);
-        got.push(...read.map((one) => one?.packet));
+        got.push(...read.map((one) => packetOf(one)));
         stream = stream.slice(cut);
       }
       expect(got).toEqual(packets);
@@ -39,11 +41,11 @@ test("a packet with free bytes before it is wrapped as any other, and its neighb
       const packet = encodePacket(undefined, bytes);
       const buffer = new Uint8Array(packet.length + 100).fill(7);
       buffer.set(packet, 90);
-      const wire = make(cloak).wrap(path, buffer.subarray(90, 90 + packet.length), free);
+      const wire = make(cloak).wrap(path, buffer.subarray(90 - free, 90 + packet.length), free);
       expect(
         make()
           .unwrap(path, wire.slice())
-          .map((one) => one?.packet),
+          .map((one) => packetOf(one)),
       ).toEqual([packet]);
       expect([...buffer.subarray(0, 90 - free), ...buffer.subarray(90 + packet.length)].every((b) => b === 7)).toBe(
         true,
@@ -103,7 +105,7 @@ test("a new connection begins with a new packet, but the peer there still speaks
   framing.heard(tcp, 0);
   expect(framing.unwrap(tcp, plain.slice(0, 50))).toEqual([]);
   framing.restart(tcp);
-  expect(framing.unwrap(tcp, plain).map((one) => one?.packet)).toEqual([packet]);
+  expect(framing.unwrap(tcp, plain).map((one) => packetOf(one))).toEqual([packet]);
   expect(framing.wrap(tcp, packet)).toEqual(plain);
 });
 
@@ -130,7 +132,7 @@ test("a packet whose last fragment is one byte is read without its zero chunk, w
     for (const packet of packets) {
       const stream = unended(packet);
       expect(framing.unwrap(tcp, stream.slice(0, -1))).toEqual([]);
-      expect(framing.unwrap(tcp, stream.slice(-1))).toEqual([{ packet, rounds: 0 }]);
+      expect(framing.unwrap(tcp, stream.slice(-1))).toEqual([{ bytes: packet, at: 0, rounds: 0 }]);
       framing.heard(tcp, 0);
     }
     expect(framing.unwrap(tcp, Uint8Array.of(0))).toEqual([]); // the zero chunk came after all: it says nothing now
@@ -143,10 +145,10 @@ test("what only looked like such a packet loses nothing", () => {
   const [start, rest] = [packet.slice(0, 256), packet.slice(256)];
   const chunk = (bytes: Uint8Array) => Uint8Array.of(bytes.length, ...bytes);
   framing.unwrap(tcp, chunk(start.slice(0, 255)));
-  expect(framing.unwrap(tcp, chunk(start.slice(255))).map((one) => one?.packet)).toEqual([start]); // fails to open
+  expect(framing.unwrap(tcp, chunk(start.slice(255))).map((one) => packetOf(one))).toEqual([start]); // fails to open
   framing.unwrap(tcp, chunk(rest.slice(0, 200)));
   const end = Uint8Array.of(...chunk(rest.slice(200)), 0);
-  expect(framing.unwrap(tcp, end).map((one) => one?.packet)).toEqual([packet]);
+  expect(framing.unwrap(tcp, end).map((one) => packetOf(one))).toEqual([packet]);
 });
 
 test("on a stream channel packets have one round and handshakes one to four, in datagrams all have one to four", () => {
@@ -168,7 +170,7 @@ test("a cloaked stream is never guessed at", () => {
   let stream = make().wrap(tcp, packet);
   while (stream.length !== 256 + 2 + 1) stream = make().wrap(tcp, packet); // one round
   expect(framing.unwrap(tcp, stream.slice(0, -1))).toEqual([]);
-  expect(framing.unwrap(tcp, stream.slice(-1)).map((one) => one?.packet)).toEqual([packet]);
+  expect(framing.unwrap(tcp, stream.slice(-1)).map((one) => packetOf(one))).toEqual([packet]);
 });
 
 test("[X29] who waits for a chunk after each packet is never taken for one who does not", () => {
@@ -221,5 +223,5 @@ test("how a path speaks does not depend on which path object names it, nor on wh
   const stream = make(false).wrap(tcp, packet);
   expect(framing.unwrap({ ...tcp }, stream.slice(0, 40))).toEqual([]);
   framing.unwrap({ ...tcp, port: 3 }, stream.slice(0, 10));
-  expect(framing.unwrap(tcp, stream.slice(40)).map((one) => one?.packet)).toEqual([packet]);
+  expect(framing.unwrap(tcp, stream.slice(40)).map((one) => packetOf(one))).toEqual([packet]);
 });

@@ -2,31 +2,35 @@
  * What stands between a path's bytes and packets: chunks on streams, and the cloak. Each path is answered as it
  * speaks. protocol/chunking.md, protocol/cloaking.md, protocol/exchange.md §7
  */
-import type { Random } from "../bytes/index.ts";
+import type { Random, Time } from "../bytes/index.ts";
 import { isStream, type Path, pathKey } from "../card/index.ts";
 import {
   type CloakLayers,
   cloak,
   countChunks,
   Dechunker,
-  decloak,
+  decloakInPlace,
   encodeChunks,
   type StreamCipher,
 } from "../wire/index.ts";
 
-/** A packet as it came from a path. `rounds` 0: it was not cloaked. */
+/** A packet as it came from a path, in `bytes` from `at` to their end. `rounds` 0: it was not cloaked. */
 export interface Unwrapped {
-  readonly packet: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly at: number;
   readonly rounds: number;
 }
 
 interface Speech {
+  readonly key: string;
+  isRemembered: boolean;
   dechunker: Dechunker | undefined; // streams have one
   isGuess: boolean; // what it holds was given out, for it may be a whole packet
   isHeard: boolean; // since it was opened last, if it is a stream
   lead: number; // since then: packets that came, less the chunks that we sent
   isPlain: boolean; // peers were heard here, and never with a cloak
   wasCloaked: boolean;
+  owed: { readonly path: Path; readonly at: Time } | undefined; // while it is among those
 }
 
 export class Framing {
@@ -35,6 +39,10 @@ export class Framing {
   readonly #random: Random;
   readonly #cloak: boolean;
   readonly #paths = new Map<string, Speech>(); // the least recently used first
+  readonly #byPath = new WeakMap<Path, Speech>(); // of streams: a connection has one object
+  /** Where a lone zero chunk is due, unless something else is sent there before; the first first. */
+  readonly #owed = new Set<Speech>();
+  #owedAt: Time | undefined; // none of them is due before
   // Of the last packet in and the last one out: a path is mostly the very object that it was before.
   #from: { readonly path: Path; readonly speech: Speech } | undefined;
   #to: { readonly path: Path; readonly speech: Speech | undefined } | undefined;
@@ -58,21 +66,22 @@ export class Framing {
   }
 
   #open(packet: Uint8Array, rounds: number | undefined): Unwrapped | undefined {
-    return packet.length > FRAME_BYTES ? undefined : decloak(this.#cipher, packet, rounds, this.#layers);
+    return packet.length > FRAME_BYTES ? undefined : decloakInPlace(this.#cipher, packet, rounds, this.#layers);
   }
 
   /**
-   * The bytes for the wire of a packet of ours. `free`: so many bytes right before it in its buffer belong to it, and with
-   * these it may be overwritten, since nobody else reads it.
+   * The bytes for the wire of a packet of ours, which stands in `bytes` from `free` to the end. If that is not 0 all of them
+   * may be overwritten, since nobody else reads them.
    */
-  wrap(path: Path, packet: Uint8Array, free: number = 0): Uint8Array {
+  wrap(path: Path, bytes: Uint8Array, free: number = 0): Uint8Array {
     const onStream = isStream(path);
     // The counts of chunks show what more rounds would hide. protocol/cloaking.md §2
-    const rounds = onStream && isChannelPacket(packet) ? 1 : undefined;
+    const rounds = onStream && isChannelPacket(bytes, free) ? 1 : undefined;
     const place = { layers: this.#layers, free };
-    const bytes = this.cloaks(path) ? cloak(this.#cipher, packet, this.#random, rounds, place) : packet;
-    const left = free - (bytes.length - packet.length); // negative: it stands elsewhere now
-    return onStream ? this.#chunked(path, bytes, Math.max(left, 0)) : bytes;
+    const plain = (): Uint8Array => (free === 0 ? bytes : bytes.subarray(free));
+    const packet = this.cloaks(path) ? cloak(this.#cipher, bytes, this.#random, rounds, place) : plain();
+    const left = bytes.length - packet.length; // negative: it stands elsewhere now
+    return onStream ? this.#chunked(path, packet, Math.max(left, 0)) : packet;
   }
 
   /**
@@ -82,6 +91,33 @@ export class Framing {
    */
   waits(path: Path): boolean {
     return this.#speech(path).lead <= MOST_LEAD;
+  }
+
+  /** Something came that cannot be from one who waits for a chunk: a zero chunk has time, and comes by `due` if at all. */
+  owe(path: Path, now: Time): void {
+    const speech = this.#speech(path);
+    if (this.#owed.has(speech)) return;
+    speech.owed = { path, at: now + ANSWER_MS };
+    if (this.#owed.size === 0) this.#owedAt = speech.owed.at;
+    this.#owed.add(speech);
+  }
+
+  /** When to call `due`; it may turn out that there is nothing. */
+  deadline(): Time | undefined {
+    return this.#owed.size === 0 ? undefined : this.#owedAt;
+  }
+
+  /** Where a zero chunk has had its time, and nothing else was sent meanwhile. */
+  due(now: Time): Path[] {
+    const paths: Path[] = [];
+    for (const speech of this.#owed) {
+      const { owed } = speech;
+      this.#owedAt = owed?.at;
+      if (owed === undefined || owed.at > now) break;
+      this.#owed.delete(speech);
+      paths.push(owed.path);
+    }
+    return paths;
   }
 
   /** A lone zero chunk. */
@@ -110,6 +146,7 @@ export class Framing {
     if (speech === undefined || !isStream(path)) return;
     speech.isHeard = false;
     speech.lead = 0;
+    this.#owed.delete(speech);
     this.#begin(speech);
   }
 
@@ -143,6 +180,7 @@ export class Framing {
   #chunked(path: Path, packet: Uint8Array, free: number): Uint8Array {
     const known = this.#known(path);
     if (known !== undefined && known.lead <= MOST_LEAD) known.lead -= countChunks(packet);
+    if (known !== undefined && this.#owed.size > 0) this.#owed.delete(known);
     return encodeChunks(packet, 0, free);
   }
 
@@ -153,42 +191,57 @@ export class Framing {
 
   /** As `#speech`, for what is sent: it changes nothing. */
   #known(path: Path): Speech | undefined {
-    if (this.#to?.path !== path) this.#to = { path, speech: this.#paths.get(pathKey(path)) };
+    if (this.#to?.path !== path) this.#to = { path, speech: this.#find(path) ?? this.#paths.get(pathKey(path)) };
     return this.#to.speech;
   }
 
   #speech(path: Path): Speech {
     if (this.#from?.path === path) return this.#from.speech; // it is the most recently used one
-    const key = pathKey(path);
-    const speech = this.#paths.get(key) ?? this.#first(path);
+    const found = this.#find(path);
+    const key = found?.key ?? pathKey(path);
+    const speech = found ?? this.#paths.get(key) ?? this.#first(path, key);
     this.#paths.delete(key);
     this.#paths.set(key, speech);
+    if (found === undefined && isStream(path)) this.#byPath.set(path, speech);
     this.#from = { path, speech };
     return speech;
   }
 
+  #find(path: Path): Speech | undefined {
+    const found = this.#byPath.get(path);
+    return found?.isRemembered === true ? found : undefined;
+  }
+
   /** What is not known yet of a path; there is room for it then. */
-  #first(path: Path): Speech {
+  #first(path: Path, key: string): Speech {
     this.#to = undefined; // it may be the one, or the one that goes
-    const oldest = this.#paths.keys().next().value;
-    if (this.#paths.size >= PATHS && oldest !== undefined) this.#paths.delete(oldest);
+    const oldest = this.#paths.values().next().value;
+    if (this.#paths.size >= PATHS && oldest !== undefined) {
+      this.#paths.delete(oldest.key);
+      this.#owed.delete(oldest);
+      oldest.isRemembered = false;
+    }
     return {
+      key,
+      isRemembered: true,
       dechunker: isStream(path) ? new Dechunker(FRAME_BYTES) : undefined,
       isGuess: false,
       isHeard: false,
       lead: 0,
       isPlain: false,
       wasCloaked: false,
+      owed: undefined,
     };
   }
 }
 
 /** Without a HEAD, as only channel packets are. */
-function isChannelPacket(packet: Uint8Array): boolean {
-  return packet[0] === 0 && packet[1] === 0;
+function isChannelPacket(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === 0 && bytes[at + 1] === 0;
 }
 
 const MOST_LEAD = 64; // packets
+const ANSWER_MS = 100; // for what is not waited for
 const NOTHING = new Uint8Array(0);
 const PATHS = 4096; // a stream holds up to 4 KiB; a server's connections are limited by its transport before
 const FRAGMENT_BYTES = 255; // of a whole chunk

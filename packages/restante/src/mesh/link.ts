@@ -3,98 +3,24 @@
  * other end is gone, and owns the exchange while there is one. protocol/exchange.md §6-7; of paths that lead by a
  * router, which it uses while there is no better one: protocol/routing.md §5
  */
-import { Budget, equal, type Machine, type Random, type Time } from "../bytes/index.ts";
-import { isRelayed, isStream, type Path, pathKey } from "../card/index.ts";
-import { type Crypto, csidText, type Hashname, highestCommon, type Identity, type Keys } from "../crypto/index.ts";
+import { Budget, equal, type Machine, type Time } from "../bytes/index.ts";
+import { isRelayed, isStream, type Path } from "../card/index.ts";
+import { csidText, type Hashname, highestCommon, type Keys } from "../crypto/index.ts";
 import {
-  type ChannelEvent,
-  type ChannelsIn,
   Exchange,
   type ExchangeOut,
   encodeHandshake,
   fitsHandshake,
   type HandshakeMessage,
-  type Held,
   keyPacket,
-  type ReceivedHandshake,
 } from "../e3x/index.ts";
-import type { JsonObject } from "../wire/index.ts";
-
-/** What channels can be asked for, see `Channels`. */
-export type ChannelOp = Extract<ChannelsIn, { type: "open" | "send" | "took" | "fail" }>;
-
-export type LinkIn =
-  /** Keep a link, from now on or with what is new. Tries at once, unless that is under way already. */
-  | { readonly type: "want"; readonly keys: Keys; readonly paths: readonly Path[]; readonly uri: string | undefined }
-  | { readonly type: "unwant" }
-  /** Send these messages with every handshake from now on, and with one at once where the link is up. */
-  | { readonly type: "handshakes"; readonly messages: readonly HandshakeMessage[] }
-  /** A handshake message of this peer, verified; being here it is approved. */
-  | ({ readonly type: "handshake"; readonly path: Path; readonly csid: number } & {
-      readonly key: Uint8Array;
-    } & ReceivedHandshake)
-  /** The BODY of a packet that carried our token, as in `ExchangeIn`. */
-  | { readonly type: "packet"; readonly path: Path; readonly body: Uint8Array; readonly at?: number }
-  | { readonly type: "lost"; readonly path: Path }
-  | { readonly type: "stop"; readonly why: string }
-  /** Addresses that the peer told of itself: tried with handshakes while there is only a router. */
-  | { readonly type: "offered"; readonly paths: readonly Path[] }
-  /** A router brought the peer's own key: it makes the hashname. */
-  | { readonly type: "introduced"; readonly csid: number; readonly key: Uint8Array; readonly path: Path }
-  /** The router of this path can be reached, after it could not or after it had forgotten everything. */
-  | { readonly type: "relay"; readonly path: Path }
-  /** This peer is to relay a handshake: look for it; and when it was `isRepeat`, make sure that it is there. */
-  | { readonly type: "needed"; readonly isRepeat: boolean }
-  /** Something is to go in masses to where the peer is: make sure that it is there, if that is not proven. */
-  | { readonly type: "prove" }
-  /** One packet that is never answered: a channel that is opened and forgotten. Nothing happens while the link is down. */
-  | { readonly type: "post"; readonly ch: number; readonly head: JsonObject; readonly body: Uint8Array }
-  | { readonly type: "forget"; readonly ch: number }
-  | ChannelOp
-  | { readonly type: "credit"; readonly bytes: number }
-  | { readonly type: "tick" };
-
-export type LinkOut =
-  /**
-   * An outer packet, to be framed and sent, or to be given to a router. `isRepeat`: nobody has answered it so far. `free`: as
-   * in `ExchangeOut`.
-   */
-  | {
-      readonly type: "transmit";
-      readonly path: Path;
-      readonly packet: Uint8Array;
-      readonly isRepeat: boolean;
-      readonly free?: number;
-    }
-  /** The input was really from the peer, and of use. */
-  | { readonly type: "heard" }
-  | { readonly type: "up"; readonly path: Path }
-  /** The link, which is up, goes on by another path. */
-  | { readonly type: "moved"; readonly path: Path }
-  | { readonly type: "down"; readonly why: string }
-  | { readonly type: "renewed" }
-  | ChannelEvent;
+import type { LinkIn, LinkOptions, LinkOut, Transmit } from "./link-contract.ts";
+import { isSame, isSamePlaces, unique } from "./places.ts";
 
 interface Remote {
   readonly hashname: Hashname;
   readonly csid: number;
   readonly key: Uint8Array;
-}
-
-export interface LinkOptions {
-  readonly crypto: Crypto;
-  readonly identity: Identity;
-  readonly hashname: Hashname;
-  readonly random: Random;
-  readonly handles: () => number;
-  readonly nextAt: (above: bigint, now: Time) => bigint;
-  /** Shared by all links. */
-  readonly held: Held;
-  /** As in the input "handshakes". */
-  readonly messages: readonly HandshakeMessage[];
-  readonly cbor: boolean;
-  /** Handshakes to addresses that peers told us, of all links. */
-  readonly trials: Budget;
 }
 
 /** Our keys, in the clear, to somebody of whom we know only the hashname and a router. */
@@ -109,6 +35,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
   #remote: Remote | undefined;
   #exchange: Exchange | undefined;
   #isUp = false;
+  #since: Time = 0; // when it came up
   #isDead = false; // no `at` is left for this pair: only a new hashname helps
   #isWanted = false;
   #wished: readonly Path[] = []; // where we were told to look
@@ -117,7 +44,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
   #messages: readonly HandshakeMessage[];
   #path: Path | undefined; // where the peer has proven to be
   #echoed: Path | undefined; // where it last answered a handshake of ours
-  #asked: readonly { readonly path: Path; readonly at: Time }[] = []; // where handshakes of ours went, the latest first
+  #asked: readonly { readonly path: Path; readonly at: Time; readonly isAgain: boolean }[] = []; // where handshakes of ours went, the latest first
   #learned: Path | undefined; // the last path in use that led straight there, for when we must look again
   #router: Path | undefined; // the last one that led by a router
   #relays: readonly Path[] = []; // all that lead by routers
@@ -131,12 +58,20 @@ export class Link implements Machine<LinkIn, LinkOut> {
   #attempts = 0;
   #attempted: Time = Number.NEGATIVE_INFINITY;
   #retryAt: Time | undefined;
+  #leftFrom: Path | undefined; // where the peer was that said goodbye: the one place to call first
+  #visits = 0; // goodbyes in a row after less than `LASTED_MS`
   #introduction: Introduction | undefined;
   #tries = 0; // to get away from a router
   #tryAt: Time | undefined;
   #isTick = false;
+  #roundTrip: number | undefined;
+  #pinged: Time | undefined; // since when somebody waits for an answer
   #digests: readonly string[] = []; // of the handshakes that came last
   #isRepeated = false; // the one that is taken in came before
+  #stray: Path | undefined; // where the last handshake came from, if it is of an exchange that we never saw
+  #lostAt: Time | undefined; // when a connection was lost, if the peer has not answered since
+  #mutual: number | undefined; // a channel "link" of the peer's, whose end is that of the link
+  #calls: Budget | undefined; // handshakes to where a card says that the peer is, and it was not heard
   readonly #trials: Budget = new Budget(TRIALS_PER_MINUTE / 60, TRIALS_PER_MINUTE);
 
   constructor(options: LinkOptions) {
@@ -184,6 +119,11 @@ export class Link implements Machine<LinkIn, LinkOut> {
     return this.#remote !== undefined && this.#places().length > 0 ? "down" : "unresolved";
   }
 
+  /** When it came up, and how long the answer to the last handshake took on the path in use. `undefined` while it is down. */
+  get measure(): { readonly since: Time; readonly roundTrip: number | undefined } | undefined {
+    return this.#isUp ? { since: this.#since, roundTrip: this.#roundTrip } : undefined;
+  }
+
   /** Nothing is left to keep. */
   get isSpent(): boolean {
     return !this.#isWanted && this.#exchange === undefined;
@@ -201,6 +141,11 @@ export class Link implements Machine<LinkIn, LinkOut> {
         this.#retryAt = undefined;
         this.#introduction = undefined;
         return this.#isUp ? [] : this.#stop("unwanted", now);
+      case "ping":
+        this.#pinged ??= now;
+        this.#leftFrom = undefined;
+        if (!this.#isUp) return this.#onNeeded(false, now);
+        return this.#exchange?.handshaking ? [] : this.#begin([], now);
       case "handshake":
         return this.#onHandshake(input, now);
       case "packet":
@@ -209,6 +154,8 @@ export class Link implements Machine<LinkIn, LinkOut> {
         return this.#onLost(input.path, now);
       case "stop":
         return this.#stop(input.why, now);
+      case "leave":
+        return this.#leave(input.ch, now);
       case "tick":
         return this.#onTick(now);
       case "offered":
@@ -240,7 +187,8 @@ export class Link implements Machine<LinkIn, LinkOut> {
 
   deadline(): Time | undefined {
     if (this.#exchange === undefined) return earlier(this.#retryAt, this.#introduceAt());
-    return earlier(this.#exchange.deadline(), earlier(this.#checkAt(), earlier(this.#doubtAt(), this.#straightAt())));
+    const ends = earlier(this.#checkAt(), this.#goneAt());
+    return earlier(this.#exchange.deadline(), earlier(ends, earlier(this.#doubtAt(), this.#straightAt())));
   }
 
   #want(keys: Keys, paths: readonly Path[], uri: string | undefined, now: Time): LinkOut[] {
@@ -263,14 +211,16 @@ export class Link implements Machine<LinkIn, LinkOut> {
     const isUnderWay = this.#exchange?.handshaking || (this.#introduction !== undefined && this.#remote === undefined);
     if (isUnderWay && !isNew) return [];
     this.#attempts = 0;
+    this.#leftFrom = undefined;
     return this.#attempt(now);
   }
 
-  /** Looks for the peer wherever it may be. */
+  /** Looks for the peer wherever it may be, or only where it was when it left. */
   #attempt(now: Time): LinkOut[] {
     this.#retryAt = undefined;
     this.#attempted = now;
-    const places = this.#places();
+    const places = this.#leftFrom === undefined ? this.#places() : [this.#leftFrom];
+    this.#leftFrom = undefined;
     if (this.#isDead || places.length === 0) return [];
     if (this.#remote === undefined) return this.#introduce(now);
     this.#introduction = undefined;
@@ -305,7 +255,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
 
   #sendIntroduction(isRepeat: boolean): LinkOut[] {
     const packets = this.#introduction?.packets ?? [];
-    return this.#relays.flatMap((path) => packets.map((packet) => ({ type: "transmit", path, packet, isRepeat })));
+    return this.#relays.flatMap((path) => packets.map((packet) => transmit(path, packet, isRepeat)));
   }
 
   #introduceAt(): Time | undefined {
@@ -360,15 +310,16 @@ export class Link implements Machine<LinkIn, LinkOut> {
   }
 
   #onHandshake(input: Extract<LinkIn, { type: "handshake" }>, now: Time): LinkOut[] {
-    const { path, csid, key, ...received } = input;
+    const { path, csid, key } = input;
     this.#remote ??= { hashname: this.#options.hashname, csid, key };
     if (this.#isDead || csid !== this.#remote.csid || !equal(key, this.#remote.key)) return [];
     this.#introduction = undefined;
     if (isRelayed(path)) this.#learnRouter(path);
     this.#exchange ??= this.#newExchange(this.#remote);
-    this.#isRepeated = this.#digests.includes(received.digest);
-    if (!this.#isRepeated) this.#digests = [received.digest, ...this.#digests.slice(0, DIGESTS - 1)];
-    const out = this.#pass(received, now, path);
+    this.#isRepeated = this.#digests.includes(input.digest);
+    if (!this.#isRepeated) this.#digests = [input.digest, ...this.#digests.slice(0, DIGESTS - 1)];
+    this.#stray = this.#exchange.remembers(input.name) ? undefined : path;
+    const out = this.#pass(input, now, path);
     const isIdle = !this.#isUp && this.#exchange !== undefined && !this.#exchange.handshaking;
     return isIdle ? [...out, ...this.#stop("unusable", now)] : out;
   }
@@ -376,7 +327,10 @@ export class Link implements Machine<LinkIn, LinkOut> {
   /** A connection is gone: speak elsewhere, and find out whether the peer is there. */
   #onLost(path: Path, now: Time): LinkOut[] {
     if (isSame(this.#learned, path)) this.#learned = undefined;
-    if (!this.#isUp || !isSame(this.#path, path)) return [];
+    if (!this.#isUp) return [];
+    this.#lostAt ??= now;
+    // Not the path in use: the peer answers there at once, or it is gone as a whole.
+    if (!isSame(this.#path, path)) return this.#exchange?.handshaking ? [] : this.#begin([], now);
     const places = this.#places(); // the lost one among them if we can dial it
     const [next] = places;
     if (next === undefined) return this.#stop("path", now);
@@ -384,6 +338,14 @@ export class Link implements Machine<LinkIn, LinkOut> {
     this.#move(next, now, out);
     out.push(...this.#begin(places, now));
     return out;
+  }
+
+  #leave(ch: number, now: Time): LinkOut[] {
+    this.#isWanted = false;
+    if (!this.#isUp) return this.#stop(LEFT, now);
+    const { head, body } = FAREWELL;
+    const out = this.#pass({ type: "open", ch, reliable: false, head, body, end: true }, now);
+    return [...out, ...this.#stop(LEFT, now)];
   }
 
   #onTick(now: Time): LinkOut[] {
@@ -399,6 +361,10 @@ export class Link implements Machine<LinkIn, LinkOut> {
       // Without a wish and without a channel on either side nobody misses a silent link.
       const isIdle = !this.#isWanted && this.#channels.size === 0;
       return [...out, ...(isIdle ? this.#stop("idle", now) : this.#begin([], now))];
+    }
+    if (isDue(this.#goneAt())) {
+      const gone = this.#stop("path", now);
+      return [...out, ...gone, ...(this.#isWanted ? this.#attempt(now) : [])];
     }
     if (isDue(this.#doubtAt())) return [...out, ...this.#begin([], now)];
     if (isDue(this.#straightAt())) return [...out, ...this.#straighten(now)];
@@ -418,6 +384,11 @@ export class Link implements Machine<LinkIn, LinkOut> {
   #doubtAt(): Time | undefined {
     if (!this.#isRelayed() || this.#exchange?.handshaking || this.#channels.size === 0) return undefined;
     return this.#unheard === undefined ? undefined : this.#unheard + DOUBT_MS;
+  }
+
+  /** When the peer is taken for gone: a connection with it was lost, and it has not answered a handshake since. */
+  #goneAt(): Time | undefined {
+    return this.#lostAt !== undefined && this.#exchange?.handshaking ? this.#lostAt + LOST_MS : undefined;
   }
 
   /** When to try once more to do without a router. */
@@ -456,6 +427,13 @@ export class Link implements Machine<LinkIn, LinkOut> {
       if (effects.length > 0) this.#wasHeard(now);
       return effects as LinkOut[];
     }
+    const [first] = effects;
+    // What leaves on a channel, mostly one packet at a time. An array that grows takes room for 16 more at once.
+    if (effects.length === 1 && first?.type === "send" && first.to === "channel" && this.#path !== undefined) {
+      this.#sent = now;
+      this.#unheard ??= now;
+      return [transmit(this.#path, first.bytes, false, first.free)];
+    }
     const out: LinkOut[] = [];
     for (const effect of effects) this.#follow(effect, now, from, out);
     return out;
@@ -474,19 +452,19 @@ export class Link implements Machine<LinkIn, LinkOut> {
           if (this.#path === undefined) return;
           this.#sent = now;
           this.#unheard ??= now;
-          const { bytes: packet, free = 0 } = effect;
-          out.push({ type: "transmit", path: this.#path, packet, isRepeat: false, free });
+          out.push(transmit(this.#path, effect.bytes, false, effect.free));
           return;
         }
-        for (const path of this.#destinations(effect.to, from)) {
-          if (this.#isTrial(path, from) && !(this.#trials.take(now) && this.#options.trials.take(now))) continue;
+        for (const path of this.#destinations(effect.to, from, now)) {
+          if (!this.#mayAsk(path, from, now)) continue;
           if (this.#path === undefined || isSame(path, this.#path)) this.#sent = now;
           if (effect.to !== "answer") this.#ask(path, now);
-          out.push({ type: "transmit", path, packet: effect.bytes, isRepeat: this.#isTick && effect.to === "process" });
+          out.push(transmit(path, effect.bytes, this.#isTick && effect.to === "process"));
         }
         return;
       case "heard":
         this.#wasHeard(now);
+        if (effect.by !== "packet") this.#lostAt = undefined;
         out.push(HEARD);
         if (from === undefined) return;
         this.#onHeard(effect.by === "echo" && !this.#hasAsked(from, now) ? "handshake" : effect.by, from, now, out);
@@ -494,6 +472,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
       case "up":
         this.#retryAt = undefined;
         if (from !== undefined) this.#move(from, now, out);
+        if (!this.#isUp) this.#since = now;
         this.#isUp = true;
         if (from === undefined) return;
         out.push({ type: "up", path: from });
@@ -505,7 +484,12 @@ export class Link implements Machine<LinkIn, LinkOut> {
         return;
       case "opened":
         this.#channels.add(effect.ch);
+        if (effect.kind === FAREWELL.head.type && !effect.reliable) this.#mutual = effect.ch;
         out.push(effect);
+        return;
+      case "ended":
+        out.push(effect);
+        if (effect.ch === this.#mutual) for (const one of this.#stop(LEFT, now)) out.push(one);
         return;
       case "closed":
         this.#channels.delete(effect.ch);
@@ -519,7 +503,9 @@ export class Link implements Machine<LinkIn, LinkOut> {
   /** A handshake of ours leaves on this path: an answer from there is one. */
   #ask(path: Path, now: Time): void {
     const others = this.#asked.filter((asked) => now < asked.at + ASKED_MS && !isSame(asked.path, path));
-    this.#asked = [{ path, at: now }, ...others].slice(0, ASKED_LIMIT);
+    // Of an answer to one that went twice nobody knows to which of them it is.
+    const isAgain = this.#isTick && this.#hasAsked(path, now);
+    this.#asked = [{ path, at: now, isAgain }, ...others].slice(0, ASKED_LIMIT);
   }
 
   /**
@@ -534,6 +520,13 @@ export class Link implements Machine<LinkIn, LinkOut> {
     if (by === "echo") {
       if (!isRelayed(from) && isSame(from, this.#echoed)) this.#tries = 0; // a straight path that lasts
       this.#echoed = from;
+      const asked = this.#asked.find(({ path }) => isSame(path, from));
+      if (asked !== undefined && !asked.isAgain) this.#roundTrip = now - asked.at;
+      if (this.#pinged !== undefined) {
+        // Where it is not known which of several was answered: as long as it took in all.
+        out.push({ type: "pong", ms: now - (asked === undefined || asked.isAgain ? this.#pinged : asked.at) });
+        this.#pinged = undefined;
+      }
     }
     if (this.#isUp && !isSame(from, this.#path)) this.#onMoved(by, from, now, out);
   }
@@ -555,7 +548,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
     out.push(...this.#begin([from], now));
   }
 
-  #destinations(to: "answer" | "process" | "known", from: Path | undefined): readonly Path[] {
+  #destinations(to: "answer" | "process" | "known", from: Path | undefined, now: Time): readonly Path[] {
     switch (to) {
       case "answer":
         if (from === undefined) return [];
@@ -567,8 +560,20 @@ export class Link implements Machine<LinkIn, LinkOut> {
           this.#route(this.#path, unique([from, ...(this.#path === undefined ? this.#targets : [this.#path])]));
         return this.#isTick ? unique([...this.#targets, ...this.#relays]) : this.#targets;
       case "known":
-        return this.#path === undefined ? (from === undefined ? [] : [from]) : [this.#path];
+        return this.#knownPlaces(from, now);
     }
+  }
+
+  /**
+   * Where a handshake with an old number is answered: where the peer is known to be. Where it came from only if it may be
+   * that of a peer that lost its count and moved, and from a budget, for it may be a recording that somebody plays.
+   */
+  #knownPlaces(from: Path | undefined, now: Time): readonly Path[] {
+    const stray = this.#stray;
+    this.#stray = undefined;
+    if (this.#path === undefined) return from === undefined ? [] : [from];
+    if (stray === undefined || isSame(stray, this.#path)) return [this.#path];
+    return this.#trials.take(now) && this.#options.trials.take(now) ? [this.#path, stray] : [this.#path];
   }
 
   /** From now on we speak on this path. What the former one would take does not matter any more. */
@@ -585,8 +590,9 @@ export class Link implements Machine<LinkIn, LinkOut> {
 
   #route(path: Path | undefined, targets: readonly Path[]): void {
     this.#path = path;
-    this.#targets = targets.slice(0, PLACES + 1);
-    this.#routes = path === undefined ? this.#targets : unique([path, ...this.#targets]);
+    if (targets !== this.#targets) this.#targets = targets.slice(0, PLACES + 1);
+    const routes = path === undefined ? this.#targets : unique([path, ...this.#targets]);
+    if (!isSamePlaces(routes, this.#routes)) this.#routes = routes;
   }
 
   #stop(why: string, now: Time): LinkOut[] {
@@ -601,21 +607,32 @@ export class Link implements Machine<LinkIn, LinkOut> {
   /** The exchange is over, its channels are closed. */
   #end(why: string, now: Time, out: LinkOut[]): void {
     const wasUp = this.#isUp;
+    const hasLeft = wasUp && why === LEFT;
+    const hasLasted = wasUp && now >= this.#since + LASTED_MS;
     this.#exchange = undefined;
     this.#isUp = false;
     this.#echoed = undefined;
+    this.#roundTrip = undefined;
+    this.#pinged = undefined;
     this.#asked = [];
     this.#unheard = undefined;
+    this.#lostAt = undefined;
+    this.#mutual = undefined;
     this.#tries = 0;
+    // Who leaves may start anew at once. But who comes and leaves all the time must not have us call all that its card names.
+    this.#leftFrom = hasLeft ? this.#path : undefined;
+    if (hasLasted) this.#visits = 0;
+    else if (hasLeft) this.#attempts = this.#visits++;
     this.#route(undefined, []);
     if (wasUp || this.#isDead) out.push({ type: "down", why });
-    this.#retryLater(now);
+    this.#retryLater(now, hasLeft && hasLasted ? LEFT_MS : undefined);
   }
 
-  #retryLater(now: Time): void {
+  /** `first`: instead of the next of the ordinary times. */
+  #retryLater(now: Time, first?: number): void {
     if (!this.#isWanted || this.#isDead) return;
-    const delay = RETRY_MS[Math.min(this.#attempts, RETRY_MS.length - 1)] ?? 0;
-    this.#attempts += 1;
+    const delay = first ?? RETRY_MS[Math.min(this.#attempts, RETRY_MS.length - 1)] ?? 0;
+    if (first === undefined) this.#attempts += 1;
     // From 3/4 to 5/4 of it, so that peers which lost each other at the same time do not meet at the same time.
     this.#retryAt = now + delay * (0.75 + (this.#options.random(1)[0] ?? 0) / 512);
   }
@@ -655,10 +672,15 @@ export class Link implements Machine<LinkIn, LinkOut> {
     if (!isSamePlaces(relays, this.#relays)) this.#relays = relays;
   }
 
-  /** Whether only the peer itself says that it is there: it could name anybody's address. */
-  #isTrial(path: Path, from: Path | undefined): boolean {
-    if (!this.#offered.some((offered) => isSame(offered, path))) return false;
-    return ![from, this.#path, this.#learned, ...this.#wished].some((known) => isSame(known, path));
+  /** Whether there is a handshake left for this place. Where the peer has not been heard, its card or itself may name anybody's. */
+  #mayAsk(path: Path, from: Path | undefined, now: Time): boolean {
+    const isThis = (other: Path | undefined): boolean => isSame(other, path);
+    if (isRelayed(path) || [from, this.#path, this.#learned].some(isThis)) return true;
+    if (this.#wished.some(isThis)) {
+      this.#calls ??= new Budget(CALLS_PER_MINUTE / 60, CALLS);
+      return this.#calls.take(now);
+    }
+    return !this.#offered.some(isThis) || (this.#trials.take(now) && this.#options.trials.take(now));
   }
 }
 
@@ -667,25 +689,21 @@ function isUsual(effect: ExchangeOut): boolean {
   return effect.type === "packet" || effect.type === "acked" || (effect.type === "heard" && effect.by === "packet");
 }
 
+/** Written in one place, so that all have one shape. */
+function transmit(path: Path, bytes: Uint8Array, isRepeat: boolean, free = 0): Transmit {
+  return { type: "transmit", path, bytes, isRepeat, free };
+}
+
 function earlier(a: Time | undefined, b: Time | undefined): Time | undefined {
   return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }
 
-function isSame(a: Path | undefined, b: Path | undefined): boolean {
-  if (a === undefined || b === undefined || a === b) return a === b;
-  if (a.type !== b.type || a.ip !== b.ip || a.port !== b.port) return false;
-  return a.url === b.url && a.name === b.name && a.hn === b.hn;
-}
-
-function isSamePlaces(a: readonly Path[], b: readonly Path[]): boolean {
-  return a.length === b.length && a.every((path, i) => isSame(path, b[i]));
-}
-
-function unique(paths: readonly Path[]): readonly Path[] {
-  return [...new Map(paths.map((path) => [pathKey(path), path])).values()];
-}
-
 const HEARD: LinkOut = { type: "heard" };
+/** The end of a link as telehash had it while a link was a channel: an `end` on an unreliable one of type "link". */
+const FAREWELL = { head: Object.freeze({ type: "link" }), body: new Uint8Array(0) };
+const LEFT = "left";
+const LEFT_MS = 8_000; // a service that is started anew is back by then
+const LASTED_MS = 60_000; // a link that was up for so long was no visit
 const QUIET_MS = 30_000; // nothing sent for so long: NATs forget after a minute or two
 const QUIET_STREAM_MS = 5 * 60_000; // telehash v3/transports/tcp.md
 const PROBE_MS = 5_000;
@@ -695,9 +713,12 @@ const RELAYS = 4;
 const DIGESTS = 8; // two handshakes of as many messages as anybody uses
 const OFFERED = 8;
 const TRIALS_PER_MINUTE = 24;
+const CALLS = 2 * PLACES * 5; // two attempts, with all resends, at everything that a card may name
+const CALLS_PER_MINUTE = 40;
 const ATTEMPT_MS = 30_000;
 const ASKED_MS = 30_000; // as long as a handshake of ours waits for its answer
 const ASKED_LIMIT = 32; // paths: more than one handshake goes to
+const LOST_MS = 2_500; // the handshake and its first resend, with more than a second for the answer
 const DOUBT_MS = 10_000; // a third of the time that a channel waits for its acknowledgements
 /** Between tries to do without a router: what a keepalive costs, each. */
 const TRY_MS: readonly number[] = [2_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];

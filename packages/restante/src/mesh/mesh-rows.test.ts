@@ -8,7 +8,8 @@ import { encodeHandshake, keyPacket, openMessage, parseHandshake, sealMessage } 
 import { Chance } from "../testing/chance.ts";
 import { cs01 } from "../testing/cipher-set-01.ts";
 import { cloak, decloak, encodePacket, parsePacket } from "../wire/index.ts";
-import { Mesh, type MeshIn, type MeshOut } from "./mesh.ts";
+import type { MeshIn, MeshOut } from "./contract.ts";
+import { Mesh } from "./mesh.ts";
 
 const START = 1_700_000_000_000;
 const set = cs01();

@@ -3,9 +3,9 @@
  * that it belongs to, asks before anybody new is answered, and gives everything it sends a path and a frame.
  * protocol/exchange.md §5-8; by routers, and as one: protocol/routing.md
  */
-import { Budget, Deadlines, type Machine, type Random, Shares, type Time, toHex } from "../bytes/index.ts";
+import { Budget, Deadlines, type Machine, Shares, type Time, toHex } from "../bytes/index.ts";
 import { isRelayed, isStream, type Path, pathKey } from "../card/index.ts";
-import { type Crypto, type Hashname, type Identity, type Keys, parseHashname } from "../crypto/index.ts";
+import { type Hashname, type Keys, parseHashname } from "../crypto/index.ts";
 import {
   type ChannelEvent,
   type Exchange,
@@ -15,125 +15,16 @@ import {
   type RemoteExchange,
 } from "../e3x/index.ts";
 import { type JsonObject, parsePacket, text, uint } from "../wire/index.ts";
-import { Floors, type Noise } from "./floors.ts";
+import type { DropReason, MeshIn, MeshOptions, MeshOut } from "./contract.ts";
+import { Floors } from "./floors.ts";
 import { Framing, type Unwrapped } from "./framing.ts";
-import { type ChannelOp, Link, type LinkIn, type LinkOptions, type LinkOut } from "./link.ts";
-import { type Known, type Opened, Opener, type Origin, type Refusal } from "./opener.ts";
+import { Link } from "./link.ts";
+import type { LinkIn, LinkOptions, LinkOut } from "./link-contract.ts";
+import { type Known, type Opened, Opener, type Origin } from "./opener.ts";
 import { Paths, pathAnswer } from "./paths.ts";
 import { Requests } from "./requests.ts";
-import { connectHead, fits, parseAttached, peerHead, Router, type Routing } from "./routing.ts";
+import { connectHead, fits, parseAttached, peerHead, Router } from "./routing.ts";
 import { Sequence } from "./sequence.ts";
-
-export type MeshIn =
-  /** A datagram, or any piece of a stream in order. The bytes are ours from now on. */
-  | { readonly type: "received"; readonly path: Path; readonly bytes: Uint8Array }
-  /** A connection came or went. */
-  | { readonly type: "path"; readonly path: Path; readonly open: boolean }
-  /** The path takes so many bytes now; unlimited before the first of these. */
-  | { readonly type: "writable"; readonly path: Path; readonly credit: number }
-  /**
-   * Have a link and keep it. Again: with new paths or another admission URI, or to try at once. `keys` must be those of
-   * the hashname. A URI that is too long for a handshake is left out. Paths of type `peer` lead by
-   * routers, to which there must be links too: want them. With such a path `keys` may be empty: then the router brings
-   * the peer our keys, and perhaps it answers.
-   */
-  | {
-      readonly type: "want";
-      readonly peer: { readonly hashname: Hashname; readonly keys: Keys; readonly paths: readonly Path[] };
-      readonly uri?: string;
-    }
-  /** Stop trying. A link that is up stays for as long as the peer keeps it or channels are open. */
-  | { readonly type: "unwant"; readonly hashname: Hashname }
-  /** The answer to a `handshake`. What was not approved in 30 s is forgotten. */
-  | { readonly type: "approve"; readonly hashname: Hashname }
-  /** Nothing is sent, and an existing link ends. */
-  | { readonly type: "reject"; readonly hashname: Hashname }
-  /** The routers that may bring us peers, in place of those before. Links to them are wanted as any other. */
-  | { readonly type: "routers"; readonly hashnames: readonly Hashname[] }
-  /**
-   * Messages of types "jwt" and "tx", one of each, to send with our keys in every handshake from now on, in place of those
-   * before; on links that are up with one at once. They must fit (`fitsHandshake`) for every set of ours.
-   */
-  | { readonly type: "handshakes"; readonly messages: readonly HandshakeMessage[] }
-  /** Our own addresses, in place of those before: told to peers that we reach by a router only, and to our routers. */
-  | { readonly type: "paths"; readonly paths: readonly Path[] }
-  /** Opens a channel; see `Channels`. Closed at once ("down") when there is neither a link nor an attempt. */
-  | (Extract<ChannelOp, { type: "open" }> & { readonly peer: Hashname })
-  | Exclude<ChannelOp, { type: "open" }>
-  | { readonly type: "tick" };
-
-export type MeshOut =
-  | { readonly type: "transmit"; readonly path: Path; readonly bytes: Uint8Array }
-  /**
-   * A handshake of a proven sender: all its messages so far. `isNew`: nothing is answered before `approve`; asked
-   * again when more messages come. Otherwise only news: a peer with a link shows another admission URI.
-   */
-  | {
-      readonly type: "handshake";
-      readonly hashname: Hashname;
-      readonly keys: Keys;
-      readonly path: Path;
-      readonly messages: readonly HandshakeMessage[];
-      readonly isNew: boolean;
-    }
-  /**
-   * Somebody who knows our hashname and nothing else, brought by the router `via`. That the keys are the hashname's is
-   * certain, that it is there is not: `want` it with these keys and the path {type: "peer", hn: via} to find out.
-   */
-  | { readonly type: "introduction"; readonly hashname: Hashname; readonly keys: Keys; readonly via: Hashname }
-  /** A peer says at which address it sees us. */
-  | { readonly type: "seen"; readonly by: Hashname; readonly path: Path }
-  /** The link works. Again after `renewed`. */
-  | { readonly type: "up"; readonly hashname: Hashname; readonly path: Path }
-  /**
-   * The link is no longer up: "timeout", "idle", "path" (the connection was lost), "rejected"; or it never will be:
-   * "dead", the two need new hashnames. Its channels were closed before.
-   */
-  | { readonly type: "down"; readonly hashname: Hashname; readonly why: string }
-  /** The peer started anew; all channels were closed before. */
-  | { readonly type: "renewed"; readonly hashname: Hashname }
-  /** Must be durable before anything that follows it leaves. Give it back as `saved` after a restart. */
-  | { readonly type: "save"; readonly key: "mesh/at"; readonly value: Uint8Array }
-  | Exclude<ChannelEvent, { type: "opened" }>
-  | (Extract<ChannelEvent, { type: "opened" }> & { readonly peer: Hashname });
-
-export interface MeshOptions {
-  readonly crypto: Crypto;
-  readonly identity: Identity;
-  readonly random: Random;
-  /** Fresh channel handles, unique in the whole peer. */
-  readonly handles: () => number;
-  /** The value of the last `save`, if any. */
-  readonly saved?: Uint8Array | undefined;
-  /** Whether we cloak towards those who have not spoken yet; yes unless `false`. */
-  readonly cloak?: boolean;
-  /** Pass on packets between others; not without this. */
-  readonly routing?: Routing | undefined;
-  /** As the input `handshakes`; none without it. */
-  readonly handshakes?: readonly HandshakeMessage[];
-  /** Whether to offer channel payloads in CBOR, some 20 bytes shorter and dearer to read; no unless `true`. */
-  readonly cbor?: boolean;
-  /** As the input `routers`; none without it. */
-  readonly routers?: readonly Hashname[];
-  /** As the input `paths`; before either nobody is told where we are. */
-  readonly paths?: readonly Path[];
-  /**
-   * Send noise on links without end, so that who counts and measures datagrams learns less: see `Noise` for what it
-   * costs and protocol/cloaking.md §6 for what is still seen. Not on streams. None without it.
-   */
-  readonly noise?: Noise | undefined;
-}
-
-/** Why something from the network was dropped. */
-export type DropReason =
-  | Refusal
-  | "noise" // too long, or nothing under its cloak
-  | "packet" // no packet, or one of a kind that is not used here
-  | "token" // a channel packet for an exchange that is not ours
-  | "channel" // a channel packet that does not open
-  | "stale" // a handshake that changes nothing: a repeat, an older one, one of another key
-  | "route" // what is not ours to pass on, over a limit, or without a way; what a router brings that is none of ours
-  | "full"; // no room for one more link that we did not ask for
 
 /** A link, and what it is entered under in the indexes. */
 interface Entry {
@@ -178,7 +69,8 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     limit: ROUTERS,
   });
   #isSearching = false;
-  readonly #touched = new Set<Entry>(); // by the packets that are being read, and not yet in #deadlines
+  #isLeaving = false; // nothing may wait any more
+  readonly #touched: Entry[] = []; // by the packets that are being read, some more than once, and not yet in #deadlines
   readonly #deadlines: Deadlines<Hashname> = new Deadlines();
 
   constructor(options: MeshOptions) {
@@ -205,7 +97,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   }
 
   deadline(): Time | undefined {
-    const ours = earliest(this.#deadlines.next(), this.#requests.deadline());
+    const ours = earliest(earliest(this.#deadlines.next(), this.#framing.deadline()), this.#requests.deadline());
     return earliest(ours, earliest(this.#router?.deadline(), this.#floors?.deadline()));
   }
 
@@ -217,6 +109,11 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   /** All links, wanted or not, in no order. `path`: the one in use. */
   links(): { hashname: Hashname; state: "unresolved" | "down" | "up"; path: Path | undefined }[] {
     return [...this.#links.values()].map(({ hashname, link: { state, path } }) => ({ hashname, state, path }));
+  }
+
+  /** Of a link that is up: since when, and how long the other end took for its last answer to a handshake, in milliseconds. */
+  measure(hashname: Hashname): { readonly since: Time; readonly roundTrip: number | undefined } | undefined {
+    return this.#links.get(hashname)?.link.measure;
   }
 
   #take(input: MeshIn, now: Time): MeshOut[] {
@@ -244,6 +141,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
         this.#messages = input.messages;
         return [...this.#links.values()].flatMap((entry) => this.#pass(entry, input, now));
       case "unwant":
+      case "ping":
         return this.#pass(this.#links.get(input.hashname), input, now);
       case "approve":
         return this.#approve(input.hashname, now);
@@ -258,22 +156,43 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
         this.#paths.own = input.paths;
         return [...this.#links.values()].flatMap((entry) => this.#tellPaths(entry, now));
       case "open": {
-        const { peer, ...operation } = input;
+        const { ch, peer, reliable, head, body, end = false } = input;
         const entry = this.#links.get(peer);
-        if (entry === undefined) return [{ type: "closed", ch: input.ch, err: "down" }];
-        this.#byChannel.set(input.ch, entry);
-        return this.#pass(entry, operation, now);
+        if (entry === undefined) return [{ type: "closed", ch, err: "down" }];
+        this.#byChannel.set(ch, entry);
+        return this.#pass(entry, { type: "open", ch, reliable, head, body, end }, now);
       }
+      case "leave":
+        return this.#leave(now);
       case "tick":
         this.#requests.expire(now);
         this.#router?.expire(now);
         return [
           ...this.#deadlines.due(now).flatMap((hashname) => this.#wake(this.#links.get(hashname), now)),
           ...(this.#floors?.tick(now) ?? []),
+          ...this.#framing
+            .due(now)
+            .filter((path) => this.#isAnswered(path, pathKey(path)))
+            .map((path): MeshOut => ({ type: "transmit", path, bytes: this.#framing.acknowledgement(path) })),
         ];
       default:
         return this.#pass(this.#byChannel.get(input.ch), input, now);
     }
+  }
+
+  #leave(now: Time): MeshOut[] {
+    this.#isLeaving = true;
+    // Those first that need another link to be told.
+    const links = [...this.#links.values()];
+    const isRelayedTo = ({ link: { path } }: Entry): boolean => path !== undefined && isRelayed(path);
+    const ordered = [...links.filter(isRelayedTo), ...links.filter((entry) => !isRelayedTo(entry))];
+    return ordered.flatMap((entry) => {
+      const ch = this.#options.handles();
+      this.#asked.set(ch, 0);
+      const out = this.#pass(entry, { type: "leave", ch }, now);
+      this.#asked.delete(ch);
+      return out;
+    });
   }
 
   /** Its deadline came. */
@@ -289,54 +208,67 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     const packets = this.#framing.unwrap(path, bytes, floors?.depth(path, now));
     floors?.wasRead(path, packets[0]?.rounds, now);
     const out: MeshOut[] = [];
+    // Old peers know no cloak on streams: who speaks with one does not wait, and mostly something is said there anyway.
+    const isPatient =
+      packets.length > 0 && isStream(path) && packets.every((one) => one !== undefined && one.rounds > 0);
+    if (isPatient) this.#framing.owe(path, now);
     for (const unwrapped of packets) {
       if (unwrapped === undefined) this.#drop("noise");
       else this.#onPacket(path, unwrapped, now, out);
     }
     for (const entry of this.#touched) this.#schedule(entry);
-    this.#touched.clear();
+    this.#touched.length = 0;
     // Old C peers on streams send nothing more before they see a chunk. Strangers get not even that; but a peer that has
     // proven itself there without a cloak does, though its link is on another stream.
-    if (packets.length === 0 || !isStream(path) || !this.#framing.waits(path)) return out;
+    if (packets.length === 0 || isPatient || !isStream(path)) return out;
     const key = pathKey(path);
-    if (!this.#byPath.has(key) && !this.#framing.isOld(path)) return out;
+    if (!this.#isAnswered(path, key)) return out;
     if (out.some((effect) => effect.type === "transmit" && pathKey(effect.path) === key)) return out;
     out.push({ type: "transmit", path, bytes: this.#framing.acknowledgement(path) });
     return out;
   }
 
+  /** Whether what comes on this stream has an answer, if only a zero chunk. */
+  #isAnswered(path: Path, key: string): boolean {
+    return this.#framing.waits(path) && (this.#byPath.has(key) || this.#framing.isOld(path));
+  }
+
   #onPacket(path: Path, unwrapped: Unwrapped, now: Time, out: MeshOut[]): void {
-    const bytes = unwrapped.packet;
-    if (bytes[0] === 0 && bytes[1] === 0 && bytes.length >= LENGTH_BYTES + TOKEN_BYTES)
+    const { bytes, at } = unwrapped;
+    if (bytes[at] === 0 && bytes[at + 1] === 0 && bytes.length >= at + LENGTH_BYTES + TOKEN_BYTES)
       this.#onChannelPacket(path, unwrapped, now, out);
     else out.push(...this.#onOpenPacket(path, unwrapped, now));
   }
 
   /** One with a head. */
   #onOpenPacket(path: Path, unwrapped: Unwrapped, now: Time): MeshOut[] {
-    const packet = parsePacket(unwrapped.packet);
+    const bytes = unwrapped.bytes.subarray(unwrapped.at);
+    const packet = parsePacket(bytes);
     if (packet === undefined || packet.body.length < TOKEN_BYTES) return this.#drop("packet");
     // On a socket a message is a handshake or nothing: mail never comes this way.
     if (packet.head.length !== 1) return this.#drop("packet");
     const origin = this.#at(path).length > 0 ? "expected" : "unasked";
-    return this.#onMessage(path, unwrapped, packet.body, origin, undefined, now);
+    const { rounds } = unwrapped;
+    return this.#onMessage(path, { packet: bytes, rounds }, packet.body, origin, undefined, now);
   }
 
-  #onChannelPacket(path: Path, { packet, rounds }: Unwrapped, now: Time, out: MeshOut[]): void {
+  #onChannelPacket(path: Path, { bytes, at, rounds }: Unwrapped, now: Time, out: MeshOut[]): void {
     const last = this.#lastToken; // mostly it is the same peer again
-    const isSameToken = last !== undefined && hasToken(packet, last.token);
-    const token = isSameToken ? "" : toHex(packet.subarray(LENGTH_BYTES, LENGTH_BYTES + TOKEN_BYTES));
+    const start = at + LENGTH_BYTES;
+    const isSameToken = last !== undefined && hasToken(bytes, start, last.token);
+    const token = isSameToken ? "" : toHex(bytes.subarray(start, start + TOKEN_BYTES));
     const entry = isSameToken ? last.entry : this.#byToken.get(token);
     if (entry !== undefined && !isSameToken) {
-      this.#lastToken = { token: packet.slice(LENGTH_BYTES, LENGTH_BYTES + TOKEN_BYTES), entry };
+      this.#lastToken = { token: bytes.slice(start, start + TOKEN_BYTES), entry };
     }
     if (entry === undefined) {
-      out.push(...this.#bridge(path, token, packet, now));
+      out.push(...this.#bridge(path, token, bytes.subarray(at), now));
       return;
     }
     const place = this.#placeOf(entry, path);
-    const effects = entry.link.handle({ type: "packet", path: place, body: packet, at: LENGTH_BYTES }, now);
-    this.#touched.add(entry); // of all the packets that came at once, its deadline is looked at after the last
+    const effects = entry.link.handle({ type: "packet", path: place, body: bytes, at: start }, now);
+    // Of all the packets that came at once, its deadline is looked at after the last.
+    if (this.#touched.at(-1) !== entry) this.#touched.push(entry);
     this.#index(entry);
     this.#floors?.follow(entry.hashname, entry.link, now);
     if (effects.length === 0) {
@@ -350,7 +282,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
   /** A handshake message, if it is one. `claimed`: whose it is, says the router that brought it. */
   #onMessage(
     path: Path,
-    { packet, rounds }: Unwrapped,
+    { packet, rounds }: { readonly packet: Uint8Array; readonly rounds: number },
     body: Uint8Array,
     origin: Origin,
     claimed: Hashname | undefined,
@@ -391,10 +323,10 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
 
   #onApproved(entry: Entry, opened: Opened, path: Path, rounds: number, now: Time): MeshOut[] {
     if (!isRelayed(path)) this.#framing.heard(path, rounds);
-    const { csid, key, at, token, ephemeral, prefix, digest, message } = opened;
-    const z = uint(message.json, "z");
-    const received = { at, token, ephemeral, prefix, digest, kind: message.type, ...(z !== undefined && { z }) };
-    const input: LinkIn = { type: "handshake", path, csid, key, ...received };
+    const { csid, key, at, token, name, ephemeral, prefix, digest, message } = opened;
+    this.#sequence.saw(at, now);
+    const [kind, z] = [message.type, uint(message.json, "z")];
+    const input: LinkIn = { type: "handshake", path, csid, key, at, token, name, ephemeral, prefix, digest, kind, z };
     const effects = this.#run(entry, input, now);
     const out = effects.length === 0 ? this.#drop("stale") : this.#translate(entry, effects, now);
     const uri = uriOf(opened);
@@ -421,7 +353,14 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return effects;
   }
 
-  #translate(entry: Entry, effects: readonly LinkOut[], now: Time, out: MeshOut[] = []): MeshOut[] {
+  #translate(entry: Entry, effects: readonly LinkOut[], now: Time, out?: MeshOut[]): MeshOut[] {
+    const [only] = effects;
+    // Most of what leaves: no list is made for it beside the one that is given.
+    if (out === undefined && effects.length === 1 && only?.type === "transmit") return this.#transmit(entry, only, now);
+    return this.#translateInto(out ?? [], entry, effects, now);
+  }
+
+  #translateInto(out: MeshOut[], entry: Entry, effects: readonly LinkOut[], now: Time): MeshOut[] {
     let ours: Opening[] | undefined;
     for (const effect of effects) {
       if (effect.type === "opened" && OURS.includes(effect.kind)) {
@@ -443,13 +382,23 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
       case "moved":
         return [...this.#proveForNoise(entry, now), ...this.#tellPaths(entry, now)];
       case "up":
-        return [{ ...effect, hashname }, ...this.#proveForNoise(entry, now), ...this.#onUp(entry, now)];
+        return [
+          { type: "up", path: effect.path, hashname },
+          ...this.#proveForNoise(entry, now),
+          ...this.#onUp(entry, now),
+        ];
       case "down":
+        return [{ type: "down", why: effect.why, hashname }];
       case "renewed":
-        return [{ ...effect, hashname }];
-      case "opened":
-        this.#byChannel.set(effect.ch, entry);
-        return [{ ...effect, peer: hashname }];
+        return [{ type: "renewed", hashname }];
+      case "pong":
+        return [{ type: "pong", hashname, ms: effect.ms }];
+      case "opened": {
+        const { ch, reliable, kind, head, body } = effect;
+        this.#byChannel.set(ch, entry);
+        // One by one: what is spread has a shape of its own each time, and all that reads it later is slow.
+        return [{ type: "opened", ch, peer: hashname, reliable, kind, head, body }];
+      }
       case "closed":
         if (this.#asked.delete(effect.ch)) return [];
         this.#byChannel.delete(effect.ch);
@@ -462,8 +411,9 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
 
   /** Puts an outer packet on its way: to an address, or to the router on the way to the peer. */
   #transmit({ hashname }: Entry, effect: Extract<LinkOut, { type: "transmit" }>, now: Time): MeshOut[] {
-    const { path, packet, isRepeat } = effect;
-    if (!isRelayed(path)) return this.#send(path, packet, true, now, effect.free);
+    const { path, bytes, isRepeat, free } = effect;
+    if (!isRelayed(path)) return this.#send(path, bytes, true, now, free);
+    const packet = free === 0 ? bytes : bytes.subarray(free);
     const router = this.#links.get(path.hn);
     const place = router?.link.path;
     const isUp = router?.link.state === "up" && place !== undefined && !isRelayed(place);
@@ -477,10 +427,11 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return isUp ? [...out, ...this.#post(router, head, packet, now)] : out;
   }
 
-  /** Sends an outer packet to an address, or leaves it to the noise floor there. `free`: as in `ExchangeOut`. */
-  #send(path: Path, packet: Uint8Array, isOurs: boolean, now: Time, free = 0): MeshOut[] {
-    if (this.#floors?.take(path, packet, isOurs, now)) return [];
-    return [{ type: "transmit", path, bytes: this.#framing.wrap(path, packet, free) }];
+  /** Sends an outer packet to an address, or leaves it to the noise floor there. `bytes` and `free`: as in `ExchangeOut`. */
+  #send(path: Path, bytes: Uint8Array, isOurs: boolean, now: Time, free = 0): MeshOut[] {
+    const floors = this.#isLeaving ? undefined : this.#floors;
+    if (floors?.take(path, free === 0 ? bytes : bytes.subarray(free), isOurs, now)) return [];
+    return [{ type: "transmit", path, bytes: this.#framing.wrap(path, bytes, free) }];
   }
 
   /** There is noise only where the peer answered a handshake of ours; who was called by it has not sent one. */
@@ -535,6 +486,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
       answer.push(...this.#pass(entry, send, now));
     }
     const out = [...answer, ...this.#pass(entry, { type: "forget", ch }, now)];
+    if (kind === "link") return out; // its end is the link's business, nothing else
     if (reliable) return [...out, ...this.#drop("route")];
     if (kind === "peer") {
       // What comes back for the asker passes only where it is proven to be, so that is seen to now, for example after our
@@ -702,8 +654,8 @@ function move(index: Map<string, Set<Entry>>, entry: Entry, from: readonly Path[
 }
 
 /** Whether this is the token of a channel packet. */
-function hasToken(packet: Uint8Array, token: Uint8Array): boolean {
-  for (let i = 0; i < TOKEN_BYTES; i++) if (packet[LENGTH_BYTES + i] !== token[i]) return false;
+function hasToken(bytes: Uint8Array, at: number, token: Uint8Array): boolean {
+  for (let i = 0; i < TOKEN_BYTES; i++) if (bytes[at + i] !== token[i]) return false;
   return true;
 }
 
@@ -723,7 +675,7 @@ function uriOf({ message }: Opened): string | undefined {
 
 type Opening = Extract<ChannelEvent, { type: "opened" }>;
 
-const OURS: readonly string[] = ["peer", "connect", "path"];
+const OURS: readonly string[] = ["peer", "connect", "path", "link"];
 const EMPTY: Uint8Array = new Uint8Array(0);
 const ANSWERS = 4; // to one `path` request: one for each address of ours
 const ROUTERS = 64;

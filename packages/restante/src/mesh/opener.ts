@@ -5,7 +5,14 @@
  */
 import { Budget, Budgets, equal, Shares, type Time, toHex } from "../bytes/index.ts";
 import { type Crypto, type Hashname, type Identity, routingToken } from "../crypto/index.ts";
-import { HANDSHAKE_BYTES, type HandshakeMessage, openMessage, parseHandshake, parseKeyPacket } from "../e3x/index.ts";
+import {
+  HANDSHAKE_BYTES,
+  type HandshakeMessage,
+  type KeyPacket,
+  openMessage,
+  parseHandshake,
+  parseKeyPacket,
+} from "../e3x/index.ts";
 
 /** A handshake message whose sender is proven. */
 export interface Opened {
@@ -14,6 +21,8 @@ export interface Opened {
   readonly key: Uint8Array;
   readonly at: bigint;
   readonly token: Uint8Array;
+  /** The token in hex. */
+  readonly name: string;
   readonly ephemeral: Uint8Array;
   readonly prefix: Uint8Array;
   readonly digest: string;
@@ -45,6 +54,8 @@ export class Opener {
   readonly #sought: Shares<Hashname> = byRouter();
   readonly #brought: Shares<Hashname> = byRouter();
   readonly #links: Budgets<Hashname> = new Budgets(() => new Budget(LINK_PER_SECOND, LINK_AT_ONCE), LINKS);
+  #asked: { readonly body: Uint8Array; readonly token: Uint8Array; readonly name: string } | undefined; // by `token`, until it is opened
+  #lastKeys: { readonly csid: number; readonly body: Uint8Array; readonly packet: KeyPacket } | undefined;
   readonly #warm = new Map<Uint8Array, number>(); // prefixes whose secrets are remembered, with their CSIDs; used least recently first
 
   constructor(crypto: Crypto, identity: Identity) {
@@ -54,7 +65,8 @@ export class Opener {
 
   /** The routing token (hex) of a message BODY: to find out who is known to use it. */
   token(body: Uint8Array): string {
-    return toHex(routingToken(this.#crypto.backend, body));
+    this.#asked = tokenOf(this.#crypto, body);
+    return this.#asked.name;
   }
 
   /**
@@ -63,6 +75,8 @@ export class Opener {
    * throws.
    */
   open(outer: Uint8Array, body: Uint8Array, known: Known | undefined, origin: Origin, now: Time): Opened | Refusal {
+    const asked = this.#asked;
+    this.#asked = undefined;
     if (outer.length >= HANDSHAKE_BYTES) return "handshake-size";
     // The token alone does not tell, for it covers only 16 bytes of the prefix.
     const prefix = known?.prefix !== undefined && startsWith(body, known.prefix) ? known.prefix : undefined;
@@ -73,9 +87,9 @@ export class Opener {
     const handshake = parseHandshake(opened.inner);
     if (handshake === undefined || !TYPES.includes(handshake.message.type)) return "malformed";
     const { at, message } = handshake;
-    const { csid, token, ephemeral } = opened;
+    const { csid, ephemeral } = opened;
     const carriesKeys = message.type === "key" || (message.type === "uri" && message.body.length > 0);
-    const sender = carriesKeys ? parseKeyPacket(this.#crypto, csid, message.body) : undefined;
+    const sender = carriesKeys ? this.#keys(csid, message.body) : undefined;
     if (carriesKeys && sender === undefined) return "malformed";
     // The hashname holds digests of all the peer's keys: one of a better set in common shows that this one is forced.
     for (const other of sender?.intermediates.keys() ?? [])
@@ -87,7 +101,18 @@ export class Opener {
     if (!opened.verify(who.key)) return "forged";
     if (prefix !== undefined) this.#warmed(prefix, csid);
     const digest = toHex(this.#crypto.backend.sha256(outer));
-    return { hashname: who.hashname, csid, key: who.key, at, token, ephemeral, prefix: opened.prefix, digest, message };
+    const { token, name } = asked?.body === body ? asked : tokenOf(this.#crypto, body);
+    const { hashname, key } = who;
+    return { hashname, csid, key, at, token, name, ephemeral, prefix: opened.prefix, digest, message };
+  }
+
+  /** Mostly a message comes with another one of the same sender: its hashname need not be computed twice. */
+  #keys(csid: number, body: Uint8Array): KeyPacket | undefined {
+    const last = this.#lastKeys;
+    if (last !== undefined && last.csid === csid && equal(last.body, body)) return last.packet;
+    const packet = parseKeyPacket(this.#crypto, csid, body);
+    if (packet !== undefined) this.#lastKeys = { csid, body: body.slice(), packet };
+    return packet;
   }
 
   /**
@@ -108,8 +133,10 @@ export class Opener {
       if (this.#warm.get(prefix) === csid) return true;
       if (owner !== undefined && this.#links.of(owner).take(now)) return true;
     }
-    if (origin === "expected") return this.#expected.take(now);
-    if (origin === "unasked") return this.#unasked.take(now);
+    const isCheap = csid === CURVE25519 && this.#crypto.backend.isFast === true;
+    const cost = isCheap ? 1 / CHEAPER : 1;
+    if (origin === "expected") return this.#expected.take(now, cost);
+    if (origin === "unasked") return this.#unasked.take(now, cost);
     return (origin.isSought ? this.#sought : this.#brought).take(origin.by, now);
   }
 
@@ -120,6 +147,12 @@ export class Opener {
     if (oldest !== undefined) this.#warm.delete(oldest);
     this.#warm.set(prefix, csid);
   }
+}
+
+/** The token of a message BODY, which is that of its prefix. */
+function tokenOf({ backend }: Crypto, body: Uint8Array): { body: Uint8Array; token: Uint8Array; name: string } {
+  const token = routingToken(backend, body);
+  return { body, token, name: toHex(token) };
 }
 
 function byRouter(): Shares<Hashname> {
@@ -133,6 +166,8 @@ function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
 
 const CSID_AT = 2; // behind the LOB length 00 01
 const OPENINGS_PER_SECOND = 50; // some 0.15 s of one core with the portable backend
+const CURVE25519 = 0x3a;
+const CHEAPER = 10; // where a Diffie-Hellman operation takes 25 us: 500 are then less than a tenth of one core
 const ROUTER_PER_SECOND = 2; // of each router's own, for so many that are busy
 const ROUTER_AT_ONCE = 8;
 const ROUTERS = 32;

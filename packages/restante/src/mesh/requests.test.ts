@@ -13,7 +13,8 @@ function opened(overrides: Partial<Opened> = {}): Opened {
   const message = { type: "key", json: {}, body: random(32) };
   const hashname = hashnameFromBytes(random(32));
   const [key, token, ephemeral, prefix] = [random(32), random(16), random(32), random(32)];
-  return { hashname, csid: 1, key, at: 100n, token, ephemeral, prefix, digest: "", message, ...overrides };
+  const name = toHex(overrides.token ?? token);
+  return { hashname, csid: 1, key, at: 100n, token, name, ephemeral, prefix, digest: "", message, ...overrides };
 }
 
 test("at most 256 peers wait; the oldest makes room", () => {
@@ -29,7 +30,7 @@ test("at most 256 peers wait; the oldest makes room", () => {
 test("one peer has one slot, and in it one message of each type", () => {
   const requests = new Requests();
   const first = opened();
-  for (let at = 100n; at < 200n; at++) requests.add({ ...first, at, token: random(16) }, path, 0, 0);
+  for (let at = 100n; at < 200n; at++) requests.add(opened({ hashname: first.hashname, at }), path, 0, 0);
   expect(requests.size).toBe(1);
   const last = requests.get(first.hashname)?.messages.get("key");
   expect(last?.at).toBe(199n);

@@ -2,7 +2,7 @@
  * Handshakes of peers that nobody has approved yet. Nothing is sent to them; they wait, in a bounded place and for a
  * bounded time, for a word of the application. protocol/exchange.md §5
  */
-import { Deadlines, equal, type Time, toHex } from "../bytes/index.ts";
+import { Deadlines, type Time } from "../bytes/index.ts";
 import type { Path } from "../card/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import type { Opened } from "./opener.ts";
@@ -33,7 +33,7 @@ export class Requests {
     const former = this.#byPeer.get(hashname);
     const [first] = former?.messages.values() ?? [];
     if (former !== undefined && first !== undefined && opened.at <= first.at) {
-      const isSame = opened.at === first.at && equal(opened.token, first.token);
+      const isSame = opened.at === first.at && opened.name === first.name;
       if (!isSame || former.messages.has(message.type)) return undefined;
       former.messages.set(message.type, opened);
       return former;
@@ -43,7 +43,7 @@ export class Requests {
     const oldest = this.#byPeer.keys().next().value;
     if (this.#byPeer.size >= REQUESTS && oldest !== undefined) this.remove(oldest);
     this.#byPeer.set(hashname, request);
-    this.#byToken.set(toHex(opened.token), opened);
+    this.#byToken.set(opened.name, opened);
     this.#expiry.set(hashname, now + REQUEST_MS);
     return request;
   }
@@ -58,7 +58,7 @@ export class Requests {
   }
 
   remove(hashname: Hashname): void {
-    for (const { token } of this.#byPeer.get(hashname)?.messages.values() ?? []) this.#byToken.delete(toHex(token));
+    for (const { name } of this.#byPeer.get(hashname)?.messages.values() ?? []) this.#byToken.delete(name);
     this.#byPeer.delete(hashname);
     this.#expiry.set(hashname, undefined);
   }

@@ -107,10 +107,10 @@ function live({ seed, minutes, moves }: Trouble) {
   };
 }
 
-test("two days behind a router that loses 3 of 10 on each hop and restarts: everything arrives, then there is peace", () => {
-  const { texts, acked, got, restarts, up, quiet } = live({ seed: 3, minutes: 48 * HOUR, moves: false });
-  expect(restarts).toBeGreaterThan(5);
-  expect(texts.length).toBeGreaterThan(450);
+test("a day behind a router that loses 3 of 10 on each hop and restarts: everything arrives, then there is peace", () => {
+  const { texts, acked, got, restarts, up, quiet } = live({ seed: 3, minutes: 24 * HOUR, moves: false });
+  expect(restarts).toBeGreaterThan(2);
+  expect(texts.length).toBeGreaterThan(220);
   const all = new Set(texts);
   expect([...acked, ...got]).toEqual([all, all, all, all]);
   expect(up).toBeGreaterThan(0.5);
@@ -119,7 +119,7 @@ test("two days behind a router that loses 3 of 10 on each hop and restarts: ever
 });
 
 test("while straight paths come and go, in both directions or in one, everything arrives as well", () => {
-  for (const seed of [1, 2, 3, 4]) {
+  for (const seed of [1, 2]) {
     const { texts, acked, got, straight } = live({ seed, minutes: 4 * HOUR, moves: true });
     const all = new Set(texts);
     expect([...acked, ...got]).toEqual([all, all, all, all]);

@@ -14,12 +14,20 @@ class Lives {
 
   next(above: bigint, now: number): bigint {
     const at = this.#sequence.next(above, now);
-    const value = this.#sequence.unsaved();
-    if (value !== undefined) {
-      this.saved = value;
-      this.saves += 1;
-    }
+    this.#save();
     return at;
+  }
+
+  #save(): void {
+    const value = this.#sequence.unsaved();
+    if (value === undefined) return;
+    this.saved = value;
+    this.saves += 1;
+  }
+
+  saw(at: bigint, now: number): void {
+    this.#sequence.saw(at, now);
+    this.#save();
   }
 
   crash(): void {
@@ -61,7 +69,30 @@ test("they are epoch seconds while that will do, and as little more as it takes"
   expect(lives.next(SECONDS + 101n, NOW)).toBe(SECONDS + 102n);
   expect(lives.next(0n, NOW)).toBe(SECONDS + 104n); // counted: the next peer gets another
   expect(lives.next(0n, NOW + 3_600_000)).toBe(SECONDS + 3_600n);
-  expect(lives.saves).toBe(1);
+});
+
+test("[B38] what was echoed counts as sent: the next life begins above it, without a save for each", () => {
+  const lives = new Lives();
+  lives.next(0n, NOW);
+  for (let i = 1n; i <= 1_000n; i++) lives.saw(SECONDS + 5_000n + i, NOW);
+  expect(lives.saves).toBeLessThan(10);
+  expect(lives.next(0n, NOW)).toBe(SECONDS + 6_002n); // in this life, too
+  lives.saw(SECONDS + 9_000n, NOW);
+  lives.saw(SECONDS + 8_000n, NOW);
+  lives.crash();
+  expect(lives.next(0n, NOW)).toBeGreaterThan(SECONDS + 9_000n);
+});
+
+test("a day of handshakes takes a save in four minutes, and an hour of lives of a minute does not outrun the clock", () => {
+  const lives = new Lives();
+  for (let s = 0; s < 86_400; s += 15) lives.next(0n, NOW + s * 1_000);
+  expect(lives.saves).toBeLessThan(86_400 / 250);
+  const short = new Lives();
+  for (let minute = 0; minute < 60; minute++) {
+    short.crash();
+    for (let s = 0; s < 60; s += 15) short.next(0n, NOW + (60 * minute + s) * 1_000);
+  }
+  expect(short.next(0n, NOW + 3_600_000) - SECONDS).toBeLessThan(3_600n + 60n);
 });
 
 describe("who counts wildly moves our numbers", () => {
@@ -69,8 +100,11 @@ describe("who counts wildly moves our numbers", () => {
     fc.assert(
       fc.property(fc.array(fc.bigInt({ min: 1n, max: 2n ** 64n }), { maxLength: 60 }), (wild) => {
         const lives = new Lives();
-        for (const one of wild) expect(lives.next(one, NOW)).toBeGreaterThan(one);
-        expect(lives.saves).toBeLessThanOrEqual(wild.length);
+        for (const one of wild) {
+          lives.saw(one - 1n, NOW);
+          expect(lives.next(one, NOW)).toBeGreaterThan(one);
+        }
+        expect(lives.saves).toBeLessThanOrEqual(2 * wild.length);
         expect(lives.next(0n, NOW)).toBeLessThanOrEqual(SECONDS + 2n ** 20n + 18n * BigInt(wild.length + 1));
       }),
     );
@@ -85,6 +119,13 @@ describe("who counts wildly moves our numbers", () => {
       last = lives.next(0n, NOW);
     }
     expect(last - start).toBeLessThanOrEqual(1_000n * 20n);
+  });
+
+  test("no further than the 12 days by handshakes that we only echo, which cost them nothing", () => {
+    const lives = new Lives();
+    const end = SECONDS + 2n ** 20n;
+    for (let at = end - 100n; at < end + 100_000n; at++) lives.saw(at, NOW);
+    expect(lives.next(0n, NOW)).toBeLessThanOrEqual(end + 2n);
   });
 
   test("not at all, who is further ahead; nor does the end of all numbers", () => {

@@ -5,6 +5,7 @@ export class Sequence {
   #last: bigint; // the highest that may have been used
   #reserved: bigint; // what the store knows: all up to here may have been used
   #isSaved = true;
+  #block = FIRST_BLOCK;
 
   /** `saved`: the value last given by `unsaved`, if the store has one. Other lengths than 8 bytes count as none. */
   constructor(saved: Uint8Array | undefined) {
@@ -18,14 +19,23 @@ export class Sequence {
    * and who could move our numbers at will could use them up.
    */
   next(above: bigint, now: Time): bigint {
-    const seconds = BigInt(Math.max(0, Math.floor(now / 1000)));
+    const seconds = secondsOf(now);
     const ordinary = even(seconds > this.#last ? seconds : this.#last + 1n);
     const next = ordinary > above ? ordinary : even(above + 1n);
     if (next === ordinary || next <= this.#horizon(seconds)) this.#count(next + 1n);
     return next;
   }
 
-  /** What must be durable before the numbers given since are used: 8 bytes, big-endian. `undefined`: nothing new. */
+  /**
+   * A peer's number is about to be echoed: from then on it was used, too, and what we give to that peer in a later life is
+   * above it. Whoever starts anew with less is answered only where they are known to be, and may be elsewhere by then. Not
+   * beyond what a clock can be wrong by: an echo costs the other end nothing.
+   */
+  saw(at: bigint, now: Time): void {
+    if (at > this.#last && at <= byClock(secondsOf(now))) this.#count(at);
+  }
+
+  /** What must be durable before the numbers given or seen since are used: 8 bytes, big-endian. `undefined`: nothing new. */
   unsaved(): Uint8Array | undefined {
     if (this.#isSaved) return undefined;
     this.#isSaved = true;
@@ -36,18 +46,26 @@ export class Sequence {
 
   /** The highest number that others may move ours to. */
   #horizon(seconds: bigint): bigint {
-    // A clock that is certainly wrong says nothing about theirs.
-    const byClock = seconds < EARLIEST ? WITHOUT_CLOCK : seconds + AHEAD;
     const byCount = this.#last + STEP;
-    return byClock > byCount ? byClock : byCount;
+    return byClock(seconds) > byCount ? byClock(seconds) : byCount;
   }
 
   #count(last: bigint): void {
     this.#last = last;
-    if (last <= this.#reserved || last + BLOCK > MAX) return;
-    this.#reserved = last + BLOCK;
+    if (last <= this.#reserved || last + this.#block > MAX) return;
+    this.#reserved = last + this.#block;
+    if (this.#block < LAST_BLOCK) this.#block *= 2n;
     this.#isSaved = false;
   }
+}
+
+function secondsOf(now: Time): bigint {
+  return BigInt(Math.max(0, Math.floor(now / 1000)));
+}
+
+/** The highest number that can come of a clock. One that is certainly wrong says nothing about those of others. */
+function byClock(seconds: bigint): bigint {
+  return seconds < EARLIEST ? WITHOUT_CLOCK : seconds + AHEAD;
 }
 
 function even(number: bigint): bigint {
@@ -56,7 +74,10 @@ function even(number: bigint): bigint {
 
 const BYTES = 8;
 const MAX = 2n ** 64n - 1n;
-const BLOCK = 4096n; // one save in about an hour of handshakes
+// A life begins above all that the one before had reserved. Who starts often must not run away from the clock, for all
+// others follow: so a short life reserves little, and a long one saves once in four minutes of handshakes.
+const FIRST_BLOCK = 16n;
+const LAST_BLOCK = 256n;
 const AHEAD = 2n ** 20n; // seconds: 12 days between two clocks
 const STEP = 16n; // a few handshakes of the other side, where both are ahead of all clocks
 const EARLIEST = 1_577_836_800n; // 2020

@@ -20,9 +20,10 @@ import { type Crypto, type Hashname, type Identity, parseHashname } from "../cry
 import type { MailOut, Request } from "../mail/index.ts";
 import type { Blocked } from "./blocked.ts";
 import type { Book, Change, Contact, ContactInfo } from "./book.ts";
-import type { RequestInfo, SafetyInfo } from "./contract.ts";
+import type { RequestInfo, RootOptions, SafetyInfo } from "./contract.ts";
 import type { Door } from "./door.ts";
 import type { Links } from "./links.ts";
+import { newOffers } from "./offers.ts";
 import { familyHolder, type OwnCard, sendCard } from "./own-card.ts";
 import { OURS, REVOKED, refuse, type Step } from "./step.ts";
 
@@ -32,7 +33,7 @@ export interface AcquaintanceOptions {
   readonly random: Random;
   /** Our own addresses. */
   readonly paths: readonly Path[];
-  readonly name?: string;
+  readonly bazaar?: RootOptions["bazaar"];
   readonly blocked: Blocked;
   readonly book: Book;
   readonly door: Door;
@@ -45,6 +46,8 @@ export interface AcquaintanceOptions {
   };
   /** How many mails of a contact are known to be missing. */
   readonly missing: (contact: string) => number;
+  /** Whether our card is on its way to a contact. */
+  readonly isTelling: (contact: string) => boolean;
 }
 
 /** Decides who is written into the address book. */
@@ -52,6 +55,8 @@ export class Acquaintance {
   readonly #options: AcquaintanceOptions;
   /** By contact: what its cards may make us write to others, and to it. */
   readonly #budgets = new Map<string, Budget>();
+  /** By contact: when it was sent our card for not answering. */
+  readonly #reminded = new Map<string, Time>();
 
   constructor(options: AcquaintanceOptions) {
     this.#options = options;
@@ -62,6 +67,11 @@ export class Acquaintance {
     return this.#options.book.all().flatMap((contact) => this.#use(contact));
   }
 
+  /** Invites that are used besides the cards of known contacts come to an end. */
+  aged(now: Time): Step[] {
+    return this.#options.book.age(now).flatMap((change) => this.applied(change));
+  }
+
   /** A link for somebody to write to us; `once`: the first who uses it is accepted unasked, and nobody after. */
   invite(
     req: number,
@@ -69,12 +79,14 @@ export class Acquaintance {
     now: Time,
   ): Step[] {
     if (!isWork(work)) return [refuse(req, "bad-work", `work is a whole number of bits, 0 to ${MAX_WORK}`)];
-    const { identity, paths, name, door, card } = this.#options;
+    const { identity, paths, door, card, bazaar } = this.#options;
+    const { name } = card;
     const caches = door.cachesForInvite(secret, now, work);
-    if (paths.length === 0 && caches.length === 0)
+    if (paths.length === 0 && caches.length === 0 && bazaar === undefined)
       return [refuse(req, "unreachable", "nobody could reach you yet: listen on an address or join a cache first")];
     const { keys, hashname } = identity;
-    const invite = { keys, hashname, paths, caches, card: card.id, secret };
+    const way = bazaar && { bazaar: bazaar.address };
+    const invite = { keys, hashname, paths, caches, card: card.id, secret, ...way };
     const link = encodeInvite(name === undefined ? invite : { ...invite, name });
     return [
       ...door.invite(secret, once, now),
@@ -182,6 +194,16 @@ export class Acquaintance {
     return [...this.#apply(change), { type: "reply", req, value: this.info(change.contact) }];
   }
 
+  /** Mail to a contact is not answered. With our card comes who we are: it may have lost that, and what we write says it to nobody else. */
+  unanswered(id: string, now: Time): Step[] {
+    const { book, isTelling } = this.#options;
+    const last = this.#reminded.get(id);
+    const isLately = last !== undefined && last <= now && now < last + REMIND_MS;
+    if (book.get(id)?.own || isLately || isTelling(id)) return [];
+    this.#reminded.set(id, now);
+    return [sendCard(id)];
+  }
+
   /** Whether a contact is told which of its mail was seen here. */
   setReadMarks(req: number, id: string, on: boolean): Step[] {
     const contact = this.#options.book.get(id);
@@ -191,13 +213,17 @@ export class Acquaintance {
   }
 
   #drop(contact: Contact, now: Time): Step[] {
-    const { book, door, links } = this.#options;
+    const { book, door, links, card } = this.#options;
     this.#budgets.delete(contact.id);
+    this.#reminded.delete(contact.id);
     return [
       book.remove(contact),
+      // Whoever is welcome again gets other tokens, and takes them with a card above the last one alone.
+      ...card.raise(card.version + 1),
       // What others of its card got, they got by it, and lose with it: a card may name whom it likes.
       ...contact.peers.flatMap((hashname) => door.void(hashname, now)),
       ...(contact.card.peers.length > 1 ? door.void(familyHolder(contact), now) : []),
+      ...this.endOffered((_, whose) => whose === contact.id, now),
       { child: "mail", input: { type: "forget", contact: contact.id } },
       ...contact.peers.flatMap((hashname) => links.letGo(hashname, "contact")),
       // Not wanted is not gone: as long as the other end keeps it alive, a link says that we are here, and where.
@@ -236,7 +262,8 @@ export class Acquaintance {
     const before = book.get(contact);
     const parsed = parseCard(crypto.backend, card);
     const change = parsed && book.update(contact, from, parsed);
-    if (before === undefined || change === undefined) return this.spent(secret, now);
+    if (before === undefined || change === undefined)
+      return [...this.#answer(contact, from, secret, now), ...this.spent(secret, now)];
     const [old, fresh] = [before.card, change.contact.card].map((each) => each.peers.map(({ hashname }) => hashname));
     const joined = fresh?.filter((each) => !old?.includes(each) && (book.of(each)?.id ?? contact) === contact) ?? [];
     const left = change.contact.peers.filter((each) => old?.includes(each) && !fresh?.includes(each));
@@ -244,6 +271,7 @@ export class Acquaintance {
     const mayTell = this.#mayTell(contact, now);
     return [
       ...this.#apply(change, undefined, mayTell),
+      ...(mayTell ? this.#moved(change.contact) : []),
       ...this.#cutOff(change.contact, left, now),
       // By our card the contact's new devices learn how to reach us: only its own can read it.
       ...(joined.length > 0 && mayTell ? [sendCard(contact)] : []),
@@ -270,6 +298,12 @@ export class Acquaintance {
     return [...this.#drop(contact, now), ...(contact.own ? [] : this.#options.tells.forgotten(contact, now, from))];
   }
 
+  /** Of those who use our cache because it was offered these do no more: what is kept for them goes. */
+  endOffered(isMeant: (hashname: Hashname, contact: string) => boolean, now: Time): Step[] {
+    const { saves, peers } = this.#options.door.endOffered(isMeant, now);
+    return [...saves, ...peers.map((peer): Step => ({ child: "cache", input: { type: "left", peer } }))];
+  }
+
   /** An invite of ours was used. */
   spent(secret: Uint8Array | undefined, now: Time): Step[] {
     const saves = secret === undefined ? [] : this.#options.door.spend(secret, now);
@@ -283,9 +317,9 @@ export class Acquaintance {
   }
 
   /** A stranger's request as the application sees it. */
-  requestInfo({ request, hashname, card, at, texts }: Request): RequestInfo {
+  requestInfo({ request, hashname, card, at, texts, before }: Request): RequestInfo {
     const name = parseCard(this.#options.crypto.backend, card)?.name;
-    return { request, hashname, name, at, texts };
+    return { request, hashname, name, at, texts, ...(before && { before }) };
   }
 
   /** Take over a stranger's mail, and give our card: with it the new contact may leave more than a stranger may. */
@@ -308,10 +342,26 @@ export class Acquaintance {
     if (devices.length === 0) return [];
     return [
       ...[familyHolder(contact), ...devices].flatMap((holder) => door.void(holder, now, true)),
+      ...this.endOffered((hashname) => devices.includes(hashname), now),
       ...devices.flatMap((hashname) => links.letGo(hashname, "contact")),
       ...devices.map(rejected),
       REVOKED,
     ];
+  }
+
+  /** A contact that is a cache of ours is found elsewhere: who writes to us has to know. */
+  #moved(contact: Contact): Step[] {
+    const { book, door, card } = this.#options;
+    const saves = book.peersOf(contact).flatMap(({ hashname, paths }) => door.move(hashname, paths));
+    return saves.length === 0 ? [] : [...saves, ...card.check()];
+  }
+
+  /** A contact came by an invite, as whom we have removed does: a new card tells it that what it had of us is still good. */
+  #answer(contact: string, from: Hashname, secret: Uint8Array | undefined, now: Time): Step[] {
+    const { door, card, isTelling } = this.#options;
+    const isInvited = secret !== undefined && door.isGuest(secret, from);
+    if (!isInvited || isTelling(contact) || !this.#mayTell(contact, now)) return [];
+    return [...card.raise(card.version + 1), sendCard(contact)];
   }
 
   #mayTell(contact: string, now: Time): boolean {
@@ -320,24 +370,34 @@ export class Acquaintance {
     return budget.take(now, 1);
   }
 
-  #apply({ contact, isNew, save }: Change, from?: Contact, mayTell = true): Step[] {
+  #apply({ contact, before, isNew, save }: Change, from?: Contact, mayTell = true): Step[] {
     if (contact.own) return [save, ...this.#use(contact)];
+    const { book, door } = this.#options;
+    const offers = newOffers(book, contact, before).filter(({ cache }) => !door.uses(cache));
     return [
       save,
       ...this.#use(contact),
       ...(mayTell ? this.#options.tells.changed(contact, isNew, from) : []),
       { type: "event", event: { type: "contact", contact: this.info(contact), isNew } },
+      ...offers.map((offer): Step => ({ type: "event", event: { type: "offer", ...offer } })),
     ];
   }
 
   /** Mail and mesh learn what they need of a contact. */
   #use(contact: Contact): Step[] {
     const { book, links } = this.#options;
-    const peers = book.peersOf(contact).map(({ hashname, keys, caches, paths }) => ({
+    const peers = book.peersOf(contact).map(({ hashname, keys, caches, paths, bazaar }) => ({
       hashname,
       keys,
       direct: paths.length > 0 || caches.some(({ routes }) => routes === true),
-      caches: caches.map(({ hashname, uri, cap, store }) => ({ hashname, uri, cap, store })),
+      caches: caches.map((cache) => ({
+        hashname: cache.hashname,
+        uri: cache.uri,
+        cap: cache.cap,
+        store: cache.store,
+        ...(!book.isOfCard(contact, hashname, cache.hashname) && { isSpare: true as const }),
+      })),
+      ...(bazaar && { bazaar }),
     }));
     const { id, secret, readMarks, own } = contact;
     const invited = { ...(secret === undefined ? {} : { secret }), ...(own && { own }) };
@@ -353,6 +413,7 @@ function rejected(hashname: Hashname): Step {
   return { child: "mesh", input: { type: "reject", hashname } };
 }
 
+const REMIND_MS = 14 * 86_400_000; // as long as mail is offered
 const TOLD_PER_SECOND: number = 1 / 3600;
 const TOLD_AT_ONCE = 8;
 const MISMATCH =

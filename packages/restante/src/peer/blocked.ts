@@ -1,7 +1,6 @@
 /** Whom the user does not want to hear of any more, for good. Nobody can find out that he is among them. protocol/mail.md §12 */
-import type { Time } from "../bytes/index.ts";
+import { asJson, ofJson, type Save, type Time } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
-import { asJson, ofJson, type Save } from "./door.ts";
 
 /** A blocked peer, as the application sees it. */
 export interface BlockedInfo {

@@ -211,6 +211,10 @@ test("a name that is somebody else's id or hashname stands in nobody's way", () 
   done(b.add(inviteOf(eve, random(16), { name: toHex(ALICE) })));
   done(b.add(inviteOf(bob, BOB, { name: alice.hashname })));
   expect([toHex(ALICE), alice.hashname].map((text) => b.find(text)?.id)).toEqual([toHex(ALICE), toHex(ALICE)]);
+  // Nor does one that they are called by in short: that one is nobody's.
+  done(b.add(inviteOf(carol, random(16), { name: alice.hashname.slice(0, 8) })));
+  expect(b.find(alice.hashname.slice(0, 8))).toBeUndefined();
+  expect(b.find(alice.hashname.slice(0, 9))).toBeUndefined(); // bob's name begins with it, too
 });
 
 test("a card that cannot be kept is refused: its writer may spell addresses shorter than we do", () => {
@@ -258,7 +262,7 @@ test("a contact is sought by those of its own caches that route, and by no other
     b.meet({ ...cardOf(BOB, [bob]), peers: [peerOf(bob, [cache(his, true)])] }, bob.hashname),
   );
   const own = (of: Identity): object[] => [...peerOf(of).paths];
-  for (const each of [b, book(new Map([...disk({ contact, isNew: true, save })]))])
+  for (const each of [b, book(new Map([...disk({ contact, before: undefined, isNew: true, save })]))])
     expect(each.address(bob.hashname)?.paths).toEqual([...own(bob), { type: "peer", hn: his.hashname }]);
   expect(b.address(alice.hashname)?.paths).toEqual([...own(alice), { type: "peer", hn: hers.hashname }]);
   // A cache is reached straight, whoever names it.
@@ -266,4 +270,60 @@ test("a contact is sought by those of its own caches that route, and by no other
   const moved = { ...cardOf(ALICE, [alice], { version: 2 }), peers: [peerOf(alice, [cache(plain)])] };
   done(b.update(toHex(ALICE), alice.hashname, moved));
   expect(b.address(alice.hashname)?.paths).toEqual(own(alice));
+});
+
+test("an invite of who is known is used beside its card until a card of its comes, also after a restart", () => {
+  const cache = (paths: string[], uri: string, of: Identity = carol): CardPeer["caches"][number] => ({
+    hashname: of.hashname,
+    keys: of.keys,
+    paths: paths.map((name) => ({ type: "mem", name })),
+    uri,
+    cap: 1,
+    store: of.hashname,
+  });
+  const b = book();
+  done(b.add(inviteOf(alice, ALICE)));
+  const first = cardOf(ALICE, [alice], { version: 5, peers: [peerOf(alice, [cache([], "link://card")])] });
+  const known = done(b.update(toHex(ALICE), alice.hashname, first));
+  expect(b.secondUri(alice.hashname, carol.hashname)).toBeUndefined();
+  const again = done(
+    b.add(inviteOf(alice, ALICE, { caches: [cache([], "link://invite"), cache([], "link://other", eve)] })),
+  );
+  expect(again.contact.card).toEqual(known.contact.card);
+  for (const each of [b, book(disk(again))]) {
+    const contact = each.of(alice.hashname);
+    const uris = contact && each.peersOf(contact).flatMap(({ caches }) => caches.map(({ uri }) => uri));
+    expect(uris).toEqual(["link://card", "link://other"]);
+    expect(each.secondUri(alice.hashname, carol.hashname)).toBe("link://invite");
+    expect(each.secondUri(bob.hashname, carol.hashname)).toBeUndefined();
+    expect(each.address(alice.hashname)?.paths.map(({ name }) => name)).toEqual([alice.hashname.slice(0, 8), "there"]);
+    done(each.update(toHex(ALICE), alice.hashname, { ...first, version: 6 }));
+    expect(each.secondUri(alice.hashname, carol.hashname)).toBeUndefined();
+    expect(each.address(alice.hashname)?.paths).toHaveLength(1);
+  }
+});
+
+test("an invite for a known contact is used besides its card for 14 days at most, and its caches are none of the card", () => {
+  const b = book();
+  const cacheOf = (who: Identity) => ({ ...peerOf(who), uri: "link://there", cap: 2 ** 40, store: who.hashname });
+  done(b.add(inviteOf(alice, ALICE)));
+  const card = cardOf(ALICE, [alice], { version: 5, peers: [peerOf(alice, [cacheOf(carol)])] });
+  done(b.update(toHex(ALICE), alice.hashname, card));
+  expect(b.ages(Number.MAX_SAFE_INTEGER)).toBe(false);
+  const forged = done(b.add(inviteOf(alice, ALICE, { caches: [cacheOf(eve)] })));
+  const used = (of: Book) => of.peersOf(of.get(toHex(ALICE)) ?? forged.contact).flatMap(({ caches }) => caches);
+  const names = (of: Book) => used(of).map(({ hashname }) => hashname);
+  expect(names(b)).toEqual([carol.hashname, eve.hashname]);
+  expect(used(b).map(({ hashname }) => b.isOfCard(forged.contact, alice.hashname, hashname))).toEqual([true, false]);
+  const [now, days] = [1_800_000_000_000, 14 * 86_400_000];
+  expect(b.ages(now)).toBe(true);
+  const again = book(disk(...b.age(now)));
+  expect([again.ages(now), again.ages(now + days - 1), names(again).length]).toEqual([false, false, 2]);
+  const ended = again.age(now + days);
+  expect(names(again)).toEqual([carol.hashname]);
+  expect(names(book(disk(...ended)))).toEqual([carol.hashname]);
+  expect(again.ages(Number.MAX_SAFE_INTEGER)).toBe(false);
+  done(again.add(inviteOf(alice, ALICE, { caches: [cacheOf(eve)] })));
+  done(again.update(toHex(ALICE), alice.hashname, { ...card, version: 6 }));
+  expect([names(again), again.ages(Number.MAX_SAFE_INTEGER)]).toEqual([[carol.hashname], false]);
 });

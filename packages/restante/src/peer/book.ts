@@ -1,24 +1,24 @@
 /** The address book: contacts, and which of them a hashname belongs to. protocol/card.md */
-import { assert, fromBase32, fromHex, toBase32, toHex } from "../bytes/index.ts";
+import { asJson, assert, fromBase32, fromHex, ofJson, type Save, type Time, toBase32, toHex } from "../bytes/index.ts";
 import {
   type Card,
   type CardPeer,
   encodeCard,
   fits,
   type Invite,
+  meant,
   type Path,
   parseCard,
   pathKey,
   secretUri,
 } from "../card/index.ts";
 import type { Backend, Hashname, Keys } from "../crypto/index.ts";
-import { asJson, ofJson, type Save } from "./door.ts";
 
 /** A contact as the application sees it. `id` is 32 hex characters. */
 export interface ContactInfo {
   readonly id: string;
   /** As its card says. */
-  readonly name: string | undefined;
+  readonly name?: string | undefined;
   readonly hashnames: readonly Hashname[];
   /** How many caches its card names. */
   readonly caches: number;
@@ -45,6 +45,14 @@ export interface Contact {
   readonly readMarks: boolean;
   /** It is a device of our own, and nobody to the user. */
   readonly own?: true;
+  /**
+   * An invite of its that came when it was known already, as a card with one peer. What the newest card has may be worth nothing
+   * any more: it does not tell whom it has removed. So both are used, until a card of its comes, or for 14 days: all contacts of
+   * its know what such an invite says, and could have written this one.
+   */
+  readonly again?: Card;
+  /** How long that is used; absent as long as nobody has looked at the clock. */
+  readonly againUntil?: Time;
 }
 
 /** Contacts. Refuses what would put one hashname into two of them. */
@@ -53,17 +61,30 @@ export class Book {
   readonly #owner = new Map<Hashname, string>();
   /** In how many cards a hashname stands. */
   readonly #named = new Map<Hashname, number>();
+  /** Contacts with an invite besides their card, and until when. */
+  readonly #again = new Map<string, Time>();
 
   constructor(backend: Backend, saved: ReadonlyMap<string, Uint8Array>) {
     for (const [key, value] of saved) {
       if (!key.startsWith(CONTACT)) continue;
-      const { card, peers, secret, verified = [], readMarks = false, own } = ofJson<SavedContact>(value);
-      const bytes = fromBase32(card);
-      const parsed = bytes && parseCard(backend, bytes);
+      const {
+        card,
+        peers,
+        secret,
+        verified = [],
+        readMarks = false,
+        own,
+        again,
+        againUntil,
+      } = ofJson<SavedContact>(value);
+      const parsed = readSaved(backend, card);
       assert(parsed !== undefined, "a saved card is readable");
+      const invited = again === undefined ? undefined : readSaved(backend, again);
       const id = toHex(parsed.id);
       const known = secret === undefined ? undefined : fromHex(secret);
-      this.#set({ id, card: parsed, peers, verified, readMarks, secret: known, ...(own && { own }) });
+      const until = againUntil === undefined ? {} : { againUntil };
+      const rest = { ...(own && { own }), ...(invited && { again: invited, ...until }) };
+      this.#set({ id, card: parsed, peers, verified, readMarks, secret: known, ...rest });
     }
   }
 
@@ -96,14 +117,48 @@ export class Book {
   }
 
   /** The peers of a contact that may be written to. */
-  peersOf({ card, peers }: Contact): CardPeer[] {
-    return card.peers.filter(({ hashname }) => peers.includes(hashname));
+  peersOf({ card, peers, again }: Contact): CardPeer[] {
+    const [invited] = again?.peers ?? [];
+    return card.peers
+      .filter(({ hashname }) => peers.includes(hashname))
+      .map((peer) => (invited?.hashname === peer.hashname ? withInvite(peer, invited) : peer));
+  }
+
+  /** Whether `age` has something to do. */
+  ages(now: Time): boolean {
+    for (const until of this.#again.values()) if (until <= now) return true;
+    return false;
+  }
+
+  /** Invites besides a card are used for 14 days. */
+  age(now: Time): Change[] {
+    const due = [...this.#again].filter(([, until]) => until <= now);
+    return due.flatMap(([id]) => {
+      const contact = this.#contacts.get(id);
+      if (contact === undefined) return [];
+      const isNew = contact.againUntil === undefined;
+      return [this.#change(isNew ? { ...contact, againUntil: now + AGAIN_MS } : settled(contact))];
+    });
+  }
+
+  /** Whether the newest card of its peer names this cache. */
+  isOfCard({ card }: Contact, peer: Hashname, cache: Hashname): boolean {
+    const named = card.peers.find(({ hashname }) => hashname === peer);
+    return named?.caches.some(({ hashname }) => hashname === cache) === true;
+  }
+
+  /** What to show at a cache of this peer besides what its card has for it: it may be worth more. */
+  secondUri(hashname: Hashname, cache: Hashname): string | undefined {
+    const invited = this.of(hashname)?.again?.peers.find((each) => each.hashname === hashname);
+    const uri = invited?.caches.find((each) => each.hashname === cache)?.uri;
+    return uri === "" ? undefined : uri;
   }
 
   /** How to reach a peer of a contact, or a cache that one of them names. */
   address(hashname: Hashname): { keys: Keys; paths: readonly Path[]; uri: string | undefined } | undefined {
     const contact = this.of(hashname);
-    const peer = contact?.card.peers.find((each) => each.hashname === hashname);
+    const named = contact?.card.peers.find((each) => each.hashname === hashname);
+    const peer = (contact && this.peersOf(contact).find((each) => each.hashname === hashname)) ?? named;
     if (contact !== undefined && peer !== undefined) {
       // Who does not know us yet opens its door to the secret of its own invite.
       const uri = contact.secret && secretUri(contact.secret);
@@ -127,7 +182,7 @@ export class Book {
    * has the id of a contact that has never named its peer, and anybody can write an id into an invite.
    */
   add(
-    { hashname, keys, paths, caches, card: cardId, secret, name }: Invite,
+    { hashname, keys, paths, caches, card: cardId, secret, name, bazaar }: Invite,
     own?: true,
   ): Change | "known" | "full" | "claimed" {
     const id = toHex(cardId);
@@ -137,17 +192,18 @@ export class Book {
     if (known !== undefined && !known.peers.includes(hashname)) return "claimed";
     // A card that came with mail knows more than a link that was printed some time ago.
     const isOutdone = known !== undefined && known.card.version > 0;
-    const peer: CardPeer = { hashname, keys, paths, since: 0, caches };
+    const peer: CardPeer = { hashname, keys, paths, since: 0, caches, ...(bazaar && { bazaar }) };
     const base = { id: cardId, version: 0, by: hashname, features: [], suites: ["static"], peers: [peer] };
-    const card: Card = isOutdone ? known.card : { ...base, ...(name === undefined ? {} : { name }) };
+    const invited: Card = { ...base, ...(name === undefined ? {} : { name }) };
     const { peers, verified, readMarks } = known ?? { ...UNKNOWN, peers: [hashname] };
     return this.#change({
       id,
-      card,
+      card: isOutdone ? known.card : invited,
       peers,
       verified,
       readMarks,
       secret,
+      ...(isOutdone && { again: invited }),
       ...((known === undefined ? own : known.own) && { own: true }),
     });
   }
@@ -167,7 +223,8 @@ export class Book {
     if (!known.peers.includes(sender) && known.peers.length >= MAX_SHOWN) return undefined;
     // What a stranger sent may have waited here for long.
     const newest = isNewer(card, known.card) ? card : known.card;
-    return this.#change({ ...known, card: newest, peers: [...new Set([...known.peers, sender])] });
+    const before = newest === card ? settled(known) : known;
+    return this.#change({ ...before, card: newest, peers: [...new Set([...known.peers, sender])] });
   }
 
   /** Whether it is of a contact that still names it, and has shown itself. */
@@ -209,7 +266,7 @@ export class Book {
     const known = this.#contacts.get(id);
     if (known === undefined || toHex(card.id) !== id) return undefined;
     if (!isNewer(card, known.card) && !isFuller(card, known.card)) return undefined;
-    return names(card, from) && fits(card) ? this.#change({ ...known, card }) : undefined;
+    return names(card, from) && fits(card) ? this.#change({ ...settled(known), card }) : undefined;
   }
 
   /** The user has compared the safety words of these peers, or takes that back. */
@@ -225,19 +282,22 @@ export class Book {
   /** Forgets a contact. */
   remove({ id, peers, card }: Contact): Save {
     this.#contacts.delete(id);
+    this.#again.delete(id);
     this.#name(card, -1);
     for (const hashname of peers) this.#owner.delete(hashname);
     return { type: "save", key: CONTACT + id, value: undefined };
   }
 
   info(contact: Contact, isUp: (hashname: Hashname) => boolean): Omit<ContactInfo, "missing"> {
-    const { id, card, peers } = contact;
+    const { id, card } = contact;
+    // Those that have left its card are nobody to the user.
+    const hashnames = this.peersOf(contact).map(({ hashname }) => hashname);
     const caches = card.peers.reduce((sum, peer) => sum + peer.caches.length, 0);
-    const link = peers.some(isUp) ? "up" : "down";
+    const link = hashnames.some(isUp) ? "up" : "down";
     return {
       id,
       name: card.name,
-      hashnames: peers,
+      hashnames,
       caches,
       link,
       verified: this.#howVerified(contact),
@@ -245,21 +305,23 @@ export class Book {
     };
   }
 
-  /**
-   * The one contact that `text` names: its id, a hashname, its name, or an unambiguous start of one of them. In this order:
-   * names are chosen by their owners, who may choose somebody else's hashname.
-   */
+  /** The one contact that `text` means, as `meant` has it. A device of ours is nobody's name. */
   find(text: string): Contact | undefined {
     const wanted = text.toLowerCase();
     const known = this.get(wanted) ?? this.of(wanted as Hashname);
     if (known !== undefined) return known.own ? undefined : known;
-    const all = this.people();
-    const named = all.filter(({ card }) => card.name?.toLowerCase() === wanted);
-    if (named.length > 0 || wanted.length < LEAST_START) return named.length === 1 ? named[0] : undefined;
-    const begun = all.filter(({ id, peers, card }) =>
-      [id, ...peers, card.name?.toLowerCase() ?? ""].some((each) => each.startsWith(wanted)),
-    );
-    return begun.length === 1 ? begun[0] : undefined;
+    const [found, ...others] = meant(this.people(), wanted, ({ id, card: { name }, peers: hashnames }) => ({
+      ...{ id, name, hashnames },
+    }));
+    return others.length === 0 ? found : undefined;
+  }
+
+  /** Whom to call for this name: the peer of this hashname, a device of ours among them, or all of the contact that `find` finds. */
+  peersAt(text: string): readonly Hashname[] {
+    const hashname = text.toLowerCase() as Hashname;
+    if (this.isPeer(hashname)) return [hashname];
+    const contact = this.find(text);
+    return contact === undefined ? [] : this.peersOf(contact).map((peer) => peer.hashname);
   }
 
   /** A peer that left the card says nothing any more, neither for nor against. */
@@ -275,9 +337,10 @@ export class Book {
   }
 
   #change(contact: Contact): Change {
-    const isNew = !this.#contacts.has(contact.id);
+    const before = this.#contacts.get(contact.id);
+    const isNew = before === undefined;
     this.#set(contact);
-    const { id, card, peers, secret, verified, readMarks, own } = contact;
+    const { id, card, peers, secret, verified, readMarks, own, again, againUntil } = contact;
     const record: SavedContact = {
       card: toBase32(encodeCard(card)),
       peers,
@@ -285,8 +348,10 @@ export class Book {
       ...(verified.length === 0 ? {} : { verified }),
       ...(readMarks ? { readMarks } : {}),
       ...(own && { own }),
+      ...(again && { again: toBase32(encodeCard(again)) }),
+      ...(againUntil === undefined ? {} : { againUntil }),
     };
-    return { contact, isNew, save: { type: "save", key: CONTACT + id, value: asJson(record) } };
+    return { contact, before, isNew, save: { type: "save", key: CONTACT + id, value: asJson(record) } };
   }
 
   #set(contact: Contact): void {
@@ -294,6 +359,8 @@ export class Book {
     if (before !== undefined) this.#name(before.card, -1);
     this.#name(contact.card, 1);
     this.#contacts.set(contact.id, contact);
+    if (contact.again === undefined) this.#again.delete(contact.id);
+    else this.#again.set(contact.id, contact.againUntil ?? Number.NEGATIVE_INFINITY);
     for (const hashname of contact.peers) this.#owner.set(hashname, contact.id);
   }
 
@@ -309,6 +376,7 @@ export class Book {
 /** What became of a contact, and what must be saved. */
 export interface Change {
   readonly contact: Contact;
+  readonly before: Contact | undefined;
   readonly isNew: boolean;
   readonly save: Save;
 }
@@ -322,6 +390,9 @@ interface SavedContact {
   /** Absent: no. */
   readonly readMarks?: boolean;
   readonly own?: true;
+  /** A card, as `card`. */
+  readonly again?: string;
+  readonly againUntil?: Time;
 }
 
 /** What the user has said of somebody who was no contact before. */
@@ -344,11 +415,30 @@ function isNewer(card: Card, than: Card): boolean {
   return card.version > than.version || (card.version === than.version && card.by > than.by);
 }
 
+/** A peer as its card has it, and what an invite of its says: where each of them knows more, both. */
+function withInvite(peer: CardPeer, invited: CardPeer): CardPeer {
+  const paths = new Map([...peer.paths, ...invited.paths].map((path) => [pathKey(path), path]));
+  const known = new Set(peer.caches.map(({ hashname }) => hashname));
+  const caches = [...peer.caches, ...invited.caches.filter(({ hashname }) => !known.has(hashname))];
+  const bazaar = peer.bazaar ?? invited.bazaar;
+  return { ...peer, paths: [...paths.values()], caches, ...(bazaar && { bazaar }) };
+}
+
+/** The contact without an invite that is answered. */
+function settled({ again: _, againUntil: __, ...contact }: Contact): Contact {
+  return contact;
+}
+
+function readSaved(backend: Backend, card: string): Card | undefined {
+  const bytes = fromBase32(card);
+  return bytes && parseCard(backend, bytes);
+}
+
 function names(card: Card, peer: Hashname): boolean {
   return card.peers.some(({ hashname }) => hashname === peer);
 }
 
 const CONTACT = "peer/contact/";
+const AGAIN_MS = 14 * 86_400_000; // as long as mail is offered
 const MAX_CONTACTS = 10_000;
 const MAX_SHOWN = 64; // peers of one contact, those that left its card among them; as many as a card names
-const LEAST_START = 4; // characters: fewer are a typing slip more often than a name

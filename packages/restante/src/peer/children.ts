@@ -1,13 +1,16 @@
 /** The machines below the root. None knows of another: what they ask of the rest is given to them as functions here. */
+import { Application } from "../application/index.ts";
 import { boxId, Cache, Inbox, Join, messageId, Outbox, Revocation } from "../box/index.ts";
 import type { Time } from "../bytes/index.ts";
 import { admissionSerial, encodeCard } from "../card/index.ts";
+import type { Hashname } from "../crypto/index.ts";
 import { Mail } from "../mail/index.ts";
 import { Mesh } from "../mesh/index.ts";
 import type { Blocked } from "./blocked.ts";
 import type { Book } from "./book.ts";
 import type { RootOptions } from "./contract.ts";
 import type { Door } from "./door.ts";
+import type { Links } from "./links.ts";
 import type { OwnCard } from "./own-card.ts";
 import type { Porter } from "./porter.ts";
 
@@ -18,6 +21,7 @@ export interface Children {
   readonly inbox: Inbox;
   readonly join: Join;
   readonly revocation: Revocation;
+  readonly application: Application;
   /** `undefined`: a peer without mail of its own. */
   readonly mail: Mail | undefined;
 }
@@ -28,12 +32,14 @@ export interface Advice {
   readonly book: Book;
   readonly door: Door;
   readonly card: OwnCard;
+  readonly links: Links;
   readonly porter: Porter;
   /** The time of the present turn. */
   readonly now: () => Time;
 }
 
-export function createChildren(options: RootOptions, { blocked, book, door, card, porter, now }: Advice): Children {
+export function createChildren(options: RootOptions, advice: Advice): Children {
+  const { blocked, book, door, card, links, porter, now } = advice;
   const { crypto, identity, random, saved } = options;
   const { backend } = crypto;
   const self = identity.hashname;
@@ -60,12 +66,19 @@ export function createChildren(options: RootOptions, { blocked, book, door, card
     random,
     handles,
     cap: options.cache?.cap ?? 0,
+    gathers: true,
     admit: (uri, to, sender, time, stamp) => door.quotaClass(uri, to, sender, time, stamp),
     revision: (to) => door.revision(to),
     ...(options.cache?.secret !== undefined && { serial: admissionSerial }),
   });
-  const inbox = new Inbox({ backend, self, handles, isContact: (peer) => book.isPeer(peer) });
-  const join = new Join({ handles, answer: (uri, peer, time) => door.joinAnswer(uri, peer, time) });
+  const [isContact, isOurs] = [(peer: Hashname) => book.isPeer(peer), (cache: Hashname) => door.uses(cache)];
+  const inbox = new Inbox({ backend, self, handles, isContact, isOurs });
+  const join = new Join({
+    handles,
+    answer: (uri, peer, time, edition) => {
+      return door.joinAnswer(uri, peer, time, edition, book.isPeer(peer) ? book.of(peer)?.id : undefined);
+    },
+  });
   const revocation = new Revocation({
     handles,
     tells: (own, time) => door.revocations(own, time),
@@ -73,7 +86,14 @@ export function createChildren(options: RootOptions, { blocked, book, door, card
     isRecipient: (uri, peer, time) => door.isRecipient(uri, peer, time),
     revoke: (recipient, serials, time) => door.revoke(recipient, serials, time),
   });
-  if (!options.mail) return { mesh, outbox, cache, inbox, join, revocation, mail: undefined };
+  const application = new Application({
+    handles,
+    isContact: (peer) => book.isPeer(peer),
+    contactOf: (peer) => book.of(peer)?.id,
+    peersOf: (to) => book.peersAt(to),
+    isUp: (peer) => links.isUp(peer),
+  });
+  if (!options.mail) return { mesh, outbox, cache, inbox, join, revocation, application, mail: undefined };
   const mail = new Mail({
     crypto,
     identity,
@@ -84,9 +104,13 @@ export function createChildren(options: RootOptions, { blocked, book, door, card
     isInvite: (secret) => door.hasInvite(secret),
     isBlocked: (box) => blocked.hasBox(box),
     ...(options.copies !== undefined && { copies: options.copies }),
+    ...(options.window !== undefined && { window: options.window }),
+    ...(options.bazaar !== undefined && { carrier: options.bazaar.use }),
     ...(options.keepSent !== undefined && { keepSent: options.keepSent }),
     ...(options.dailyBytes !== undefined && { dailyBytes: options.dailyBytes }),
+    ...(options.disk !== undefined && { disk: options.disk }),
+    ...(options.waitForLink !== undefined && { waitForLink: options.waitForLink }),
     saved: new Map([...saved].filter(([key]) => key.startsWith("mail/"))),
   });
-  return { mesh, outbox, cache, inbox, join, revocation, mail };
+  return { mesh, outbox, cache, inbox, join, revocation, application, mail };
 }

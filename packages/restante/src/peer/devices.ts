@@ -1,8 +1,7 @@
 /** The devices of the user, as each of them describes itself. protocol/card.md §6 */
-import { equal, type Time } from "../bytes/index.ts";
-import { type Device, encodeDevice, type Gone, MAX_DEVICES, readDevice } from "../card/index.ts";
+import { equal, type Save, type Time } from "../bytes/index.ts";
+import { type Device, deviceInRoom, encodeDevice, type Gone, MAX_DEVICES, readDevice } from "../card/index.ts";
 import type { Backend, Hashname } from "../crypto/index.ts";
-import type { Save } from "./door.ts";
 
 /** All devices that we know of, ourselves among them. */
 export class Devices {
@@ -24,6 +23,17 @@ export class Devices {
     return all.filter(({ hashname }) => hashname !== this.#self).sort((a, b) => (a.hashname < b.hashname ? -1 : 1));
   }
 
+  /** Whether it has described itself, and is not gone. */
+  isKnown(hashname: Hashname): boolean {
+    const known = this.#known.get(hashname);
+    return known !== undefined && !("gone" in known);
+  }
+
+  /** Whether one more can be taken in: who is gone is remembered, and counts. */
+  get hasRoom(): boolean {
+    return this.#known.size < MAX_DEVICES;
+  }
+
   everything(): (Device | Gone)[] {
     return [...this.#known.values()];
   }
@@ -32,7 +42,7 @@ export class Devices {
   describe(device: Omit<Device, "at" | "hashname">, now: Time): Save[] {
     const known = this.#known.get(this.#self);
     const at = Math.max(now, (known?.at ?? 0) + 1);
-    const described: Device = { ...device, hashname: this.#self, at };
+    const described = deviceInRoom({ ...device, hashname: this.#self, at });
     const isSame = known !== undefined && equal(encodeDevice({ ...described, at: known.at }), encodeDevice(known));
     return isSame ? [] : this.#put(described);
   }

@@ -20,7 +20,7 @@ function cacheOf(owner: Identity, secret?: Uint8Array): Door {
 function join(door: Door, self: Identity, cache: Door, owner: Identity, change: Partial<JoinAnswer> = {}): void {
   const link = parseJoinLink(cache.joinLink(PATHS));
   const uri = admissionUri(link?.token ?? new Uint8Array(0));
-  const answer = parseJoinAnswer(cache.joinAnswer(uri, self.hashname, NOW));
+  const answer = parseJoinAnswer(cache.joinAnswer(uri, self.hashname, NOW)?.head);
   if (answer === undefined) throw new Error("not admitted");
   door.join({ ...answer, ...change, keys: owner.keys, paths: PATHS });
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { toHex } from "../bytes/index.ts";
+import { type Save, toHex } from "../bytes/index.ts";
 import {
   admissionUri,
   type JoinAnswer,
@@ -15,7 +15,7 @@ import {
 import { createCrypto, createIdentity, type Identity, portable } from "../crypto/index.ts";
 import { Chance } from "../testing/chance.ts";
 import { cs01 } from "../testing/cipher-set-01.ts";
-import { Door, type Save } from "./door.ts";
+import { Door } from "./door.ts";
 
 const crypto = createCrypto(portable, [cs01()]);
 const { random } = new Chance(1);
@@ -42,7 +42,7 @@ function joinUri(cache: Door): string {
 
 /** Joins `cache` as `self` does, with what the cache answers. */
 function join(door: Door, self: Identity, cache: Door, saves: Save[] = []): JoinAnswer {
-  const answer = parseJoinAnswer(cache.joinAnswer(joinUri(cache), self.hashname, NOW));
+  const answer = parseJoinAnswer(cache.joinAnswer(joinUri(cache), self.hashname, NOW)?.head);
   if (answer === undefined) throw new Error("not admitted");
   saves.push(door.join({ ...answer, keys: carol.keys, paths: PATHS }).save);
   return answer;

@@ -2,24 +2,25 @@
  * Our own devices: how one comes to the others, and what each tells them. To contacts they are one: all give out one card,
  * under one id, that names all of them. Between themselves they are contacts that the user never sees. protocol/card.md §6
  */
-import { fromHex, type Random, type Time, toHex } from "../bytes/index.ts";
+import { asJson, fromHex, ofJson, type Random, type Save, type Time, toHex } from "../bytes/index.ts";
 import {
   cardFor,
   inviteProblem,
+  MAX_DEVICES,
   type Path,
   parseCard,
   parseInvite,
   parseSync,
   type Sync,
-  syncText,
+  syncTexts,
 } from "../card/index.ts";
 import type { Crypto, Hashname, Identity } from "../crypto/index.ts";
 import type { MailOut } from "../mail/index.ts";
 import type { Acquaintance } from "./acquaintance.ts";
 import type { Book, Contact } from "./book.ts";
-import type { DeviceInfo } from "./contract.ts";
+import type { DeviceInfo, RootOptions } from "./contract.ts";
 import type { Devices } from "./devices.ts";
-import { asJson, type Door, ofJson, type Save } from "./door.ts";
+import type { Door } from "./door.ts";
 import { type OwnCard, sendCard } from "./own-card.ts";
 import { OURS, refuse, type Step } from "./step.ts";
 
@@ -29,11 +30,14 @@ export interface FamilyOptions {
   readonly random: Random;
   readonly saved: ReadonlyMap<string, Uint8Array>;
   readonly paths: readonly Path[];
+  readonly bazaar?: RootOptions["bazaar"];
   readonly book: Book;
   readonly door: Door;
   readonly card: OwnCard;
   readonly devices: Devices;
   readonly acquaintance: Acquaintance;
+  /** Asks our caches for other keys, where those that we have are outdated. */
+  readonly renew: () => Step[];
 }
 
 /** Decides who is one of us. */
@@ -56,10 +60,14 @@ export class Family {
 
   /** What has changed of ourselves is told to the others. */
   check(now: Time): Step[] {
-    const { book, devices, identity, paths, door } = this.#options;
+    const { book, devices, identity, paths, door, bazaar, card } = this.#options;
     if (book.devices().length === 0) return [];
-    const saves = devices.describe({ keys: identity.keys, paths, caches: door.caches }, now);
-    return saves.length === 0 ? [] : [...saves, ...this.#tellAll(this.#family())];
+    const { offer } = door;
+    const more = { ...(bazaar && { bazaar: bazaar.address }), ...(offer && { offer }) };
+    const own = { keys: identity.keys, paths, caches: door.caches, ...more };
+    const saves = devices.describe(own, now);
+    const isRenamed = card.takeRenamed();
+    return saves.length === 0 && !isRenamed ? [] : [...saves, ...this.#tellAll(this.#family())];
   }
 
   list(): DeviceInfo[] {
@@ -89,11 +97,12 @@ export class Family {
 
   /** Take in the device that made this link. */
   add(req: number, link: string, now: Time): Step[] {
-    const { crypto, identity, book, card, acquaintance } = this.#options;
+    const { crypto, identity, book, card, devices, acquaintance } = this.#options;
     const invite = parseInvite(crypto.backend, link);
     if (invite === undefined) return [refuse(req, "bad-invite", inviteProblem(link))];
     if (invite.hashname === identity.hashname) return [refuse(req, "self", "this is this device itself")];
     if (book.devices().length >= MAX_OTHER) return [refuse(req, "full", `at most ${MAX_OTHER} other devices`)];
+    if (!devices.hasRoom) return [refuse(req, "full", `at most ${MAX_DEVICES} devices, with those that were removed`)];
     const known = book.of(invite.hashname) ?? book.get(toHex(invite.card));
     const change = known !== undefined && !known.own ? "known" : book.add(invite, true);
     if (typeof change === "string") return [refuse(req, change, "this is of somebody whom you know already")];
@@ -101,6 +110,7 @@ export class Family {
     return [
       card.startFamily(),
       ...acquaintance.applied(change),
+      // No more than any invite's owner is told: whether it was that of a new device only what comes back shows.
       sendCard(contact.id),
       ...this.check(now),
       ...this.tellAgain(contact),
@@ -110,10 +120,11 @@ export class Family {
 
   /** All that a device of ours has to know: it is new, or has lost what it knew. */
   tellAgain(device: Contact): Step[] {
+    if (!this.#isProven(device)) return [];
     const people = this.#options.book.people();
     return [
-      this.#tell(device, this.#family()),
-      ...people.map((person) => this.#tell(device, this.#aboutContact(person, device))),
+      ...this.#tell(device, this.#family()),
+      ...people.flatMap((person) => this.#tell(device, this.#aboutContact(person, device))),
     ];
   }
 
@@ -125,6 +136,7 @@ export class Family {
     if (!contact?.own && !isKnown) return [refuse(req, "not-found", "this is no device of yours")];
     return [
       ...devices.merge({ hashname, at: now, gone: true }),
+      ...this.#outdate(isKnown),
       ...(contact?.own ? acquaintance.dropped(contact, now) : []),
       ...card.check(),
       ...this.#tellAll(this.#family()),
@@ -149,6 +161,9 @@ export class Family {
       ...acquaintance.applied(change),
       { child: "mail", input: { type: "accept", req: OURS, request } },
       sendCard(change.contact.id),
+      ...this.check(now),
+      // It showed our secret. What it is told now shows it that this is a new device, and not somebody with an invite.
+      ...this.#tell(change.contact, this.#family()),
     ];
   }
 
@@ -160,7 +175,7 @@ export class Family {
     if (from === undefined || sync === undefined) return [];
     switch (sync.type) {
       case "family":
-        return this.#join(from, sync, now);
+        return this.#isProven(from) ? this.#join(from, sync, now) : this.#proven(from, sync, now);
       case "contact":
         if (!sync.isNew && this.#isForgotten(toHex(sync.card.id), now)) return [];
         return this.#options.acquaintance.adopt(sync.card, sync.shown, from);
@@ -177,7 +192,7 @@ export class Family {
     const saves: Save[] =
       isNew && this.#forgotten.delete(id) ? [{ type: "save", key: FORGOTTEN + id, value: undefined }] : [];
     const told = (device: Contact): Sync => ({ ...this.#aboutContact(contact, device), ...(isNew && { isNew }) });
-    return [...saves, ...this.#others(from).map((device) => this.#tell(device, told(device)))];
+    return [...saves, ...this.#others(from).flatMap((device) => this.#tell(device, told(device)))];
   }
 
   forgotten({ id }: Contact, now: Time, from?: Contact): Step[] {
@@ -189,7 +204,7 @@ export class Family {
     return [
       ...(oldest === undefined ? [] : [{ type: "save", key: FORGOTTEN + oldest, value: undefined } as const]),
       { type: "save", key: FORGOTTEN + id, value: asJson({ at: now }) },
-      ...this.#others(from).map((device) => this.#tell(device, { type: "forget", contact: id })),
+      ...this.#others(from).flatMap((device) => this.#tell(device, { type: "forget", contact: id })),
     ];
   }
 
@@ -199,32 +214,62 @@ export class Family {
     return at !== undefined && now < at + FORGOTTEN_MS;
   }
 
+  /** Whether it has told us of itself, as only a device does: the owner of an ordinary invite takes us for a contact. */
+  #isProven({ peers }: Contact): boolean {
+    return peers.some((hashname) => this.#options.devices.isKnown(hashname));
+  }
+
+  /** A device that we took in, or that took us in, says what it is. All that we know goes to it now. */
+  #proven(from: Contact, sync: Extract<Sync, { type: "family" }>, now: Time): Step[] {
+    const { devices, card } = this.#options;
+    const itself = sync.devices.filter((each) => !("gone" in each) && from.peers.includes(each.hashname));
+    const saves = itself.flatMap((each) => devices.merge(each));
+    if (saves.length === 0) return [];
+    if (this.#waiting !== undefined) return [...saves, ...this.#join(from, sync, now)];
+    return [
+      ...saves,
+      ...card.check(),
+      ...this.tellAgain(from),
+      ...this.#others(from).flatMap((each) => this.#tell(each, this.#family())),
+    ];
+  }
+
   #join(
     from: Contact,
-    { card: id, version, name, devices: told }: Extract<Sync, { type: "family" }>,
+    { card: id, version, name, renamed = 0, devices: told }: Extract<Sync, { type: "family" }>,
     now: Time,
   ): Step[] {
     const { card, devices, book } = this.#options;
     const isOurs = toHex(card.id) === id;
     const isFirst = !isOurs && this.#waiting !== undefined && book.size === 0;
     if (!isOurs && !isFirst) return [];
+    const others = devices.others().map(({ hashname }) => hashname);
+    const isOneLess = told.some((each) => "gone" in each && others.includes(each.hashname));
     const saves = told.flatMap((each) => devices.merge(each));
     const gone = told.filter((each) => "gone" in each).flatMap(({ hashname }) => book.of(hashname) ?? []);
     const steps = [
-      ...(isFirst ? [card.adopt(fromHex(id) ?? card.id, name), this.#wait(undefined)] : []),
+      ...(isFirst
+        ? [card.adopt(fromHex(id) ?? card.id, name, renamed), this.#wait(undefined)]
+        : card.rename(name, renamed)),
       ...card.raise(version),
       ...saves,
+      ...this.#outdate(isOneLess),
       ...gone.flatMap((device) => (device.own ? this.#options.acquaintance.dropped(device, now) : [])),
       ...card.check(),
     ];
-    const relayed = saves.length === 0 ? [] : this.#others(from).map((each) => this.#tell(each, this.#family()));
+    const relayed = saves.length === 0 ? [] : this.#others(from).flatMap((each) => this.#tell(each, this.#family()));
     return [...steps, ...this.check(now), ...relayed];
+  }
+
+  /** Who was one of us has the keys of our caches, and could let in anybody in our name. */
+  #outdate(isOneLess: boolean): Step[] {
+    return isOneLess ? [...this.#options.door.outdate(), ...this.#options.renew()] : [];
   }
 
   #family(): Sync {
     const { card, devices } = this.#options;
-    const { id, version, name } = card;
-    return { type: "family", card: toHex(id), version, name, devices: devices.everything() };
+    const { id, version, name, renamed } = card;
+    return { type: "family", card: toHex(id), version, name, renamed, devices: devices.everything() };
   }
 
   #aboutContact({ card, peers }: Contact, { peers: [device] }: Contact): Extract<Sync, { type: "contact" }> {
@@ -233,17 +278,20 @@ export class Family {
   }
 
   #others(from: Contact | undefined): Contact[] {
-    return this.#options.book.devices().filter(({ id }) => id !== from?.id);
+    return this.#options.book.devices().filter((each) => each.id !== from?.id && this.#isProven(each));
   }
 
   #tellAll(sync: Sync): Step[] {
-    return this.#others(undefined).map((device) => this.#tell(device, sync));
+    return this.#others(undefined).flatMap((device) => this.#tell(device, sync));
   }
 
-  #tell({ id: contact }: Contact, sync: Sync): Step {
+  #tell({ id: contact }: Contact, sync: Sync): Step[] {
     // It may sleep for long: as long as anything is offered at all.
-    const [mail, expires] = [{ kind: "sync", text: syncText(sync) } as const, Number.MAX_SAFE_INTEGER];
-    return { child: "mail", input: { type: "send", req: OURS, contact, mail, expires } };
+    const expires = Number.MAX_SAFE_INTEGER;
+    return syncTexts(sync).map((text) => {
+      const mail = { kind: "sync", text } as const;
+      return { child: "mail", input: { type: "send", req: OURS, contact, mail, expires } };
+    });
   }
 
   #wait(secret: string | undefined): Save {

@@ -2,18 +2,17 @@
  * Fan-out: a mail to a list is a mail to each of its contacts, with an id of its own that names all of them here. No two
  * recipients get the same id, so that they cannot see by it that they are in one list.
  */
-import { type Random, type Time, toHex } from "../bytes/index.ts";
+import { asJson, ofJson, type Random, type Time, toHex } from "../bytes/index.ts";
 import type { MailEvent, OutboxEntry } from "../mail/index.ts";
 import type { OutgoingMail } from "./contract.ts";
-import { asJson, ofJson } from "./door.ts";
 import { OURS, refuse, type Step } from "./step.ts";
 
 export interface FanOutOptions {
   readonly random: Random;
   /** Keys "peer/fan/...". */
   readonly saved: ReadonlyMap<string, Uint8Array>;
-  /** Whether the spool still knows a mail. */
-  readonly isKnown: (mail: string) => boolean;
+  /** Whether the spool may still know a mail to a contact. */
+  readonly isKnown: (contact: string, mail: string) => boolean;
 }
 
 /** What `send` is answered with. */
@@ -55,16 +54,19 @@ export class FanOut {
     req: number,
     list: string,
     to: readonly { readonly contact: string; readonly mail: OutgoingMail }[],
-    expires: Time | undefined,
+    {
+      expires,
+      insist,
+      id = toHex(this.#options.random(ID_BYTES)),
+    }: { readonly expires?: Time; readonly insist?: boolean; readonly id?: string },
   ): Step[] {
-    const id = toHex(this.#options.random(ID_BYTES));
     if (to.length === 0) return [refuse(req, "not-found", "there is nobody in this list")];
     const sending: Sending = { req, id, list, left: to.length, mails: [], refused: [] };
-    const until = expires === undefined ? {} : { expires };
+    const how = { ...(expires !== undefined && { expires }), ...(insist && { insist }) };
     return to.map(({ contact, mail }): Step => {
       const own = this.#next--;
       this.#asked.set(own, { sending, contact });
-      return { child: "mail", input: { type: "send", req: own, contact, mail, ...until } };
+      return { child: "mail", input: { type: "send", req: own, contact, mail, ...how } };
     });
   }
 
@@ -94,9 +96,9 @@ export class FanOut {
     );
   }
 
-  /** The mails of a mail to a list; `undefined`: it is none, or all of them are over for long. */
-  mailsOf(id: string): readonly string[] | undefined {
-    return this.#fans.get(id)?.mails.map(([, mail]) => mail);
+  /** The mails of a mail to a list, with their contacts; `undefined`: it is none, or all of them are over for long. */
+  mailsOf(id: string): FanRecord["mails"] | undefined {
+    return this.#fans.get(id)?.mails;
   }
 
   /** What the application is told about a mail, with the mail to a list that it belongs to; and what is to be saved before. */
@@ -129,7 +131,7 @@ export class FanOut {
   /** Forgets what the spool has forgotten: so there are never more than there are mails. */
   #sweep(): Step[] {
     return [...this.#fans.values()].flatMap(({ id, mails }): Step[] => {
-      if (mails.some(([, mail]) => this.#options.isKnown(mail))) return [];
+      if (mails.some(([contact, mail]) => this.#options.isKnown(contact, mail))) return [];
       this.#fans.delete(id);
       for (const [, mail] of mails) this.#fanOf.delete(mail);
       return [{ type: "save", key: FAN + id, value: undefined }];

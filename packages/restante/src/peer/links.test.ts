@@ -67,12 +67,12 @@ test("who cannot be found, or has no address, is not asked for, and is ours all 
 
 test("another URI is another attempt, unless the link is up or nothing is to be done there", () => {
   const links = make((peer) => (peer === carol ? { uri: "link://ours" } : undefined));
-  const show = (uri: string | undefined): unknown[] => asked(links.show(carol.hashname, uri));
+  const show = (...uris: string[]): unknown[] => asked(links.show(carol.hashname, uris, 0));
   expect(show("link://1")).toEqual([]); // there is no reason for a link
   expect(asked(links.keep(carol.hashname, "outbox"))).toEqual([["want", carol.hashname, "link://ours"]]);
   expect(show("link://1")).toEqual([]); // as before
   expect(show("link://2")).toEqual([["want", carol.hashname, "link://ours"]]); // its own door has its own URI
-  expect([show(undefined), show("")]).toEqual([[], []]);
+  expect(show()).toEqual([]);
   links.changed(carol.hashname, true);
   expect([show("link://3"), links.isUp(carol.hashname)]).toEqual([[], true]);
   links.changed(carol.hashname, false);
@@ -84,4 +84,13 @@ test("the application hears nothing of links to strangers, and a router's introd
   expect(links.changed(dave.hashname, true)).toEqual([]);
   expect(links.introduced(dave.hashname)).toEqual([]);
   expect(links.isOurs(dave.hashname)).toBe(false);
+});
+
+test("of two URIs that may be good each is shown for a while in turn, until the link is up", () => {
+  const links = make();
+  links.keep(carol.hashname, "outbox");
+  const shown = (now: number): boolean => links.show(carol.hashname, ["link://new", "link://old"], now).length > 0;
+  const turns = [0, 10_000, 29_999, 30_000, 40_000, 60_000, 90_000].filter(shown);
+  links.changed(carol.hashname, true);
+  expect([turns, shown(200_000)]).toEqual([[0, 30_000, 60_000, 90_000], false]);
 });

@@ -2,6 +2,7 @@
  * Links: for what we keep them, where the other end is, and what we show there to be let in.
  * As long as one reason is left the mesh keeps trying; with the last reason the link may go.
  */
+import type { Time } from "../bytes/index.ts";
 import type { Path } from "../card/index.ts";
 import type { Hashname, Keys } from "../crypto/index.ts";
 import type { Book } from "./book.ts";
@@ -31,6 +32,8 @@ export class Links {
   readonly #reasons = new Map<Hashname, Set<Reason>>();
   /** What a contact's cache is shown: the URI of the mail that goes there. */
   readonly #uris = new Map<Hashname, string>();
+  /** Of two that may be good: which it was last, and since when. */
+  readonly #turns = new Map<Hashname, { readonly uri: string; readonly since: Time }>();
   readonly #up = new Set<Hashname>();
 
   constructor(options: LinksOptions) {
@@ -59,12 +62,23 @@ export class Links {
   /**
    * Mail is about to go by `via`. A cache opens its door to the URI of any of its recipients. So it is shown that of the mail
    * which wants to go there now: a contact whose card gives a bad one for a cache keeps no other contact's mail away from it.
+   * Where there are two that may be good, they take turns.
    */
-  show(via: Hashname, uri: string | undefined): Step[] {
-    if (uri === undefined || uri === "" || this.#up.has(via) || this.#uris.get(via) === uri) return [];
+  show(via: Hashname, uris: readonly string[], now: Time): Step[] {
+    if (this.#up.has(via)) return [];
+    const uri = uris.length > 1 ? this.#inTurn(via, uris, now) : uris[0];
+    if (uri === undefined || this.#uris.get(via) === uri) return [];
     this.#uris.set(via, uri);
     const [reason] = this.#reasons.get(via) ?? [];
     return reason === undefined ? [] : this.keep(via, reason);
+  }
+
+  #inTurn(via: Hashname, uris: readonly string[], now: Time): string | undefined {
+    const last = this.#turns.get(via);
+    if (last !== undefined && now < last.since + TURN_MS && uris.includes(last.uri)) return last.uri;
+    const uri = uris.find((each) => each !== last?.uri);
+    if (uri !== undefined) this.#turns.set(via, { uri, since: now });
+    return uri;
   }
 
   /** A router brought somebody. Whom we know looks for us: look back. Who nobody knows learns nothing. */
@@ -85,6 +99,11 @@ export class Links {
     return this.#up.has(hashname);
   }
 
+  /** Whether we look for this peer. */
+  isWanted(hashname: Hashname): boolean {
+    return this.#reasons.has(hashname);
+  }
+
   /** Whether we look for this peer ourselves, or it is a contact's: then it need not ask to be let in. */
   isOurs(hashname: Hashname): boolean {
     return this.#reasons.has(hashname) || this.#options.book.isPeer(hashname);
@@ -100,3 +119,5 @@ export class Links {
     return known && { ...known, uri: uri ?? known.uri };
   }
 }
+
+const TURN_MS = 30_000; // less than mail waits for a link (box/outbox.ts)

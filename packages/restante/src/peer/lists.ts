@@ -1,6 +1,7 @@
 /** Lists: one name for several contacts. They are ours alone: no contact learns of them, or of who else is in one. */
+
+import { asJson, ofJson, type Save } from "../bytes/index.ts";
 import { isName } from "../card/index.ts";
-import { asJson, ofJson, type Save } from "./door.ts";
 import { refuse, type Step } from "./step.ts";
 
 /** A list as the application sees it. */

@@ -3,6 +3,7 @@
  * own, of how it keeps things; this one is of what the machines save in it. docs/identity.md §7
  */
 import { assert, fromUtf8, utf8 } from "../bytes/index.ts";
+import { queueToLines } from "../mail/index.ts";
 
 /** A key of the store, and what is to stand there. `undefined`: nothing. */
 interface Change {
@@ -53,5 +54,7 @@ function numberOf(version: Uint8Array | undefined): number {
   return number;
 }
 
-/** None yet. Never changed once it was released; a new one comes with a store of the version before, in `fixtures`. */
-const MIGRATIONS: readonly Migration[] = [];
+/** Never changed once it was released; a new one comes with a store of the version before, in `fixtures`. */
+const MIGRATIONS: readonly Migration[] = [
+  queueToLines, // 2: mail on its way is not loaded at each start
+];

@@ -1,6 +1,7 @@
 /** After how many days what was written with a contact is erased. Carried out by `history.ts`. docs/store.md */
+
+import { asJson } from "../bytes/index.ts";
 import type { Call } from "./contract.ts";
-import { asJson } from "./door.ts";
 import { refuse, type Step } from "./step.ts";
 
 /** Sets or ends the retention of a contact. Ends it also for who is no contact any more: what was written is still here. */

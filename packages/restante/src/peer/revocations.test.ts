@@ -135,7 +135,8 @@ test("whatever comes, it counts right: no more than what fits is kept, and a rec
 
 /** How many serials below `count` are revoked. */
 function kept(revocations: Revocations, n: number, count: number): number {
+  const who = name(n);
   let found = 0;
-  for (let serial = 0; serial < count; serial++) if (revocations.has(name(n), serial)) found++;
+  for (let serial = 0; serial < count; serial++) if (revocations.has(who, serial)) found++;
   return found;
 }

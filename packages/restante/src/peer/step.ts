@@ -1,5 +1,6 @@
 /** What passes inside the root machine from one child to another. */
-import type { CacheIn, InboxIn, JoinIn, OutboxIn, RevocationIn } from "../box/index.ts";
+import type { ApplicationIn } from "../application/index.ts";
+import type { CacheIn, ChannelEvent, InboxIn, JoinIn, OutboxIn, RevocationIn } from "../box/index.ts";
 import type { MailIn } from "../mail/index.ts";
 import type { MeshIn } from "../mesh/index.ts";
 import type { RootOut } from "./contract.ts";
@@ -12,17 +13,35 @@ export type Task =
   | { child: "inbox"; input: InboxIn }
   | { child: "join"; input: JoinIn }
   | { child: "revocation"; input: RevocationIn }
+  | { child: "application"; input: ApplicationIn }
   | { child: "mail"; input: MailIn };
 export type Child = Task["child"];
 
 /** The children that talk with other peers in channels. */
-export type Role = "outbox" | "cache" | "inbox" | "join" | "revocation";
+export type Role = "outbox" | "cache" | "inbox" | "join" | "revocation" | "application";
+
+/** What happened on a channel that is open, for whoever has it. To the cache packets go as `joins` wants them. */
+export function forRole(role: Role, event: Exclude<ChannelEvent, { type: "opened" }>): Task {
+  if (role !== "cache" || event.type !== "packet") return { child: role, input: event };
+  return { child: role, input: { type: "packets", ch: event.ch, packets: [event] } };
+}
+
+/** Whether the last task was one for the cache with packets of the same channel: then this one is added there, since they mostly come in rows. */
+export function joins(queue: readonly Task[], packet: Extract<ChannelEvent, { type: "packet" }>): boolean {
+  const last = queue[queue.length - 1];
+  if (last?.child !== "cache" || last.input.type !== "packets" || last.input.ch !== packet.ch) return false;
+  last.input.packets.push(packet);
+  return true;
+}
 
 /** What follows from a decision: work for a child, or an effect of the root itself. */
 export type Step = Task | RootOut;
 
 /** The number of calls that we make ourselves: nobody waits for their answers. */
 export const OURS = -1;
+
+/** Somebody may be a contact no more: what it had with the application is over. */
+export const ESTRANGED: Step = { child: "application", input: { type: "contacts" } };
 
 /** Our caches are to be told what is revoked now. */
 export const REVOKED: Step = { child: "revocation", input: { type: "changed" } };

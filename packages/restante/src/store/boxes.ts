@@ -13,7 +13,8 @@ type BoxClass = "member" | "contact" | "stranger";
 
 /**
  * One operation. `op` is a number that its answer repeats. `recipient` is a hashname (text), `box` and `id` 16 lower-case
- * hex characters. `bytes` (at least one) are handed over. `expires`: from this time on the message does not exist.
+ * hex characters. `bytes` (at least one) are handed over. `expires`: from this time on the message does not exist. `more`:
+ * messages of the same box, put after it in this order, as if each had come alone; the one answer is for all.
  * `serial`, of the token under which a sender came: see `revoke`.
  */
 export type BoxOp =
@@ -27,6 +28,7 @@ export type BoxOp =
       readonly expires: Time;
       readonly class: BoxClass;
       readonly serial?: number;
+      readonly more?: readonly PutMessage[] | undefined;
     }
   /** Every message with this id: two different ones may share it (X16). */
   | {
@@ -36,6 +38,14 @@ export type BoxOp =
       readonly box: string;
       readonly id: string;
       readonly serial?: number;
+    }
+  /** The same for each of these, by the recipient itself. */
+  | {
+      readonly type: "remove-many";
+      readonly op: number;
+      readonly recipient: string;
+      readonly box: string;
+      readonly ids: readonly string[];
     }
   | {
       readonly type: "clear";
@@ -67,6 +77,14 @@ export type BoxOp =
   /** Erase what has expired, although nobody asks for it. */
   | { readonly type: "sweep"; readonly op: number };
 
+/** A message as it is put. `low`, `high`: its id as two numbers of 32 bits, signed, for who need not read the text. */
+interface PutMessage {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  readonly low?: number;
+  readonly high?: number;
+}
+
 /** A message as it is read. */
 interface BoxMessage {
   readonly id: string;
@@ -74,12 +92,15 @@ interface BoxMessage {
   readonly cursor: number;
 }
 
-/** Each operation has one answer with its `op`. `gained` has none: it tells of any new message, and may come at any time. */
+/** Each operation has one answer with its `op`. `gained` has none: it tells of new messages, and may come at any time. */
 export type BoxAnswer =
-  /** To put, remove, clear and revoke, whatever came of it. */
+  /** To put, remove, remove-many, clear and revoke, whatever came of it. */
   | { readonly type: "done"; readonly op: number }
   | { readonly type: "list"; readonly op: number; readonly boxes: readonly string[] }
-  /** A copy of the bytes, the caller's own. `cursor` is above 0 and grows within a box. `more`: those that follow, in order. */
+  /**
+   * A copy of the bytes, the caller's own. `cursor` is above 0 and grows within a box. `more`: those that follow, in order.
+   * `isLast`: nothing follows these now, which a store need not say.
+   */
   | {
       readonly type: "message";
       readonly op: number;
@@ -87,6 +108,7 @@ export type BoxAnswer =
       readonly bytes: Uint8Array;
       readonly cursor: number;
       readonly more?: readonly BoxMessage[];
+      readonly isLast?: boolean;
     }
   | { readonly type: "dry"; readonly op: number }
   | { readonly type: "swept"; readonly op: number; readonly messages: number }
@@ -137,6 +159,7 @@ export interface BoxStats {
 export interface BoxStore {
   /** Answers of operations given one after the other may come late, but take effect in the order given. */
   handle(op: BoxOp, now: Time): BoxAnswer[] | Promise<BoxAnswer[]>;
+  /** Counts and sums as they are now; of a store that others put into as well, as this node knows them. */
   stats(): BoxStats;
   /**
    * Of a store that others put into as well: whom to tell of what recipients gain that were asked for by `list`, and where to

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { toBase32 } from "../bytes/index.ts";
 import { boxStoreSuite } from "../testing/box-store-suite.ts";
@@ -39,6 +40,35 @@ test("[C6] bytes are overwritten when a message is removed, pushed out, expires,
   for (let n = 10; n < 400; n++) put(store, n, new Uint8Array(200).fill(n === 399 ? 0xb2 : 0xb1), { box: hex(n) });
   for (let n = 10; n < 399; n++) store.handle({ type: "clear", op: 1, recipient: CAROL, box: hex(n) }, 50);
   expect([copies(0xb1), copies(0xb2)]).toEqual([0, 1]);
+});
+
+test("a box of any size knows each of its messages by its id, whatever came and went", () => {
+  const store = memoryBoxStore();
+  const there = new Set<number>();
+  // Some begin alike, and most do not.
+  const idOf = (n: number): string =>
+    hex(n % 5 === 0 ? n : Math.imul(n, 0x9e3779b1) >>> 0)
+      .split("")
+      .reverse()
+      .join("");
+  const given = (n: number) => put(store, n, new Uint8Array(200).fill(n), { id: idOf(n) });
+  const goes = (n: number): void => {
+    store.handle({ type: "remove", op: 1, recipient: CAROL, box: hex(1), id: idOf(n) }, 0);
+    there.delete(n);
+  };
+  // Up and down, above and below what is looked through.
+  for (const size of [1, 24, 20, 25, 26, 60, 3, 40, 24, 25, 0, 30, 10, 24, 12, 24]) {
+    for (let n = 1; there.size < size; n++) {
+      const before = store.stats().messages;
+      given(n);
+      expect(store.stats().messages).toBe(before + Number(!there.has(n)));
+      there.add(n);
+    }
+    for (const n of [...there].sort((a, b) => (a % 7) - (b % 7)).slice(size)) goes(n);
+    for (const n of there) given(n); // each is there already
+    goes(200);
+    expect(store.stats()).toMatchObject({ messages: size, boxes: Number(size > 0) });
+  }
 });
 
 test("[C5] statistics are sums and name nobody", () => {
@@ -97,6 +127,89 @@ test("a flood of boxes with one byte each is bounded by what they cost, and all 
   for (let n = 0; n < 30_000; n++) store.handle({ type: "clear", op: 1, recipient: person(n), box: hex(n) }, 0);
   expect(store.stats()).toMatchObject({ boxes: 0, recipients: 0, memory: 0 });
 });
+
+test("a million boxes with one byte each: counted, bounded by what they cost, in nobody's way, and soon gone", () => {
+  const total = 64 * 1024 * 1024;
+  const store = memoryBoxStore({ total });
+  const read = (): number => {
+    const op = { type: "read", op: 1, recipient: person(60_000), box: hex(1), after: 0 } as const;
+    return store.handle(op, 0).filter(({ type }) => type === "message").length;
+  };
+  put(store, 1, Uint8Array.of(1), { recipient: person(60_000) }); // mail of before
+  const crowd = Array.from({ length: 4000 }, (_, n) => person(n));
+  for (let n = 0; n < 1_000_000; n++)
+    put(store, n, Uint8Array.of(n), { recipient: crowd[n % 4000] ?? CAROL, box: hex(n), expires: 5000 });
+  const { boxes, memory, gained, refused } = store.stats();
+  expect(gained + refused).toBe(1_000_001);
+  expect(boxes).toBe(gained);
+  expect(boxes).toBeGreaterThan(500_000);
+  expect(memory).toBeLessThanOrEqual(total);
+  expect(read()).toBe(1);
+  store.handle({ type: "sweep", op: 1 }, 6000);
+  expect(store.stats()).toMatchObject({ boxes: 0, memory: 0, expired: gained });
+});
+
+test("messages that are put together are kept, refused, pushed out and counted as if each was put by itself", () => {
+  const message = fc.record({ n: fc.nat(12), length: fc.constantFrom(0, 1, 100, 900, 1500, 4000) });
+  const group = fc.record({
+    messages: fc.array(message, { minLength: 1, maxLength: 6 }),
+    box: fc.integer({ min: 1, max: 3 }),
+    isStranger: fc.boolean(),
+    expires: fc.constantFrom(-1, 5, 1000),
+  });
+  fc.assert(
+    fc.property(fc.array(group, { maxLength: 12 }), (groups) => {
+      const limits = { box: 5000, recipient: 9000, strangers: 6000, strangerBox: 4000, boxes: 2, total: 20_000 };
+      const [together, alone] = [memoryBoxStore(limits, zeros), memoryBoxStore(limits, zeros)];
+      groups.forEach(({ messages, box, isStranger, expires }, now) => {
+        const all = messages.map(({ n, length }) => ({ id: hex(n), bytes: new Uint8Array(length).fill(n + 1) }));
+        const op = (ours: readonly { id: string; bytes: Uint8Array }[]): BoxOp => {
+          const [{ id, bytes } = { id: "", bytes: new Uint8Array(0) }, ...more] = ours.map((each) => ({
+            id: each.id,
+            bytes: each.bytes.slice(),
+          }));
+          const place = { recipient: CAROL, box: hex(box), class: isStranger ? "stranger" : "contact" } as const;
+          return { type: "put", op: 1, ...place, id, bytes, expires, more };
+        };
+        const news = all.flatMap((one) => alone.handle(op([one]), now)).find(({ type }) => type === "gained");
+        expect(together.handle(op(all), now).find(({ type }) => type === "gained")).toEqual(news);
+        expect(together.stats()).toEqual(alone.stats());
+      });
+      for (const box of [1, 2, 3]) {
+        const read = {
+          type: "read",
+          op: 1,
+          recipient: CAROL,
+          box: hex(box),
+          after: 0,
+          most: 99,
+          room: 99_999,
+        } as const;
+        expect(together.handle(read, 20)).toEqual(alone.handle(read, 20));
+      }
+    }),
+  );
+});
+
+test("what is read tells when nothing follows, and not where there was no room for it", () => {
+  const store = memoryBoxStore();
+  for (const n of [1, 2, 3]) put(store, n, zeros(300).fill(n));
+  const read = (after: number, most: number, room: number): unknown => {
+    const place = { recipient: CAROL, box: hex(1), after, most, room };
+    const [answer] = store.handle({ type: "read", op: 9, ...place }, 0);
+    return answer?.type === "message" ? [1 + (answer.more?.length ?? 0), answer.isLast] : answer?.type;
+  };
+  expect([read(0, 4, 900), read(0, 4, 899), read(0, 2, 900)]).toEqual([
+    [3, true],
+    [2, false],
+    [2, false],
+  ]);
+  expect([read(2, 2, 900), read(3, 2, 900)]).toEqual([[1, true], "dry"]);
+});
+
+function zeros(length: number): Uint8Array {
+  return new Uint8Array(length);
+}
 
 function put(
   store: MemoryBoxes,

@@ -3,15 +3,16 @@
  * (slabs/slots.ts), boxes and recipients in records. So a million messages are a few hundred arrays to the garbage collector,
  * and a message costs its bytes and 47 more. protocol/box.md §7
  */
-import { assert, equal, fromBase32, type Random, slabs, type Time } from "../bytes/index.ts";
+import { assert, fromBase32, type Random, slabs, type Time, wordsHex } from "../bytes/index.ts";
 import { BOX_LIMITS, type BoxAnswer, type BoxLimits, type BoxOp, type BoxStats, type MemoryBoxes } from "./boxes.ts";
 import { EvictHeap } from "./slabs/evict-heap.ts";
 import { NEVER } from "./slabs/expiries.ts";
 import { HashIndex } from "./slabs/hash-index.ts";
 import { type KeyedHash, keyedHash } from "./slabs/keyed-hash.ts";
+import { MessageIndex } from "./slabs/message-index.ts";
 import { OrderTree } from "./slabs/order-tree.ts";
 import { Records } from "./slabs/records.ts";
-import { HALF, ID_HIGH, ID_LOW, MAX_MESSAGE, messageMemory, NEXT, Slots } from "./slabs/slots.ts";
+import { HALF, ID_HIGH, ID_LOW, MAX_MESSAGE, messageMemory, Slots } from "./slabs/slots.ts";
 
 /**
  * A store that answers at once. Limits not given are `BOX_LIMITS`; the longest message is 1 MiB. Under what is no hashname
@@ -23,13 +24,27 @@ export function memoryBoxStore(limits: Partial<BoxLimits> = {}, random: Random =
 }
 
 type Message = Pick<Extract<BoxAnswer, { type: "message" }>, "id" | "bytes" | "cursor">;
+/** `isLast`: none follows these. */
+interface Found {
+  readonly messages: Message[];
+  readonly isLast: boolean;
+}
 type Put = Extract<BoxOp, { type: "put" }>;
+/** What one of the messages of a put has of its own. */
+type Given = NonNullable<Put["more"]>[number];
 
-/** A hashname as it was last written, and the holder that it had then: 0 for none. */
+/**
+ * A hashname as it was last written, and the holder that it had then: 0 for none. And the box of its last operation: the two
+ * words of the id, and a half of it; 0: none is known.
+ */
 interface Name {
   readonly text: string;
   readonly words: Uint32Array;
   holder: number;
+  box: string;
+  low: number;
+  high: number;
+  half: number;
 }
 
 /**
@@ -48,7 +63,7 @@ class MemoryBoxStore implements MemoryBoxes {
   readonly #cut: (length: number) => Uint8Array = slabs(CUT_FROM);
   readonly #halves: Records = new Records(HALF_WORDS);
   readonly #holders: Records = new Records(HOLDER_WORDS);
-  readonly #byId: HashIndex;
+  readonly #byId: MessageIndex;
   readonly #byBox: HashIndex;
   readonly #byName: HashIndex;
   readonly #names: (Name | undefined)[] = Array(NAMES).fill(undefined);
@@ -77,11 +92,8 @@ class MemoryBoxStore implements MemoryBoxes {
       const more = halves.get(half, HALF_BYTES) - halves.get(other, HALF_BYTES);
       return more === 0 ? slots.serial(first) <= slots.serial(second) : more > 0;
     });
-    this.#byId = new HashIndex(2, {
-      next: (message) => slots.get(message, NEXT),
-      setNext: (message, next) => slots.set(message, NEXT, next),
-      hash: (message) => this.#hashOfMessage(message),
-    });
+    const fields = { count: HALF_COUNT, filter: HALF_FILTER, roots: ORDERS };
+    this.#byId = new MessageIndex(slots, halves, fields, this.#hash);
     this.#byBox = new HashIndex(1, {
       next: (half) => halves.get(half, HALF_NEXT),
       setNext: (half, next) => halves.set(half, HALF_NEXT, next),
@@ -100,17 +112,15 @@ class MemoryBoxStore implements MemoryBoxes {
       this.#expired++;
     }
     switch (op.type) {
-      case "put": {
-        const gained = this.#put(op, now);
-        op.bytes.fill(0);
-        const done = { type: "done", op: op.op } as const;
-        return gained === undefined ? [done] : [gained, done];
-      }
-      case "remove": {
-        const half = parseId(op.id, this.#id) ? this.#halfOf(op) : 0;
+      case "put":
+        return this.#put(op, now);
+      case "remove":
+      case "remove-many": {
+        const half = this.#halfOf(op);
         const twin = this.#twin(half);
-        for (let next = this.#find(half); next !== 0; next = this.#find(half)) this.#remove(next);
-        for (let next = this.#find(twin); next !== 0; next = this.#find(twin)) this.#remove(next);
+        const ids = op.type === "remove" ? [op.id] : op.ids;
+        if (half !== 0) this.#removeFrom(half, ids);
+        if (twin !== 0) this.#removeFrom(twin, ids);
         return [{ type: "done", op: op.op }];
       }
       case "clear": {
@@ -123,11 +133,11 @@ class MemoryBoxStore implements MemoryBoxes {
       case "list":
         return [{ type: "list", op: op.op, boxes: this.#list(this.#holderOf(this.#nameOf(op.recipient))) }];
       case "read": {
-        const messages = this.#read(this.#halfOf(op), op);
+        const { messages, isLast } = this.#read(this.#halfOf(op), op);
         const first = messages.shift();
         if (first === undefined) return [{ type: "dry", op: op.op }];
         const { id, bytes, cursor } = first;
-        return [{ type: "message", op: op.op, id, bytes, cursor, more: messages }];
+        return [{ type: "message", op: op.op, id, bytes, cursor, more: messages, isLast }];
       }
       case "revoke":
         return [{ type: "done", op: op.op }];
@@ -137,31 +147,31 @@ class MemoryBoxStore implements MemoryBoxes {
   }
 
   /** Copies of messages in order, at least the first of them if there is one. All lie in one array: each of its own costs 0.5 us. */
-  #read(half: number, { after, most = 1, room = 0 }: Extract<BoxOp, { type: "read" }>): Message[] {
-    const found: number[] = [];
+  #read(half: number, { after, most = 1, room = 0 }: Extract<BoxOp, { type: "read" }>): Found {
+    const found = this.#following(half, after, Math.max(most, 1));
     let size = 0;
-    const twin = this.#twin(half);
-    for (let next = this.#next(half, twin, after); next !== 0; ) {
-      const length = this.#slots.length(next);
-      if (found.length > 0 && size + length > room) break;
+    let count = 0;
+    for (const message of found) {
+      const length = this.#slots.length(message);
+      if (count > 0 && size + length > room) break;
       size += length;
-      found.push(next);
-      if (found.length >= most) break;
-      next = this.#next(half, twin, this.#slots.serial(next));
+      count++;
     }
-    if (size === 0) return [];
+    if (size === 0) return { messages: [], isLast: true };
+    const isLast = count === found.length && count < most;
     const all = size > MAX_CUT ? new Uint8Array(size) : this.#cut(size);
     const messages: Message[] = [];
     let end = 0;
+    found.length = count;
     for (const message of found) {
       const length = this.#slots.length(message);
       const bytes = length === size ? all : all.subarray(end, end + length);
       end += length;
       bytes.set(this.#slots.view(message));
-      const id = toHex(this.#slots.get(message, ID_LOW), this.#slots.get(message, ID_HIGH));
+      const id = wordsHex(this.#slots.get(message, ID_LOW), this.#slots.get(message, ID_HIGH));
       messages.push({ id, bytes, cursor: this.#slots.serial(message) });
     }
-    return messages;
+    return { messages, isLast };
   }
 
   stats(): BoxStats {
@@ -178,35 +188,49 @@ class MemoryBoxStore implements MemoryBoxes {
     };
   }
 
-  #put(op: Put, now: Time): BoxAnswer | undefined {
+  #put(op: Put, now: Time): BoxAnswer[] {
     const name = this.#nameOf(op.recipient);
-    const isPlace = parseId(op.box, this.#box);
-    const isId = parseId(op.id, this.#id);
+    const isPlace = this.#takeBox(op.box, name);
     const expires = Math.min(Math.ceil(op.expires), Math.floor(now) + this.#limits.lifetime, NEVER - 1);
     const isOver = !(expires > now && expires > 0); // a time before 1970 is past on any clock
-    const holder = this.#holderOf(name);
-    const half = isPlace ? this.#findHalf(holder) : 0;
-    const same = isId && half !== 0 ? this.#find(half, op.bytes) || this.#find(this.#twin(half), op.bytes) : 0;
-    if (same !== 0) {
-      if (isOver) this.#remove(same);
-      else this.#slots.setExpires(same, expires);
-      return undefined;
+    let half = isPlace ? this.#findHalf(this.#holderOf(name), name) : 0;
+    let gained: BoxAnswer | undefined;
+    const more = op.more ?? NO_MORE;
+    for (let i = 0; i <= more.length; i++) {
+      const given = i === 0 ? op : (more[i - 1] ?? op);
+      const { bytes } = given;
+      const isId = takeId(given, this.#id);
+      const same = isId && half !== 0 ? this.#find(half, bytes) || this.#find(this.#twin(half), bytes) : 0;
+      if (same !== 0) {
+        if (!isOver) this.#slots.setExpires(same, expires);
+        else {
+          this.#remove(same);
+          half = this.#findHalf(this.#holderOf(name), name);
+        }
+      } else {
+        const isWanted = name !== undefined && isPlace && isId && !isOver;
+        const into = isWanted ? this.#admit(op, bytes, name, half, expires) : 0;
+        if (into === 0) this.#refused++;
+        else {
+          this.#gained++;
+          gained ??= { type: "gained", recipient: op.recipient, box: op.box, wasEmpty: half === 0 };
+          half = into;
+        }
+      }
+      bytes.fill(0);
     }
-    if (name === undefined || !isPlace || !isId || isOver || !this.#admit(op, name, holder, half, expires)) {
-      this.#refused++;
-      return undefined;
-    }
-    this.#gained++;
-    return { type: "gained", recipient: op.recipient, box: op.box, wasEmpty: half === 0 };
+    const done: BoxAnswer = { type: "done", op: op.op };
+    return gained === undefined ? [done] : [gained, done];
   }
 
   /**
-   * Puts the message there, and makes room for it; `false` (and nothing is pushed out) when there can be none. `known` and
-   * `first`: the holder and a half of the box, or 0.
+   * Puts the message there, and makes room for it: gives the half that it is in. 0 (and nothing is pushed out) when there can be
+   * no room. `first`: a half of the box, or 0.
    */
-  #admit(op: Put, name: Name, known: number, first: number, expires: Time): boolean {
-    const { length } = op.bytes;
-    if (length === 0 || length > MAX_MESSAGE) return false;
+  #admit(op: Put, bytes: Uint8Array, name: Name, first: number, expires: Time): number {
+    const { length } = bytes;
+    if (length === 0 || length > MAX_MESSAGE) return 0;
+    const known = first === 0 ? this.#holderOf(name) : this.#halves.get(first, HALF_SHELF) >>> 1;
     const isStranger = op.class === "stranger";
     const size = Math.max(length, MIN_COUNTED);
     const isSmall = length < SMALL_BYTES;
@@ -219,27 +243,25 @@ class MemoryBoxStore implements MemoryBoxes {
 
     // What would stay whatever is pushed out. A small message takes the protection over from the one before it.
     const kept = found === 0 ? 0 : this.#keptSize(found);
-    if ((isSmall ? 0 : kept) + size > boxLimit) return false;
+    if ((isSmall ? 0 : kept) + size > boxLimit) return 0;
     const keptOnShelf = known === 0 ? 0 : this.#shelf(2 * known + Number(isStranger), SHELF_KEPT);
-    if (keptOnShelf - (isSmall ? kept : 0) + size > limit) return false;
+    if (keptOnShelf - (isSmall ? kept : 0) + size > limit) return 0;
     const memory = messageMemory(length) + (found === 0 ? HALF_MEMORY : 0) + (known === 0 ? HOLDER_MEMORY : 0);
-    if (this.#memory + memory > this.#limits.total) return false;
-    if (first === 0 && known !== 0 && this.#holders.get(known, HOLDER_BOXES) >= this.#limits.boxes) return false;
-    if (this.#limits.boxes < 1) return false;
+    if (this.#memory + memory > this.#limits.total) return 0;
+    if (first === 0 && known !== 0 && this.#holders.get(known, HOLDER_BOXES) >= this.#limits.boxes) return 0;
+    if (this.#limits.boxes < 1) return 0;
 
-    const message = this.#slots.take(op.bytes, this.#serial + 1, expires);
-    if (message === 0) return false;
+    const message = this.#slots.take(bytes, this.#serial + 1, expires);
+    if (message === 0) return 0;
     this.#serial++;
     const shelf = 2 * (known === 0 ? this.#newHolder(name) : known) + Number(isStranger);
     const half = found === 0 ? this.#newHalf(shelf, other) : found;
     if (isSmall && found !== 0) this.#expose(found);
     if (isSmall && other !== 0) this.#expose(other);
-    this.#slots.set(message, HALF, half);
-    this.#slots.set(message, ID_LOW, this.#id[0] ?? 0);
-    this.#slots.set(message, ID_HIGH, this.#id[1] ?? 0);
-    this.#byId.add(this.#hashOf(half, this.#id), message);
+    this.#slots.setPlace(message, half, this.#id);
     const field = isSmall ? HALF_SMALLS : HALF_LARGES;
     this.#halves.set(half, field, this.#order.append(this.#halves.get(half, field), message));
+    this.#byId.add(half, message);
     this.#halves.add(half, HALF_BYTES, size);
     this.#addShelf(shelf, SHELF_BYTES, size);
     this.#messages++;
@@ -249,7 +271,8 @@ class MemoryBoxStore implements MemoryBoxes {
     this.#rank(half, "up");
     while (this.#halves.get(half, HALF_BYTES) > boxLimit) this.#evict(half);
     if (this.#shelf(shelf, SHELF_BYTES) > limit) this.#evictFullest(shelf, limit, half);
-    return true;
+    name.half = half;
+    return half;
   }
 
   /** Pushes out of the fullest half what is oldest there, until no more than `limit` is left. The last that came, into `newest`, stays. */
@@ -292,6 +315,38 @@ class MemoryBoxStore implements MemoryBoxes {
     if (wasKept) this.#protect(isEmpty ? 0 : half, twin);
   }
 
+  /** Removes the messages with these ids. Mostly they are all that is there, in order: then none needs to be looked for. */
+  #removeFrom(half: number, ids: readonly string[]): void {
+    if (ids.length > 1 && this.#areAll(half, ids)) {
+      this.#clear(half);
+      return;
+    }
+    for (const id of ids) {
+      if (!parseId(id, this.#id)) continue;
+      // A half that went with its last message has none: nothing gets its number before the next put.
+      for (let next = this.#find(half); next !== 0; next = this.#find(half)) this.#remove(next);
+    }
+  }
+
+  /** Whether each message of the half has one of these ids. */
+  #areAll(half: number, ids: readonly string[]): boolean {
+    if (this.#byId.count(half) > ids.length) return false; // two messages with one id are left to others
+    const words: number[] = [];
+    for (const id of ids) if (parseId(id, this.#id)) words.push(this.#id[0] ?? 0, this.#id[1] ?? 0);
+    let at = 0;
+    for (const field of ORDERS)
+      for (const message of this.#order.following(this.#halves.get(half, field), 0, ids.length)) {
+        const low = this.#slots.get(message, ID_LOW);
+        const high = this.#slots.get(message, ID_HIGH);
+        const start = at;
+        while (words[at] !== low || words[at + 1] !== high) {
+          at = at + 2 < words.length ? at + 2 : 0;
+          if (at === start) return false;
+        }
+      }
+    return true;
+  }
+
   /**
    * Removes all of a half: what it has first, and what of it is protected, need not be looked for after each one. From the
    * highest number down, so that no message is moved that goes as well; most often none is moved at all.
@@ -300,11 +355,12 @@ class MemoryBoxStore implements MemoryBoxes {
     const twin = this.#twin(half);
     const wasKept = this.#halves.get(half, HALF_KEPT) !== 0;
     if (wasKept) this.#unkeep(half);
-    const roots = [this.#halves.get(half, HALF_SMALLS), this.#halves.get(half, HALF_LARGES)];
-    const messages = Uint32Array.from(roots.flatMap((root) => this.#order.all(root))).sort();
+    const all: number[] = [];
+    for (const field of ORDERS) this.#order.all(this.#halves.get(half, field), all);
+    const messages = new Uint32Array(all).sort(); // not `from`, which goes through an iterator
     for (const message of messages) this.#unlist(half, message);
     this.#dropHalf(half);
-    for (const message of messages.reverse()) this.#erase(message);
+    for (let i = messages.length - 1; i >= 0; i--) this.#erase(messages[i] ?? 0);
     if (wasKept) this.#protect(0, twin);
   }
 
@@ -312,7 +368,7 @@ class MemoryBoxStore implements MemoryBoxes {
   #unlist(half: number, message: number): void {
     const length = this.#slots.length(message);
     const size = Math.max(length, MIN_COUNTED);
-    this.#byId.remove(this.#hashOfMessage(message), message);
+    this.#byId.remove(half, message);
     this.#halves.add(half, HALF_BYTES, -size);
     this.#addShelf(this.#halves.get(half, HALF_SHELF), SHELF_BYTES, -size);
     this.#messages--;
@@ -327,7 +383,7 @@ class MemoryBoxStore implements MemoryBoxes {
     const half = this.#slots.get(message, HALF);
     const field = this.#orderField(message);
     this.#halves.set(half, field, this.#order.renumber(this.#halves.get(half, field), moved, message));
-    this.#byId.replace(this.#hashOfMessage(message), moved, message);
+    this.#byId.renumber(half, moved, message);
     for (const known of [HALF_KEPT, HALF_FIRST])
       if (this.#halves.get(half, known) === moved) this.#halves.set(half, known, message);
   }
@@ -468,19 +524,40 @@ class MemoryBoxStore implements MemoryBoxes {
 
   /** One of the halves of a box that hold messages, and 0 for none. The other is its twin: of a stranger who became a contact. */
   #halfOf({ recipient, box }: { recipient: string; box: string }): number {
-    return parseId(box, this.#box) ? this.#findHalf(this.#holderOf(this.#nameOf(recipient))) : 0;
+    const name = this.#nameOf(recipient);
+    return this.#takeBox(box, name) ? this.#findHalf(this.#holderOf(name), name) : 0;
   }
 
-  /** A half of the box at hand. */
-  #findHalf(holder: number): number {
-    if (holder === 0) return 0;
-    let half = this.#byBox.first(this.#hashOf(holder, this.#box));
-    for (; half !== 0; half = this.#halves.get(half, HALF_NEXT)) {
-      if (this.#halves.get(half, HALF_SHELF) >>> 1 !== holder) continue;
-      if (this.#halves.get(half, HALF_BOX) !== this.#box[0]) continue;
-      if (this.#halves.get(half, HALF_BOX + 1) === this.#box[1]) return half;
+  /** Has this box at hand; `false`: that is the id of none. Operations come in groups for the same box. */
+  #takeBox(box: string, name: Name | undefined): boolean {
+    if (name !== undefined && name.box === box) {
+      this.#box[0] = name.low;
+      this.#box[1] = name.high;
+      return true;
     }
-    return 0;
+    if (!parseId(box, this.#box)) return false;
+    if (name === undefined) return true;
+    name.box = box;
+    name.low = (this.#box[0] ?? 0) | 0;
+    name.high = (this.#box[1] ?? 0) | 0;
+    name.half = 0;
+    return true;
+  }
+
+  /** A half of the box at hand, which is that of the name's last operation. */
+  #findHalf(holder: number, name: Name | undefined): number {
+    if (holder === 0 || name === undefined) return 0;
+    if (name.half !== 0 && this.#isOfBox(name.half, holder)) return name.half;
+    let half = this.#byBox.first(this.#hashOf(holder, this.#box));
+    while (half !== 0 && !this.#isOfBox(half, holder)) half = this.#halves.get(half, HALF_NEXT);
+    name.half = half;
+    return half;
+  }
+
+  /** Whether this record is a half of the box at hand. One that was given up is of none. */
+  #isOfBox(half: number, holder: number): boolean {
+    if (this.#halves.get(half, HALF_SHELF) >>> 1 !== holder) return false;
+    return this.#halves.get(half, HALF_BOX) === this.#box[0] && this.#halves.get(half, HALF_BOX + 1) === this.#box[1];
   }
 
   #twin(half: number): number {
@@ -498,7 +575,7 @@ class MemoryBoxStore implements MemoryBoxes {
     if (other?.text === text) return other;
     const words = parseName(text);
     if (words === undefined) return undefined;
-    const name = { text, words, holder: 0 };
+    const name = { text, words, holder: 0, box: "", low: 0, high: 0, half: 0 };
     this.#names[place ^ 1] = known;
     this.#names[place] = name;
     return name;
@@ -525,13 +602,7 @@ class MemoryBoxStore implements MemoryBoxes {
 
   /** A message of the half with the id at hand, and with these bytes if there are any. 0: none. */
   #find(half: number, bytes?: Uint8Array): number {
-    if (half === 0) return 0;
-    for (let at = this.#byId.first(this.#hashOf(half, this.#id)); at !== 0; at = this.#slots.get(at, NEXT)) {
-      if (this.#slots.get(at, HALF) !== half || this.#slots.get(at, ID_LOW) !== this.#id[0]) continue;
-      if (this.#slots.get(at, ID_HIGH) !== this.#id[1]) continue;
-      if (bytes === undefined || equal(this.#slots.view(at), bytes)) return at;
-    }
-    return 0;
+    return this.#byId.find(half, this.#id, bytes);
   }
 
   #list(holder: number): string[] {
@@ -541,25 +612,24 @@ class MemoryBoxStore implements MemoryBoxes {
       for (const half of this.#heap.each(this.#shelf(shelf, SHELF_HEAP))) {
         // A box with two halves is listed once.
         if (this.#isStranger(half) && this.#twin(half) !== 0) continue;
-        boxes.push(toHex(this.#halves.get(half, HALF_BOX), this.#halves.get(half, HALF_BOX + 1)));
+        boxes.push(wordsHex(this.#halves.get(half, HALF_BOX), this.#halves.get(half, HALF_BOX + 1)));
       }
     return boxes;
   }
 
-  /** The first message of the box after this serial, of these halves. */
-  #next(half: number, twin: number, after: number): number {
-    if (half === 0) return 0;
-    const next = this.#older(
-      this.#order.after(this.#halves.get(half, HALF_SMALLS), after),
-      this.#order.after(this.#halves.get(half, HALF_LARGES), after),
-    );
-    return twin === 0 ? next : this.#older(next, this.#next(twin, 0, after));
-  }
-
-  /** Which of two messages came first, or the only one. */
-  #older(one: number, other: number): number {
-    if (one === 0 || other === 0) return one === 0 ? other : one;
-    return this.#slots.serial(one) < this.#slots.serial(other) ? one : other;
+  /** So many messages of a box in order, the first ones after this serial. `half`: one of its halves, 0 where it has none. */
+  #following(half: number, after: number, most: number): number[] {
+    const lists: number[][] = [];
+    for (const part of half === 0 ? [] : [half, this.#twin(half)])
+      for (const field of part === 0 ? [] : ORDERS) {
+        const root = this.#halves.get(part, field);
+        if (root !== 0) lists.push(this.#order.following(root, after, most));
+      }
+    const [only = []] = lists;
+    if (lists.length < 2) return only;
+    const serials = new Map(lists.flat().map((message) => [message, this.#slots.serial(message)]));
+    const inOrder = [...serials].sort(([, one], [, other]) => one - other);
+    return inOrder.slice(0, most).map(([message]) => message);
   }
 
   #orderField(message: number): typeof HALF_SMALLS | typeof HALF_LARGES {
@@ -582,13 +652,6 @@ class MemoryBoxStore implements MemoryBoxes {
     this.#holders.add(shelf >>> 1, SHELVES + (shelf & 1) * SHELF_WORDS + field, difference);
   }
 
-  #hashOfMessage(message: number): number {
-    this.#words[0] = this.#slots.get(message, HALF);
-    this.#words[1] = this.#slots.get(message, ID_LOW);
-    this.#words[2] = this.#slots.get(message, ID_HIGH);
-    return this.#hash(this.#words);
-  }
-
   #hashOfHalf(half: number): number {
     this.#words[0] = this.#halves.get(half, HALF_SHELF) >>> 1;
     this.#words[1] = this.#halves.get(half, HALF_BOX);
@@ -596,7 +659,7 @@ class MemoryBoxStore implements MemoryBoxes {
     return this.#hash(this.#words);
   }
 
-  /** Of a message's id in its half, or of a box id of its holder. */
+  /** Of a box id of its holder. */
   #hashOf(place: number, id: Uint32Array): number {
     this.#words[0] = place;
     this.#words[1] = id[0] ?? 0;
@@ -614,6 +677,15 @@ function parseName(text: string): Uint32Array | undefined {
   return words;
 }
 
+/** The id of a message that is put, as `parseId` has it. */
+function takeId(message: Given, into: Uint32Array): boolean {
+  const { low, high } = message;
+  if (low === undefined || high === undefined) return parseId(message.id, into);
+  into[0] = low;
+  into[1] = high;
+  return true;
+}
+
 /** Writes an id as two words; `false` for anything but 16 lower-case hex digits. */
 function parseId(text: string, into: Uint32Array): boolean {
   if (text.length !== 16) return false;
@@ -628,41 +700,24 @@ function parseId(text: string, into: Uint32Array): boolean {
 function parseWord(text: string, from: number): number {
   let word = 0;
   for (let i = from; i < from + 8; i++) {
-    const code = text.charCodeAt(i);
-    const digit = code >= 97 && code <= 102 ? code - 87 : code - 48;
-    if (digit < 0 || digit > 15 || (digit > 9 && code < 97)) return -1;
+    const digit = DIGITS[text.charCodeAt(i)] ?? NO_DIGIT;
+    if (digit === NO_DIGIT) return -1;
     word = (word << 4) | digit;
   }
   return word >>> 0;
-}
-
-function toHex(low: number, high: number): string {
-  return wordHex(low) + wordHex(high);
-}
-
-function wordHex(word: number): string {
-  return String.fromCharCode(
-    digit(word >>> 28),
-    digit(word >>> 24),
-    digit(word >>> 20),
-    digit(word >>> 16),
-    digit(word >>> 12),
-    digit(word >>> 8),
-    digit(word >>> 4),
-    digit(word),
-  );
-}
-
-/** The character code of the hex digit that the last four bits are. */
-function digit(value: number): number {
-  const four = value & 15;
-  return four < 10 ? four + 0x30 : four + 0x57;
 }
 
 function webRandom(length: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(length));
 }
 
+const NO_MORE: readonly Given[] = [];
+const NO_DIGIT = 255;
+/** What a character is worth as a hex digit. */
+const DIGITS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
+  const digit = "0123456789abcdef".indexOf(String.fromCharCode(code));
+  return digit < 0 ? NO_DIGIT : digit;
+});
 const CUT_FROM: number = 32 * 1024; // what copies of short messages are cut from: an array for each costs 0.5 us
 const MAX_CUT = 2048;
 const NAME_BITS = 12;
@@ -676,10 +731,14 @@ const MAX_SUM: number = 2 ** 32 - 1; // sums are words
 const [HALF_SHELF, HALF_BOX, HALF_NEXT, HALF_SMALLS, HALF_LARGES, HALF_BYTES, HALF_KEPT, HALF_FIRST] = [
   0, 1, 3, 4, 5, 6, 7, 8,
 ];
-const [HALF_CHILD, HALF_AFTER, HALF_BEFORE, HALF_TWIN, HALF_WORDS] = [9, 10, 11, 12, 13];
+// Then what the heap needs, the half of the other kind of sender, and how many messages with a filter of their ids.
+const [HALF_CHILD, HALF_AFTER, HALF_BEFORE, HALF_TWIN, HALF_COUNT, HALF_FILTER, HALF_WORDS] = [
+  9, 10, 11, 12, 13, 14, 16,
+];
 // A holder: its name, the next with this hash, how many boxes; and two shelves, each with its sum, that of what is protected,
 // and its halves.
 const [NAME_WORDS, HOLDER_NEXT, HOLDER_BOXES, HOLDER_ORDERED, SHELVES, HOLDER_WORDS] = [8, 8, 9, 10, 11, 17];
 const [SHELF_BYTES, SHELF_KEPT, SHELF_HEAP, SHELF_WORDS] = [0, 1, 2, 3];
+const ORDERS: readonly (typeof HALF_SMALLS | typeof HALF_LARGES)[] = [HALF_SMALLS, HALF_LARGES];
 const HALF_MEMORY: number = 4 * (HALF_WORDS + 1); // one for its place in the index
 const HOLDER_MEMORY: number = 4 * (HOLDER_WORDS + 1);

@@ -33,12 +33,15 @@ export interface Store {
   blobRead(blob: string, index: number): Promise<Uint8Array | undefined>;
   /** Forget a blob. Unknown blobs are no error. */
   blobRemove(blob: string): Promise<void>;
+  /** How many more bytes the disk takes. Absent where nobody can say. */
+  free?(): Promise<number>;
   /**
    * See to it that what was deleted and overwritten under keys that begin with one of these ("inbox/", "mail/") is in no file of
    * the store any more. What the medium below keeps is not ours. Slow: it rewrites what there is. Absent where there is nothing
    * to do.
    */
   compact?(groups: readonly string[]): Promise<void>;
+  /** Resolves when what was given is durable and everything is let go of. Nothing but `open` may follow. */
   close(): Promise<void>;
 }
 

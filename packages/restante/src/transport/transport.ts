@@ -9,6 +9,7 @@ export interface TransportPath {
   readonly name?: string;
 }
 
+/** What a transport tells the peer that it was started for. None of them throws. */
 export interface TransportEvents {
   /** A datagram, or any piece of a stream in order. The bytes are the receiver's to keep. */
   received(path: TransportPath, bytes: Uint8Array): void;
@@ -30,6 +31,7 @@ export interface Transport {
   send(path: TransportPath, bytes: Uint8Array): void;
   /** Drop a connection. Unknown paths are no error. */
   close(path: TransportPath): void;
+  /** Resolves when all connections and listeners are gone. */
   stop(): Promise<void>;
 }
 

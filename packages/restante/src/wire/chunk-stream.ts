@@ -9,6 +9,7 @@
 import { assert, concat, type Machine, type Time } from "../bytes/index.ts";
 import { Dechunker, encodeFrames, MAX_CHUNK } from "./chunks.ts";
 
+/** What one end is given to send, what it reads, and time. */
 export type ChunkStreamIn =
   /** Carry this packet after those before it. The bytes are ours from now on. */
   | { readonly type: "send"; readonly packet: Uint8Array }
@@ -16,6 +17,7 @@ export type ChunkStreamIn =
   | { readonly type: "received"; readonly bytes: Uint8Array }
   | { readonly type: "tick" };
 
+/** What has to happen, in this order. */
 export type ChunkStreamOut =
   /** Bytes for the wire, in one piece: a chunk, an acknowledgement or, when not blocking, a frame. */
   | { readonly type: "write"; readonly bytes: Uint8Array }
@@ -24,6 +26,7 @@ export type ChunkStreamOut =
   /** The packet just given was not taken: it is empty, too long, or too many wait. */
   | { readonly type: "dropped" };
 
+/** How the stream is cut, and who waits for whom. */
 export interface ChunkStreamOptions {
   /** The longest packet in bytes, in both directions. */
   readonly maxPacket: number;
@@ -42,6 +45,10 @@ export interface ChunkStreamOptions {
   readonly unblockMs?: number;
 }
 
+/**
+ * One end of one connection: make a new one for the next. Holds at most `queue` packets and one that is coming in. Throws (our bug)
+ * for a `size` outside of its range.
+ */
 export class ChunkStream implements Machine<ChunkStreamIn, ChunkStreamOut> {
   readonly #maxPacket: number;
   readonly #size: number;

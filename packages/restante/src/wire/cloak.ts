@@ -22,31 +22,35 @@ export interface CloakLayers {
  * The packet under so many rounds, 8 bytes longer for each. `rounds`: 0 (the packet as it is) to 255, above 32 only for
  * a reader who is known to take them; absent: 1 to 4, as a byte of `random` has it (cloaking.md §2). The packet must start
  * with a zero byte, as all with heads under 256 bytes do: throws (our bug) otherwise, since it would be taken for a cloaked
- * one. `free`: so many bytes right before the packet in its buffer belong to it; when they are enough for the nonces it is
- * cloaked where it stands, and overwritten. Else the array is a `shortLived` one.
+ * one. `free`: the packet stands in `bytes` behind so many; when they are enough for the nonces it is cloaked where it
+ * stands, and overwritten. Else the array is a `shortLived` one.
  */
 export function cloak(
   cipher: StreamCipher,
-  packet: Uint8Array,
+  bytes: Uint8Array,
   random: Random,
   rounds?: number,
   { layers, free = 0 }: { readonly layers?: CloakLayers | undefined; readonly free?: number } = {},
 ): Uint8Array {
-  assert(packet[0] === 0, "a packet to be cloaked starts with a zero byte");
+  assert(bytes[free] === 0, "a packet to be cloaked starts with a zero byte");
   const count = rounds ?? drawRounds(random);
   assert(Number.isInteger(count) && count >= 0 && count <= ALL_ROUNDS, "a packet is cloaked 0 to 255 times");
-  if (count === 0) return packet;
+  if (count === 0) return bytes.subarray(free);
   const start = count * NONCE_BYTES;
-  const bytes = start <= free ? grown(packet, start) : shortLived(start + packet.length);
-  if (start > free) bytes.set(packet, start);
-  for (let at = start; at > 0; at -= NONCE_BYTES) bytes.set(drawNonce(random), at - NONCE_BYTES);
+  const isInPlace = start <= free;
+  const cloaked = isInPlace ? bytes.subarray(free - start) : shortLived(start + bytes.length - free);
+  if (!isInPlace) cloaked.set(bytes.subarray(free), start);
+  for (let at = start; at > 0; at -= NONCE_BYTES) {
+    const nonce = drawNonce(random);
+    for (let i = 0; i < NONCE_BYTES; i++) cloaked[at - NONCE_BYTES + i] = nonce[i] ?? 0;
+  }
   if (layers !== undefined) {
-    layers.seal(bytes, start, KEY);
-    return bytes;
+    layers.seal(cloaked, start, KEY);
+    return cloaked;
   }
   for (let at = start; at > 0; at -= NONCE_BYTES)
-    bytes.set(cipher(KEY, bytes.subarray(at - NONCE_BYTES, at), bytes.subarray(at)), at);
-  return bytes;
+    cloaked.set(cipher(KEY, cloaked.subarray(at - NONCE_BYTES, at), cloaked.subarray(at)), at);
+  return cloaked;
 }
 
 /**
@@ -60,22 +64,28 @@ export function decloak(
   limit: number = MAX_ROUNDS,
   layers?: CloakLayers,
 ): { readonly packet: Uint8Array; readonly rounds: number } | undefined {
-  if (bytes[0] === 0) return { packet: bytes, rounds: 0 };
+  const found = decloakInPlace(cipher, bytes, limit, layers);
+  return found && { packet: found.bytes.subarray(found.at), rounds: found.rounds };
+}
+
+/** As `decloak`: what it gives stands in `bytes` from `at` to their end, of which no view is made. */
+export function decloakInPlace(
+  cipher: StreamCipher,
+  bytes: Uint8Array,
+  limit: number = MAX_ROUNDS,
+  layers?: CloakLayers,
+): { readonly bytes: Uint8Array; readonly at: number; readonly rounds: number } | undefined {
+  if (bytes[0] === 0) return { bytes, at: 0, rounds: 0 };
   if (layers !== undefined) {
     const at = layers.open(bytes, limit, KEY);
-    return at < 0 ? undefined : { packet: bytes.subarray(at), rounds: at / NONCE_BYTES };
+    return at < 0 ? undefined : { bytes, at, rounds: at / NONCE_BYTES };
   }
   let packet = bytes;
   for (let rounds = 1; rounds <= limit && packet.length > NONCE_BYTES; rounds++) {
     packet = cipher(KEY, packet.subarray(0, NONCE_BYTES), packet.subarray(NONCE_BYTES));
-    if (packet[0] === 0) return { packet, rounds };
+    if (packet[0] === 0) return { bytes: packet, at: 0, rounds };
   }
   return undefined;
-}
-
-/** The same bytes, and so many of those before them. */
-function grown({ buffer, byteOffset, length }: Uint8Array, more: number): Uint8Array {
-  return new Uint8Array(buffer, byteOffset - more, length + more);
 }
 
 /** One, and another with even chance, and so on: several sizes for a packet, at less than twice the cost of one. */

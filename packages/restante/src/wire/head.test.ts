@@ -29,6 +29,8 @@ const known: fc.Arbitrary<JsonObject> = fc.record(
     clear: fc.constant(true),
     x: number,
     cap: number,
+    ids: number,
+    many: fc.oneof(number, fc.constant(true)),
     id: plain,
     box: plain,
     type: plain,
@@ -64,7 +66,19 @@ test("a head of the channel and a box is read as written, wherever it stands and
 
 test("[E2] whatever is read at all, the strict parser reads as the same", () => {
   const pieces = ['{"c":', '"c":', '"seq":', '"ack":', '"miss":[', '"end":true', "{", "}", "]", ",", "0", "7", "12"];
-  const boxes = ['"done":true', '"x":', '"cap":', '"clear":true', '"id":"', '"type":"', '"uri":"', 'a"', '\\"'];
+  const boxes = [
+    '"done":true',
+    '"x":',
+    '"cap":',
+    '"clear":true',
+    '"ids":',
+    '"many":',
+    '"id":"',
+    '"type":"',
+    '"uri":"',
+    'a"',
+    '\\"',
+  ];
   const odd = ["01", "-1", "1.0", "1e1", " ", '"', "false", "null", '"x":', "99999999999", "\0", "é", '"\\u0063":'];
   const texts = fc.oneof(
     fc.array(fc.constantFrom(...pieces), { maxLength: 12 }),
@@ -111,6 +125,14 @@ test("no bytes make it throw or read beyond the end, and any other head is left 
     '{"c":1,"x":1,"x":1}',
     '{"c":1,"id":"a","id":"b"}',
     '{"c":1,"id":"\\u0061"}',
+  );
+  others.push(
+    '{"c":1,"ids":1,"ids":2}',
+    '{"c":1,"ids":"a"}',
+    '{"c":1,"idx":1}',
+    '{"c":1,"many":1,"many":1}',
+    '{"c":1,"many":01}',
+    '{"c":1,"many":false}',
   );
   others.push('{"c":1,"cap":1,"cap":2}', '{"c":1,"clear":true,"clear":true}', '{"c":1,"to":"é"}', '{"c":1,"err":"no"}');
   const more = ['{"c":01}', '{"c":12345678901}', '{"c":1,}', '{"c":1,"miss":[]}', '{"c":1,"end":true,"end":true}'];

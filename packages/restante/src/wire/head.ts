@@ -27,7 +27,7 @@ export interface ScannedHead extends ChannelHead {
 
 /**
  * The head that stands in `bytes` from `from` to `to`, if it is JSON in its shortest form with a `c` and no other fields
- * than those of `ChannelHead`; the flags `done` and `clear`; the numbers `x` and `cap`; the texts `type`, `to`, `uri`, `box`
+ * than those of `ChannelHead`; the flags `done`, `clear` and `many`; the numbers `x`, `cap`, `ids` and `many`; the texts `type`, `to`, `uri`, `box`
  * and `id` in plain ASCII. `undefined` says nothing about the head: another field, a space, an escape, a number of more than
  * 10 digits, or no JSON at all. Never throws.
  */
@@ -64,7 +64,12 @@ export function scanChannelHead(bytes: Uint8Array, from: number, to: number): Sc
         if (ack === ABSENT) return undefined;
         break;
       case LETTER_M:
-        if (miss !== undefined || !isNext(bytes, MISS)) return undefined;
+        if (!isNext(bytes, MISS)) {
+          fields = scanField(bytes, fields);
+          if (fields === undefined) return undefined;
+          break;
+        }
+        if (miss !== undefined) return undefined;
         miss = readNumbers(bytes);
         if (miss === undefined) return undefined;
         break;
@@ -112,6 +117,20 @@ function scanField(bytes: Uint8Array, before: Record<string, Json> | undefined):
       const cap = readNumber(bytes);
       if (cap === ABSENT) return undefined;
       fields["cap"] = cap;
+      return fields;
+    }
+    case LETTER_I: {
+      if (fields["ids"] !== undefined || !isNext(bytes, IDS)) break; // then it may be the text `id`
+      const ids = readNumber(bytes);
+      if (ids === ABSENT) return undefined;
+      fields["ids"] = ids;
+      return fields;
+    }
+    case LETTER_M: {
+      if (fields["many"] !== undefined || !isNext(bytes, MANY)) return undefined;
+      const many = isNext(bytes, TRUE) || readNumber(bytes);
+      if (many === ABSENT) return undefined;
+      fields["many"] = many;
       return fields;
     }
   }
@@ -268,10 +287,11 @@ const MAX_TEXT = 300; // an admission URI
 const EMPTY_OBJECT = 2;
 const NO_FIELDS: JsonObject = Object.freeze({});
 const [C, SEQ, ACK, MISS, END] = [utf8('"c":'), utf8('"seq":'), utf8('"ack":'), utf8('"miss":['), utf8('"end":true')];
-const [DONE, CLEAR, X, CAP] = [utf8('"done":true'), utf8('"clear":true'), utf8('"x":'), utf8('"cap":')];
+const [DONE, CLEAR, TRUE] = [utf8('"done":true'), utf8('"clear":true'), utf8("true")];
+const [X, CAP, IDS, MANY] = [utf8('"x":'), utf8('"cap":'), utf8('"ids":'), utf8('"many":')];
 const TEXTS = ["id", "box", "type", "to", "uri"].map((key) => [key, utf8(`"${key}":"`)] as const);
 const [OPEN_BRACE, CLOSE_BRACE, CLOSE_BRACKET, COMMA, DIGIT_0] = [0x7b, 0x7d, 0x5d, 0x2c, 0x30];
 const [SPACE, QUOTE, BACKSLASH, TILDE] = [0x20, 0x22, 0x5c, 0x7e];
-const [LETTER_A, LETTER_C, LETTER_D, LETTER_E, LETTER_M, LETTER_S, LETTER_X] = [
-  0x61, 0x63, 0x64, 0x65, 0x6d, 0x73, 0x78,
+const [LETTER_A, LETTER_C, LETTER_D, LETTER_E, LETTER_I, LETTER_M, LETTER_S, LETTER_X] = [
+  0x61, 0x63, 0x64, 0x65, 0x69, 0x6d, 0x73, 0x78,
 ];

@@ -5,10 +5,12 @@
 import { assert, concat, type Machine, type Random, type Time } from "../bytes/index.ts";
 import { ALL_ROUNDS, cloak, MAX_ROUNDS, NONCE_BYTES, type StreamCipher } from "./cloak.ts";
 
+/** What is to be hidden in it, and time. */
 export type NoiseFloorIn =
   /** Send this packet, not cloaked yet, when its size comes. The bytes are ours from now on. */
   { readonly type: "packet"; readonly packet: Uint8Array } | { readonly type: "tick" };
 
+/** A datagram whose time has come, noise or not: `bytes` is all of it. Or a packet that does not fit. */
 export type NoiseFloorOut =
   | { readonly type: "transmit"; readonly bytes: Uint8Array }
   /**
@@ -17,6 +19,7 @@ export type NoiseFloorOut =
    */
   | { readonly type: "refused"; readonly packet: Uint8Array; readonly why: "size" | "full" };
 
+/** The clock and the sizes of a floor. */
 export interface NoiseFloorOptions {
   readonly cipher: StreamCipher;
   readonly random: Random;
@@ -32,6 +35,10 @@ export interface NoiseFloorOptions {
   readonly queue?: number;
 }
 
+/**
+ * The sender of one floor. Whoever sees its datagrams alone learns neither when a packet was sent nor how long it was. Throws
+ * (our bug) for options out of range.
+ */
 export class NoiseFloor implements Machine<NoiseFloorIn, NoiseFloorOut> {
   readonly #cipher: StreamCipher;
   readonly #random: Random;

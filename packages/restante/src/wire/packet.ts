@@ -5,6 +5,7 @@
 import { RestanteError } from "../bytes/index.ts";
 import { encodeJson, isObject, type JsonObject, parseJson } from "./json.ts";
 
+/** A LOB packet: a head, which may be JSON, and a body. protocol/lob.md */
 export interface Packet {
   /** The head as it stood there, 0 to 65535 bytes. A view of the parsed bytes: copy what you keep. */
   readonly head: Uint8Array;
@@ -21,7 +22,8 @@ export interface Packet {
  * JSON head starts with `{` and ends with `}`; white space around it is an error. Never throws.
  */
 export function parsePacket(bytes: Uint8Array): Packet | undefined {
-  const [high, low] = bytes;
+  const high = bytes[0]; // an array pattern would make an object for each
+  const low = bytes[1];
   if (high === undefined || low === undefined) return undefined;
   const end = LENGTH_BYTES + high * 0x100 + low;
   if (end > bytes.length) return undefined;

@@ -27,24 +27,32 @@ export class OrderTree {
     return at;
   }
 
-  /** All messages, in no order. */
-  all(root: number): number[] {
-    const found = root === 0 ? [] : [root];
-    for (let i = 0; i < found.length; i++)
-      for (const side of [LEFT, RIGHT]) {
-        const next = this.#slots.get(found[i] ?? 0, side);
-        if (next !== 0) found.push(next);
-      }
+  /** All messages, in no order; behind what is in `found`, which is given back. */
+  all(root: number, found: number[] = []): number[] {
+    if (root === 0) return found;
+    for (let i = found.push(root) - 1; i < found.length; i++) {
+      const left = this.#slots.get(found[i] ?? 0, LEFT);
+      const right = this.#slots.get(found[i] ?? 0, RIGHT);
+      if (left !== 0) found.push(left);
+      if (right !== 0) found.push(right);
+    }
     return found;
   }
 
-  /** The first message after this serial. */
-  after(root: number, serial: number): number {
-    let found = 0;
-    for (let at = root; at !== 0; ) {
-      const isAfter = this.#slots.serial(at) > serial;
-      if (isAfter) found = at;
-      at = this.#slots.get(at, isAfter ? LEFT : RIGHT);
+  /** The first messages after this serial, in order: at most so many. */
+  following(root: number, serial: number, most: number): number[] {
+    const found: number[] = [];
+    const later: number[] = []; // the way down, without what is too early
+    for (let at = root; found.length < most; at = this.#slots.get(at, RIGHT)) {
+      while (at !== 0) {
+        const isAfter = this.#slots.serial(at) > serial;
+        if (isAfter) later.push(at);
+        at = this.#slots.get(at, isAfter ? LEFT : RIGHT);
+      }
+      const next = later.pop();
+      if (next === undefined) break;
+      found.push(next);
+      at = next;
     }
     return found;
   }

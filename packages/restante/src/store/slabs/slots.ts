@@ -57,6 +57,17 @@ export class Slots {
     pool.chunk(place).words[pool.at(place) + field] = value;
   }
 
+  /** `set` of HALF and of the two words of the id. */
+  setPlace(message: number, half: number, id: Uint32Array): void {
+    const pool = this.#pool(message);
+    const place = message >>> CLASS_BITS;
+    const { words } = pool.chunk(place);
+    const at = pool.at(place);
+    words[at + HALF] = half;
+    words[at + ID_LOW] = id[0] ?? 0;
+    words[at + ID_HIGH] = id[1] ?? 0;
+  }
+
   /** Its number in the order of all that ever came. */
   serial(message: number): number {
     const pool = this.#pool(message);
