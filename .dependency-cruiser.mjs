@@ -1,4 +1,4 @@
-const pure = "^packages/restante/src/(bytes|wire|crypto|e3x|card|box|mesh|mail|peer|peer\\.ts)";
+const pure = "^packages/restante/src/(bytes|wire|crypto|e3x|card|box|application|mesh|mail|peer|peer\\.ts)";
 const restante = "^packages/restante/src/";
 const tests = "\\.test\\.ts$";
 
@@ -12,7 +12,8 @@ const down = {
   box: ["bytes", "wire", "crypto", "e3x", "card"],
   mesh: ["bytes", "wire", "crypto", "e3x", "card"],
   mail: ["bytes", "wire", "crypto", "e3x", "card"],
-  peer: ["bytes", "crypto", "e3x", "card", "box", "mesh", "mail"],
+  application: ["bytes", "wire", "crypto", "e3x"],
+  peer: ["bytes", "crypto", "e3x", "card", "box", "application", "mesh", "mail"],
   transport: ["bytes"],
   store: ["bytes"],
 };
@@ -69,7 +70,7 @@ export default {
     },
     {
       name: "package-order",
-      comment: "restante <- node <- lab; lab is imported by nothing",
+      comment: "restante <- bazaar <- node <- web, lab; lab is imported by nothing",
       severity: "error",
       from: { path: "^packages/([^/]+)/", pathNot: tests },
       to: { path: "^packages/lab/", pathNot: "^packages/$1/" },
@@ -78,7 +79,29 @@ export default {
       name: "restante-imports-no-sibling",
       severity: "error",
       from: { path: "^packages/restante/" },
-      to: { path: "^packages/(node|lab)/" },
+      to: { path: "^packages/(bazaar|node|web|lab)/" },
+    },
+    {
+      name: "bazaar-below-node",
+      severity: "error",
+      from: { path: "^packages/bazaar/" },
+      to: { path: "^packages/(node|web|lab)/" },
+    },
+    {
+      name: "bazaar-pure",
+      comment: "formats know themselves, machines know formats; libp2p and Node stay in net, storage and route.ts",
+      severity: "error",
+      from: { path: "^packages/bazaar/src/(format|offline)/", pathNot: tests },
+      to: {
+        path: ["^packages/bazaar/src/", "^node_modules/(@libp2p/|libp2p/)"],
+        pathNot: "^packages/bazaar/src/(format|offline)/",
+      },
+    },
+    {
+      name: "bazaar-format-is-leaf",
+      severity: "error",
+      from: { path: "^packages/bazaar/src/format/", pathNot: tests },
+      to: { path: "^packages/bazaar/src/", pathNot: "^packages/bazaar/src/format/" },
     },
     {
       name: "no-path-into-package",
@@ -96,13 +119,13 @@ export default {
     {
       name: "undeclared-dependency",
       severity: "error",
-      from: { path: "^packages/(restante|node|lab)/src/", pathNot: tests },
+      from: { path: "^packages/(restante|bazaar|node|lab)/src/", pathNot: tests },
       to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "npm-dev"] },
     },
   ],
   options: {
     doNotFollow: { path: "node_modules" },
-    exclude: { path: ["/dist/"] },
+    exclude: { path: ["/dist/", "\\.svelte$"] },
     tsPreCompilationDeps: true,
     combinedDependencies: false,
     tsConfig: { fileName: "tsconfig.base.json" },

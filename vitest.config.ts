@@ -10,11 +10,18 @@ const project = (name: string) => ({
 export default defineConfig({
   ssr: { resolve: { conditions: source } },
   test: {
+    // Where only the end of what is printed may be kept, .ci/run names those that failed after it.
+    reporters: process.env["CI_STRICT"]
+      ? ["default", ["json", { outputFile: "node_modules/.cache/tests.json" }]]
+      : ["default"],
     pool: "threads",
     isolate: false,
-    maxWorkers: 2, // on two cores the default is one thread; the worlds alone take two minutes of one
-    testTimeout: 120_000, // a machine may be busy: what hangs is found all the same, and nothing here is timed
-    projects: ["restante", "node", "lab"].map(project),
+    maxWorkers: 3, // of two cores: a sixth of the time one of them waits for processes, sockets and browsers
+    // A machine may be busy: what hangs is found all the same, and nothing here is timed.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+    expect: { poll: { timeout: 60_000 } },
+    projects: ["restante", "bazaar", "client", "node", "web", "lab"].map(project),
     coverage: { provider: "v8", include: ["packages/*/src/**/*.ts"], exclude: ["**/gen/**", "**/*.test.ts"] },
   },
 });
