@@ -44,14 +44,17 @@ describe("a daemon", () => {
   test("listens where it did last time, when nothing else is asked for", async () => {
     const home = join(dir, "home");
     const ports = (daemon: Daemon): number[] => daemon.peer.status().paths.map(({ port }) => port ?? 0);
-    const first = await startDaemon({ host: "127.0.0.1", home });
-    open.push(first);
-    const before = ports(first);
-    await first.close();
-    const second = await startDaemon({ host: "127.0.0.1", home });
-    open.push(second);
-    expect(ports(second)).toEqual(before);
-    await second.close();
+    const started = async (): Promise<number[]> => {
+      const daemon = await startDaemon({ host: "127.0.0.1", home });
+      open.push(daemon);
+      const found = ports(daemon);
+      await daemon.close();
+      return found;
+    };
+    // Between the two somebody else may have taken one of them: not three times.
+    let [before, after] = [await started(), await started()];
+    for (let i = 0; i < 2 && String(before) !== String(after); i++) [before, after] = [after, await started()];
+    expect(after).toEqual(before);
     for (const damage of ["what", "0 0", "99999 1"]) {
       await writeFile(join(home, "ports"), damage);
       const again = await startDaemon({ host: "127.0.0.1", home });
@@ -103,7 +106,7 @@ describe("a daemon", () => {
     const again = await start();
     expect(await again.client.call<StatusInfo>("GET", "/v1/status")).toMatchObject({
       caches: [{ up: false }],
-      problems: ["none of your caches answers"],
+      problems: [expect.stringMatching(/^none of your caches answers: .*; is this machine online\?/)],
     });
   });
 
@@ -141,13 +144,18 @@ describe("several identities of one home", () => {
     await expect(createIdentityHome(join(dir, "home"), "work")).rejects.toMatchObject({ code: "home-not-empty" });
     const asked: (string | undefined)[] = [];
     await rewriteKey(join(dir, "home", "id", "work", "key"), async () => "secret");
+    const said: string[] = [];
     const all = await household({
+      web: { port: 0 },
+      say: (message) => void said.push(message),
       passphrase: async (identity) => {
         asked.push(identity);
         return "secret";
       },
     });
     expect(asked).toEqual(["work"]);
+    expect(said).toContainEqual(expect.stringContaining("the page: of the first identity alone"));
+    expect([all.webUrl, all.others.get("work")?.webUrl]).toEqual([expect.stringContaining("http://127"), undefined]);
     const work = all.others.get("work");
     const [mine, its] = [new Client(all.socket), new Client(work?.socket ?? "")];
     const places = [all.peer, work?.peer].flatMap((peer) =>

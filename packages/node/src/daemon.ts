@@ -3,7 +3,6 @@
  * process that is only a cache: it has an identity and nothing else.
  */
 import { lookup } from "node:dns/promises";
-import { open, readFile, rename } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import {
@@ -18,19 +17,30 @@ import {
   type Store,
   type Transport,
 } from "restante";
-import { fromUtf8 } from "restante/protocol";
-import { createApi, type Seen } from "./api/app.ts";
-import { serveApi } from "./api/server.ts";
-import { redisBoxStore } from "./cache/redis.ts";
+import type { ApiOptions } from "./api/app.ts";
+import type { ConfigInfo } from "./api/config.ts";
+import type { BazaarSettings, DaemonBazaar, DaemonBazaarOptions } from "./bazaar.ts";
 import { loadBackend } from "./crypto/best.ts";
 import { startEcho } from "./echo.ts";
-import { claimIdentity, type HomePaths, homeOfIdentity, identitiesOf, openCacheHome, openHome } from "./home.ts";
+import {
+  claimCache,
+  claimIdentity,
+  type HomePaths,
+  homeOfIdentity,
+  identitiesOf,
+  openCacheHome,
+  openHome,
+} from "./home.ts";
 import { metered, type Traffic } from "./metrics.ts";
+import { openReaders } from "./readers.ts";
+import { readText, writeText } from "./small-file.ts";
 import { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
 import { tcpTransport } from "./transport/tcp.ts";
 import { udpTransport } from "./transport/udp.ts";
 import { VERSION } from "./version.ts";
+import type { Web, WebOptions, WebSettings } from "./web/serve.ts";
 
+/** Where UDP and TCP listen, and how others are told of it. */
 export interface NetworkOptions {
   /** UDP and TCP alike. Default: 42424. A busy one moves to the next free one; 0: any. */
   readonly port?: number;
@@ -59,6 +69,7 @@ interface ServingOptions extends NetworkOptions {
   readonly cluster?: readonly string[];
 }
 
+/** What a daemon is started with. Sizes are in bytes. */
 export interface DaemonOptions extends ServingOptions {
   /** The directory of this daemon; made when it is not there. */
   readonly home: string;
@@ -66,9 +77,16 @@ export interface DaemonOptions extends ServingOptions {
   readonly name?: string;
   /** At how many of its recipient's caches a mail is left, if none fails: 1 to 8. Default: 2. */
   readonly copies?: number;
+  /** Bytes of the disk that files of contacts may take, and above which a file waits for a link: as in `PeerOptions`. */
+  readonly disk?: number;
+  readonly waitForLink?: number;
   /** Keep what we send for the conversation. Default: true. */
   readonly keepSent?: boolean;
-  /** Also serve a cache, in memory. */
+  /** Serve the web page: to this machine, or beyond it. */
+  readonly web?: WebSettings;
+  /** Also send and get mail by the bazaar. */
+  readonly bazaar?: BazaarSettings;
+  /** Also serve a cache, in memory. Without a word: as its user says while it runs (`Peer.serveCache`), at first not. */
   readonly cache?: boolean;
   /** Of a cache: also pass on packets between those who use it. */
   readonly route?: boolean;
@@ -76,13 +94,29 @@ export interface DaemonOptions extends ServingOptions {
   readonly passphrase?: (identity?: string) => Promise<string>;
   /** Run an echo peer beside it, and be its contact. */
   readonly echo?: boolean;
+  /** What GET /v1/config tells; without it nothing. */
+  readonly config?: ConfigInfo;
+  /** Called before the API and the site are loaded, which is when somebody first asks them something. */
+  readonly onLoad?: () => void;
 }
 
+/** A daemon that runs, until `close`. It serves the API of its home: docs/api.md */
 export interface Daemon {
+  /** To use in this process. Ended by `close`, not by itself. */
   readonly peer: Peer;
+  /** What our contacts see; `undefined`: none was said. */
   readonly name: string | undefined;
+  /** How the bazaar fares, where it is asked for. */
+  readonly bazaar?: DaemonBazaar["info"];
   /** The API's socket file. */
   readonly socket: string;
+  /** Where the web page is; `undefined`: none is served. */
+  readonly webUrl: string | undefined;
+  /** SHA-256 of its certificate, where nobody else vouches for it: for people to compare. */
+  readonly webFingerprint: string | undefined;
+  /** The same, with what lets one browser in, once. */
+  webLink(): string | undefined;
+  /** Ends all of it; when it resolves, what was decided is on the disk and the home is free. */
   close(): Promise<void>;
 }
 
@@ -91,7 +125,7 @@ export interface Daemon {
  * "bad-name", "bad-address", "no-passphrase", and what store, key and transports throw. What was opened before is closed again then.
  */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const say = options.say ?? (() => {});
+  const { say = () => {}, onLoad = () => {} } = options;
   const opened: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (let end = opened.pop(); end !== undefined; end = opened.pop()) await end();
@@ -101,13 +135,21 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     opened.push(() => home.release());
     const advertise = await advertised(options.advertise);
     const name = await keepName(join(home.dir, "name"), options.name);
-    const seen = await openSeen(join(home.dir, "seen"));
+    const readers = await openReaders(join(home.dir, "seen"));
     const { passphrase } = options;
     const key = await loadOrCreateKey(home.key, passphrase && (() => passphrase()));
     const backend = await loadBackend(say);
     const onTrouble = say;
-    // Only here: what serves a cache has no use for a database, nor may it load one in a sandbox without native code.
+    // Only here: what serves a cache has no use for an API and a database, nor may it load one in a sandbox without native code.
     const { levelStore } = await import("./store/level.ts");
+    const [{ answersLater, upgradesLater }, { serveApi, upgradesAt }, { openOnce }, { openWebhooks }] =
+      await Promise.all([
+        import("./api/later.ts"),
+        import("./api/server.ts"),
+        import("./api/once.ts"),
+        import("./webhooks.ts"),
+      ]);
+    const [{ watchRoom }, { watchTotals }] = await Promise.all([import("./api/no-room.ts"), import("./api/totals.ts")]);
 
     const network = new MemoryNetwork();
     const echo = options.echo
@@ -120,12 +162,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       : undefined;
     if (echo) opened.push(() => echo.close());
 
-    const served = options.cache ? await room(options, home) : undefined;
+    const isOnDemand = options.cache === undefined && options.cluster === undefined;
+    const served = options.cache ? await room(options, home) : isOnDemand ? roomOnDemand(options) : undefined;
     if (served) opened.push(served.close);
     const store = levelStore({ dir: home.store, key, backend });
+    const bazaar = options.bazaar && (await bazaarOf(options.bazaar, { dir: home.dir, key, backend, say }));
+    if (bazaar) opened.push(() => bazaar.close());
     // Before the peer is there: at once it would take over the links, and the mail, of one that runs on a copy of this home.
-    const hashname = await hashnameIn(store);
-    if (hashname !== undefined) opened.push(await claimIdentity(hashname));
+    const saved = await savedIdentity(store);
+    if (saved !== undefined) opened.push(await claimIdentity(saved));
     const ports = join(home.dir, "ports");
     const transports = [
       ...sockets(options, await keptPorts(ports)),
@@ -140,41 +185,110 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       ...(served === undefined ? {} : { cache: served.cache, boxes: served.boxes, route: options.route ?? false }),
       ...(advertise === undefined ? {} : { advertise }),
       ...(options.copies === undefined ? {} : { copies: options.copies }),
+      ...(options.disk === undefined ? {} : { disk: options.disk }),
+      ...(options.waitForLink === undefined ? {} : { waitForLink: options.waitForLink }),
       ...(options.keepSent === undefined ? {} : { keepSent: options.keepSent }),
+      ...(bazaar === undefined ? {} : { routes: bazaar.routes }),
     });
     opened.push(() => peer.close());
-    if (hashname === undefined) opened.push(await claimIdentity(peer.hashname));
+    bazaar?.attach();
+    const made = saved === undefined ? await store.get("identity") : undefined;
+    if (made !== undefined) opened.push(await claimIdentity(made));
     // Contacts and caches look for us where we were: after a restart beside other nodes it should be there again.
     if (options.port === undefined && advertise === undefined) await keepPorts(ports, peer.status().paths);
     if (echo) await echo.befriend(peer);
 
     const stop = new AbortController();
-    const app = createApi({
+    const web = options.web && (await webOf({ ...options.web, dir: home.dir, say, onLoad }));
+    const once = await openOnce({ file: join(home.dir, "sent-once"), key });
+    opened.push(() => once.close());
+    // Mail does not wait for a file that is about nothing but who else is told of it.
+    const webhooks = await openWebhooks({ peer, file: join(home.dir, "webhooks"), key }).catch((error: Error) => {
+      say(error.message);
+      return undefined;
+    });
+    opened.push(async () => webhooks?.close());
+    const watched = { room: watchRoom(peer, stop.signal, say), totals: watchTotals(peer, stop.signal) };
+    const asked: ApiOptions = {
       peer,
+      watched,
+      once,
+      ...(webhooks === undefined ? {} : { webhooks }),
+      ...(options.config === undefined ? {} : { config: options.config }),
       backend: backend.name,
-      seen,
+      readers,
       home: home.dir,
       version: VERSION,
-      ...(name === undefined ? {} : { name }),
-      isCache: options.cache ?? false,
+      rename: async (to) => {
+        await keepName(join(home.dir, "name"), to);
+        await peer.rename(to);
+      },
+      ...(web === undefined ? {} : { webLink: web.link, webFingerprint: web.fingerprint }),
+      ...(bazaar === undefined ? {} : { bazaar: bazaar.info, ob: bazaar.ob, isFirst: isFirst(options.bazaar) }),
       signal: stop.signal,
       trouble: say,
-    });
-    opened.push(await serveApi(app, home.sock));
+    };
+    const app = answersLater(async () => {
+      onLoad();
+      const [{ createApi }, { sealingOf }, { readKnown }] = await Promise.all([
+        import("./api/app.ts"),
+        import("./sealing.ts"),
+        import("./offline.ts"),
+      ]);
+      const crypto = createCrypto(backend);
+      const known = (): ReturnType<typeof readKnown> => readKnown(store, { crypto, backend });
+      return createApi({ ...asked, sealing: sealingOf({ crypto, backend, home: known }) });
+    }, say);
+    const events = upgradesLater(async () =>
+      (await import("./api/event-socket.ts")).eventSocket({ peer, signal: stop.signal }),
+    );
+    opened.push(await serveApi(app, home.sock, upgradesAt({ "/v1/events": events, "/ws": bazaar?.upgrades })));
+    if (web) {
+      opened.push(() => web.close());
+      await web.open(app);
+    }
     opened.push(async () => stop.abort());
-    return { peer, name, socket: home.sock, close };
+    return {
+      peer,
+      name: peer.status().name,
+      ...(bazaar && { bazaar: bazaar.info }),
+      socket: home.sock,
+      webUrl: web?.url,
+      webFingerprint: web?.fingerprint,
+      webLink: () => web?.link(),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
+/** Only here: a daemon without it shall not pay for libp2p. */
+async function bazaarOf(
+  settings: BazaarSettings,
+  home: Omit<DaemonBazaarOptions, keyof BazaarSettings>,
+): Promise<DaemonBazaar> {
+  const { openDaemonBazaar } = await import("./bazaar.ts");
+  return await openDaemonBazaar({ ...settings, ...home });
+}
+
+/** With nobody to begin with a node that listens is the first of a network, until others come. */
+function isFirst({ listen = [], peers = [], pushNodes = [] }: BazaarSettings = {}): boolean {
+  return listen.length > 0 && peers.length === 0 && pushNodes.length === 0;
+}
+
+/** Only here: a daemon without it has no use for a page. */
+async function webOf(options: WebOptions): Promise<Web> {
+  const { createWeb } = await import("./web/serve.ts");
+  return await createWeb(options);
+}
+
 /** Whose store this is; `undefined`: nobody's yet. Nothing is written, and whether it is a copy shows the next opening as well. */
-async function hashnameIn(store: Store): Promise<string | undefined> {
+async function savedIdentity(store: Store): Promise<Uint8Array | undefined> {
   await store.open();
   try {
-    const saved = await store.get("identity");
-    return saved && (JSON.parse(fromUtf8(saved) ?? "{}") as { hashname?: string }).hashname;
+    return await store.get("identity");
   } finally {
     await store.close();
   }
@@ -187,11 +301,11 @@ export interface Household extends Daemon {
 
 /**
  * Start the daemon of a home, and in the same process one for each other identity that lies in it: peers, stores and sockets of
- * their own, so that nothing but this machine's address connects them. What is served for others, `name`, `advertise` and `echo`
- * are of the first one alone. Throws as `startDaemon`; then none of them runs.
+ * their own, so that nothing but this machine's address connects them. What is served for others from the start, the bazaar, `name`, `advertise`
+ * and `echo` are of the first one alone. Throws as `startDaemon`; then none of them runs.
  */
 export async function startHousehold(options: DaemonOptions): Promise<Household> {
-  const { home, host, port, copies, keepSent, traffic, passphrase, say } = options;
+  const { home, host, port, copies, disk, waitForLink, keepSent, traffic, passphrase, say, config, onLoad } = options;
   const first = await startDaemon(options);
   const others = new Map<string, Daemon>();
   const close = async (): Promise<void> => {
@@ -205,13 +319,22 @@ export async function startHousehold(options: DaemonOptions): Promise<Household>
         ...(host === undefined ? {} : { host }),
         ...(port === 0 ? { port } : {}), // a number is for one alone: others take the next free one, or theirs of last time
         ...(copies === undefined ? {} : { copies }),
+        ...(disk === undefined ? {} : { disk }),
+        ...(waitForLink === undefined ? {} : { waitForLink }),
         ...(keepSent === undefined ? {} : { keepSent }),
         ...(traffic === undefined ? {} : { traffic }),
+        ...(config === undefined ? {} : { config }),
+        ...(onLoad === undefined ? {} : { onLoad }),
         ...(passphrase === undefined ? {} : { passphrase: () => passphrase(name) }),
         ...(say === undefined ? {} : { say: (message) => say(`${name}: ${message}`) }),
       };
       others.set(name, await startDaemon(other));
     }
+    const alone = [...(options.web ? ["the page"] : []), ...(options.bazaar ? ["the bazaar"] : [])];
+    if (others.size > 0 && alone.length > 0)
+      say?.(
+        `${alone.join(" and ")}: of the first identity alone; \`--identity NAME serve\` runs another one with its own`,
+      );
   } catch (error) {
     await close();
     throw error;
@@ -219,6 +342,7 @@ export async function startHousehold(options: DaemonOptions): Promise<Household>
   return { ...first, others, close };
 }
 
+/** What a process that is a cache, and nothing else, is started with. */
 export interface CacheOptions extends ServingOptions {
   /** Where its identity lies; made at the first start and only read from then on. */
   readonly home: string;
@@ -234,13 +358,17 @@ export async function startCache(options: CacheOptions): Promise<Peer> {
   const say = options.say ?? (() => {});
   const home = await openCacheHome(options.home);
   let served: Room | undefined;
+  let leave: (() => Promise<void>) | undefined;
   const release = async (): Promise<void> => {
     await served?.close();
+    await leave?.();
     await home.release();
   };
   try {
     const backend = await loadBackend(say);
     const identity = await loadOrCreateIdentity(createCrypto(backend), home.identity);
+    // Elsewhere the home is ours by a file, and so is what lies in it.
+    if (process.platform === "linux") leave = await claimCache(home);
     const advertise = await advertised(options.advertise);
     served = await room(options, home);
     const peer = await createPeer({
@@ -280,15 +408,20 @@ export async function makeCache(options: Pick<CacheOptions, "home" | "say">): Pr
 }
 
 interface Room {
-  readonly cache: { cap: number; quota: number; secret?: Uint8Array };
-  readonly boxes: BoxStore;
+  readonly cache: { cap: number; quota: number; secret?: Uint8Array; onDemand?: true };
+  readonly boxes: BoxStore | (() => BoxStore);
   close(): Promise<void>;
 }
 
-/** Nothing may be promised to one recipient that is most of what there is. */
+/** Of a cache that is served when its user wants it: in memory, and none is taken before. */
+function roomOnDemand({ memory = GIB }: ServingOptions): Room {
+  const { cap, quota } = sharesOf(memory);
+  const boxes = (): BoxStore => memoryBoxStore({ box: cap, recipient: quota, total: memory });
+  return { cache: { cap, quota, onDemand: true }, boxes, close: async () => {} };
+}
+
 async function room({ memory, cluster, say }: ServingOptions, home: HomePaths): Promise<Room> {
-  const quota = Math.min(64 * MIB, Math.floor((memory ?? GIB) / 4));
-  const cap = Math.min(8 * MIB, Math.floor((memory ?? GIB) / 8));
+  const { cap, quota } = sharesOf(memory ?? GIB);
   const limits = { box: cap, recipient: quota };
   if (cluster === undefined) {
     const boxes = memoryBoxStore({ ...limits, total: memory ?? GIB });
@@ -297,6 +430,8 @@ async function room({ memory, cluster, say }: ServingOptions, home: HomePaths): 
   const clusterKey = await loadOrCreateKey(home.clusterKey);
   // Without a word about it, what the servers have is what there is.
   const total = memory ?? Number.MAX_SAFE_INTEGER;
+  // Only here: its client takes a third of the memory of an idle node.
+  const { redisBoxStore } = await import("./cache/redis.ts");
   const boxes = await redisBoxStore({
     servers: cluster,
     clusterKey,
@@ -304,6 +439,11 @@ async function room({ memory, cluster, say }: ServingOptions, home: HomePaths): 
     ...(say === undefined ? {} : { onTrouble: say }),
   });
   return { cache: { cap, quota, secret: clusterKey }, boxes, close: () => boxes.close() };
+}
+
+/** Nothing may be promised to one recipient that is most of what there is. */
+function sharesOf(memory: number): { cap: number; quota: number } {
+  return { cap: Math.min(8 * MIB, Math.floor(memory / 8)), quota: Math.min(64 * MIB, Math.floor(memory / 4)) };
 }
 
 /** The ports that were asked for, else those of last time. */
@@ -372,53 +512,13 @@ async function resolve(host: string): Promise<string> {
 /** The name given now, or the one kept from before. Throws "bad-name". */
 async function keepName(file: string, name: string | undefined): Promise<string | undefined> {
   if (name === undefined) return (await readText(file)) || undefined;
-  if (name.length > 64 || /[\p{C}\p{Zl}\p{Zp}]/u.test(name) || name.trim() !== name)
+  if (name === "" || name.length > 64 || /[\p{C}\p{Zl}\p{Zp}]/u.test(name) || name.trim() !== name)
     throw new RestanteError(
       "bad-name",
-      "a name has at most 64 characters, no control characters, and no space at its ends",
+      "a name has 1 to 64 characters, no control characters, and no space at its ends",
     );
   await writeText(file, name);
-  return name || undefined;
-}
-
-async function openSeen(file: string): Promise<Seen> {
-  let n = Number(await readText(file));
-  if (!Number.isSafeInteger(n) || n < 0) n = 0; // at worst mail is shown once more
-  return {
-    get n() {
-      return n;
-    },
-    async move(to) {
-      if (to <= n) return;
-      n = to;
-      try {
-        await writeText(file, String(to));
-      } catch (cause) {
-        throw new RestanteError("store-failed", "what was shown could not be noted: it will be shown again", { cause });
-      }
-    },
-  };
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
-}
-
-/** The whole text or what was there before. */
-async function writeText(file: string, text: string): Promise<void> {
-  const handle = await open(`${file}.new`, "w", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(`${file}.new`, file);
+  return name;
 }
 
 const MIB = 1024 * 1024;

@@ -5,6 +5,7 @@
 import { lookup, Resolver } from "node:dns/promises";
 import { type LinkResolver, RestanteError } from "restante";
 
+/** Whom the resolver asks. */
 export interface NodeResolverOptions {
   /** DNS servers as IP addresses, perhaps with a port. Default: those of the system, and its hosts file for addresses. */
   readonly servers?: readonly string[];

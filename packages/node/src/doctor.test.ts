@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { examine, type Finding, type Surroundings } from "./doctor.ts";
+import { examine, type Finding, reach, type Surroundings } from "./doctor.ts";
 import { emptyCoreDumps } from "./memory-only.ts";
 
 let dir: string;
@@ -51,6 +51,7 @@ test("where all is well each check says so, and none has a remedy", () => {
     "swap",
     "core dumps",
     "home",
+    "disk",
     "open files",
     "clock",
     "cryptography",
@@ -132,3 +133,26 @@ test("a system that tells nothing is no failure", () => {
 });
 
 const SWAPS = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+
+test.each([
+  ["192.0.2.1", "good"],
+  ["2001:db8::1", "good"],
+  ["100.63.0.1", "good"],
+  ["172.32.0.1", "good"],
+  ["10.0.0.7", "note"],
+  ["100.64.0.1", "note"],
+  ["172.31.0.1", "note"],
+  ["192.168.1.2", "note"],
+  ["127.0.0.1", "note"],
+  ["169.254.0.1", "note"],
+  ["fd00::1", "note"],
+  ["fe80::1", "note"],
+  ["::1", "note"],
+])("who listens at %s alone gets a %s about how others reach it", (ip, state) => {
+  expect(reach([{ ip, port: 4000 }])).toMatchObject({ check: "address", state });
+  expect(reach([{ ip: "10.0.0.7", port: 4000 }, { ip }])).toMatchObject({ state });
+});
+
+test("a home that is still to be made is judged by the disk where it will be", () => {
+  expect(finding("disk", { home: join(home, "not", "yet") })?.says).toMatch(/^\d+ [MG]iB are free/);
+});

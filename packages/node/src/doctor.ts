@@ -1,12 +1,14 @@
 /** Looks at what surrounds a node: what may get its memory to a disk, who else can read its secrets, what will run out. */
-import { existsSync, readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, type Stats, statfsSync, statSync } from "node:fs";
+import { isIPv4, isIPv6 } from "node:net";
 import { dirname, join } from "node:path";
 import { homePaths } from "./home.ts";
 import { emptyCoreDumps } from "./memory-only.ts";
 
-/** The second row is about a Redis Cluster: `examineCluster`. */
+/** The second row is of a daemon that runs, and what it was told; the last one is about a Redis Cluster: `examineCluster`. */
 type Check =
-  | ("swap" | "core dumps" | "home" | "open files" | "clock" | "cryptography" | "diagnostics")
+  | ("swap" | "core dumps" | "home" | "disk" | "open files" | "clock" | "cryptography" | "diagnostics")
+  | ("config" | "daemon" | "address")
   | ("cluster" | "settings" | "replicas" | "functions" | "memory");
 
 /** What one check found. "note": worth to know, nothing is wrong. Only what is "bad" has a remedy. */
@@ -49,6 +51,7 @@ export function examine(surroundings: Surroundings): Finding[] {
     swap(proc, cgroups),
     coreDumps(proc),
     secrets(home),
+    disk(home),
     openFiles(proc),
     clock(home, now),
     cryptography(backend),
@@ -150,6 +153,50 @@ function openFiles(proc: string): Finding {
   return { check, state: "good", says: limit === "unlimited" ? "as many as there are" : `up to ${limit}` };
 }
 
+/** Where the home lies, or would. */
+function disk(home: string): Finding {
+  const check = "disk";
+  let at = home;
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
+  try {
+    const { bavail, bsize } = statfsSync(at);
+    const mib = Math.floor((bavail * bsize) / 2 ** 20);
+    const free = mib < 10_240 ? `${mib} MiB are free` : `${Math.floor(mib / 1024)} GiB are free`;
+    if (mib >= DISK_MIB) return { check, state: "good", says: free };
+    return {
+      check,
+      state: "bad",
+      says: `${free} where the home is: files of contacts wait, and without any mail rests`,
+      remedy: "make room there, or let `keep CONTACT DAYS` erase old mail; a cache alone needs none",
+    };
+  } catch {
+    return { check, state: "note", says: "this system does not tell how much is free" };
+  }
+}
+
+/** Whether others can get through to where a daemon listens, as far as its addresses tell. */
+export function reach(paths: readonly { readonly ip?: string; readonly port?: number }[]): Finding {
+  const check = "address";
+  const ips = [...new Set(paths.map(({ ip = "" }) => ip))];
+  if (ips.some((ip) => !isPrivate(ip)))
+    return { check, state: "good", says: "it has an address of the internet; a firewall may still stand before it" };
+  const [port = 42_424] = paths.map((path) => path.port);
+  return {
+    check,
+    state: "note",
+    says:
+      `it has addresses of this network alone (${ips.join(", ")}): others reach it from outside by a cache only. To be reached ` +
+      `straight, forward port ${port}, UDP and TCP, in the router, and add --advertise HOST:${port}`,
+  };
+}
+
+/** RFC 1918, 6598, 3927, 1122; RFC 4193, 4291. */
+function isPrivate(ip: string): boolean {
+  if (isIPv4(ip))
+    return /^(10|127|169\.254|192\.168|172\.(1[6-9]|2\d|3[01])|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\./.test(ip);
+  return !isIPv6(ip) || /^(f[cd]|fe[89ab]|::1$)/i.test(ip);
+}
+
 function clock(home: string, now: number): Finding {
   const check = "clock";
   const remedy = "let it be set from the network: timedatectl set-ntp true, or chrony";
@@ -204,6 +251,7 @@ function read(file: string): string | undefined {
   }
 }
 
+const DISK_MIB = 256;
 const FILES = 1024; // 512 connections of TCP, the store, the API
 const EARLIEST = Date.UTC(2026, 0, 1);
 const TOLERANCE_MS = 60_000;

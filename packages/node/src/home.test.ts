@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { portable } from "restante";
 import { createCrypto } from "restante/protocol";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { homePaths, openHome } from "./home.ts";
 import { loadOrCreateIdentity, loadOrCreateKey } from "./store/key.ts";
 
@@ -82,6 +82,26 @@ describe("a home", () => {
       });
     }
     chmodSync(dir, 0o700);
+    await (await openHome(dir)).release();
+  });
+
+  test("of another user is refused, with the remedy; so is a secret in a file of another's", async () => {
+    const dir = folder();
+    const [other, file] = [(process.getuid?.() ?? 0) + 1, join(dir, "key")];
+    await loadOrCreateKey(file);
+    const spy = vi.spyOn(process, "getuid").mockReturnValue(other);
+    try {
+      for (const [path, open] of [
+        [dir, () => openHome(dir)],
+        [file, () => loadOrCreateKey(file)],
+      ] as const)
+        await expect(open()).rejects.toMatchObject({
+          code: "open-permissions",
+          message: expect.stringContaining(`chown ${other} ${path}`),
+        });
+    } finally {
+      spy.mockRestore();
+    }
     await (await openHome(dir)).release();
   });
 

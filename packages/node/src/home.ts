@@ -1,12 +1,12 @@
 /** The home of a daemon or of a cache: the folder with its secrets, its store and its socket. One process at a time. */
 import { createHash } from "node:crypto";
-import { readdir, realpath } from "node:fs/promises";
-import { createServer } from "node:net";
+import { readdir } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { setTimeout } from "node:timers/promises";
 import { RestanteError } from "restante";
 import { claim } from "./store/claim.ts";
-import { privateFolder } from "./store/private-file.ts";
+import { privateFolder, readPrivate } from "./store/private-file.ts";
+import { holdName } from "./store/secret-name.ts";
 
 /** Where things lie in a home. Absolute paths; nothing there need exist. */
 export interface HomePaths {
@@ -23,8 +23,16 @@ export interface HomePaths {
   readonly sock: string;
 }
 
+/** The file with the settings of a daemon: TOML. docs/config.md */
+export interface ConfigPlace {
+  readonly path: string;
+  /** Somebody named it: it has to be there. */
+  readonly must: boolean;
+}
+
 /** A home that is ours until `release`. */
 export interface Home extends HomePaths {
+  /** When it resolves, another process may have the home. */
   release(): Promise<void>;
 }
 
@@ -43,6 +51,18 @@ export function homePaths(dir: string): HomePaths {
     store: join(home, "store"),
     sock: isLong ? join(runtime, `restante-${name}.sock`) : sock,
   };
+}
+
+/**
+ * Which file counts: the one that is named, that of a home that is named, that of the user
+ * ($XDG_CONFIG_HOME/restante/config.toml). Only the first has to be there.
+ */
+export function configPlace(named: string | undefined, home: string | undefined, env: NodeJS.ProcessEnv): ConfigPlace {
+  if (named !== undefined && named !== "") return { path: named, must: true };
+  if (home !== undefined) return { path: join(home, "config.toml"), must: false };
+  const config = env["XDG_CONFIG_HOME"];
+  const base = config?.startsWith("/") ? config : join(homedir(), ".config");
+  return { path: join(base, "restante", "config.toml"), must: false };
 }
 
 /**
@@ -89,7 +109,7 @@ export async function openHome(dir: string): Promise<Home> {
   const claimed = await claim(paths.dir);
   if (claimed.pid !== undefined) throw locked(`process ${claimed.pid}`, paths.dir);
   try {
-    const leave = await takeFolder(paths.dir);
+    const leave = await claimCache(paths);
     const release = async (): Promise<void> => {
       await leave();
       await claimed.release();
@@ -102,61 +122,36 @@ export async function openHome(dir: string): Promise<Home> {
 }
 
 /**
- * The same for a cache, which writes nothing but its identity: where the system can keep a place without a file (Linux), no
- * claim is put down, and the folder may be a read-only one.
+ * The same for a cache, which writes nothing but its identity: where the system can keep a name without a file (Linux), no
+ * claim is put down, and the folder may be a read-only one. There it is to be claimed by `claimCache` once it has an identity.
  */
 export async function openCacheHome(dir: string): Promise<Home> {
   if (process.platform !== "linux") return openHome(dir);
   const paths = homePaths(dir);
   await privateFolder(paths.dir);
-  return { ...paths, release: await takeFolder(paths.dir) };
+  return { ...paths, release: async () => {} };
 }
 
-/**
- * Keep an identity to this process, as far as this machine goes: two on copies of one home take each other's mail. Gives what
- * frees it. Throws "identity-in-use". Where the system knows no such names (not Linux; another container) nothing is noticed.
- */
-export async function claimIdentity(hashname: string): Promise<() => Promise<void>> {
-  const leave = await takeName(`identity ${hashname}`);
-  if (leave !== undefined) return leave;
-  throw new RestanteError(
-    "identity-in-use",
-    `another daemon on this machine runs as ${hashname}, on a copy of this home; stop it first`,
-  );
-}
-
-async function takeFolder(dir: string): Promise<() => Promise<void>> {
-  const leave = await takeName(await realpath(dir));
-  if (leave === undefined) throw locked("another process", dir);
+/** Keep the identity file of a cache to this process. Gives what frees it; nothing to free without one. Throws "home-locked". */
+export async function claimCache({ dir, identity }: HomePaths): Promise<() => Promise<void>> {
+  const secret = await readPrivate(identity);
+  const leave = secret === undefined ? async () => {} : await holdName(secret);
+  if (leave === undefined) throw locked("a cache", dir);
   return leave;
 }
 
 /**
- * Bind a name that follows from `what` in Linux's abstract namespace (unix(7)): it is no file, it is gone with the process, and
- * two cannot have it. Gives what frees it; `undefined`: somebody has it. On other systems nothing happens.
+ * Keep an identity to this process, as far as this machine goes: two on copies of one home take each other's mail. `secret`: the
+ * identity as it is stored, the same in all copies. Gives what frees it. Throws "identity-in-use". Where the system knows no such
+ * names (not Linux; another container) nothing is noticed.
  */
-async function takeName(what: string): Promise<(() => Promise<void>) | undefined> {
-  if (process.platform !== "linux") return async () => {};
-  const name = createHash("sha256").update(`${process.getuid?.()} ${what}`).digest("hex");
-  const server = createServer((socket) => socket.destroy());
-  const listen = (): Promise<NodeJS.ErrnoException | undefined> =>
-    new Promise((resolve) => {
-      server.once("error", resolve);
-      server.listen(`\0restante-${name.slice(0, 32)}`, () => {
-        server.off("error", resolve);
-        resolve(undefined);
-      });
-    });
-  let failure = await listen();
-  // A process that is just being started holds what its parent had, until its own program runs.
-  for (let tries = 1; failure?.code === "EADDRINUSE" && tries < PLACE_TRIES; tries++) {
-    await setTimeout(PLACE_RETRY_MS);
-    failure = await listen();
-  }
-  if (failure?.code === "EADDRINUSE") return undefined;
-  if (failure !== undefined) return async () => {}; // a sandbox allows no such names
-  server.unref(); // a name alone keeps no process running
-  return () => new Promise((resolve) => server.close(() => resolve()));
+export async function claimIdentity(secret: Uint8Array): Promise<() => Promise<void>> {
+  const leave = await holdName(secret);
+  if (leave !== undefined) return leave;
+  throw new RestanteError(
+    "identity-in-use",
+    "another daemon on this machine runs as the same identity, on a copy of this home; stop it first",
+  );
 }
 
 function locked(who: string, dir: string): RestanteError {
@@ -164,6 +159,4 @@ function locked(who: string, dir: string): RestanteError {
 }
 
 const IDENTITY_NAME = /^[A-Za-z0-9][\w.-]{0,31}$/;
-const PLACE_TRIES = 6;
-const PLACE_RETRY_MS = 100;
 const SOCKET_BYTES = 100; // sun_path of unix(7) holds 107 bytes, on some systems 103

@@ -13,6 +13,7 @@ import { forgetPlaces } from "./store/place.ts";
 import { createPrivate, privateFolder, syncFolder } from "./store/private-file.ts";
 import { VERSION } from "./version.ts";
 
+/** A home, and the one file that it is written to or made of. Both are paths. */
 export interface ArchiveOptions {
   readonly home: string;
   readonly file: string;
@@ -21,6 +22,7 @@ export interface ArchiveOptions {
   readonly backend: Backend;
 }
 
+/** Also: how the home is read, and how hard its archive is to guess. */
 export interface ExportOptions extends ArchiveOptions {
   /** Of the home's key, where that is under one. */
   readonly keyPassphrase?: AskPassphrase;
@@ -149,8 +151,9 @@ async function unpack(
         size += record.value.length;
         if (size > BATCH_BYTES || batch.length >= BATCH_ENTRIES) await flush();
       } else if (record.type === "blob") {
-        if (record.value.length > RECORD_BYTES)
-          throw new RestanteError("bad-archive", "a record of a file is too long");
+        // Not where no file of a mail has one: what is written there would be a file of any size.
+        if (record.value.length > RECORD_BYTES || record.index > MAX_INDEX)
+          throw new RestanteError("bad-archive", "a record of a file is too long, or too far on");
         await store.blobWrite(record.key, record.index, record.value);
         blobs.add(record.key);
       } else if (HOME_FILES.includes(record.key)) await createPrivate(join(dir, record.key), record.value);
@@ -200,5 +203,6 @@ async function isThere(path: string): Promise<boolean> {
 const HOME_FILES: readonly string[] = ["name", "seen"];
 const BATCH_BYTES = 1024 * 1024;
 const BATCH_ENTRIES = 1000;
+const MAX_INDEX = 0xffff; // a mail has at most 65535 parts (protocol/mail.md), and each is one record
 /** How any record of the store names a blob. */
 const BLOB_NAME = /"blob":"([^"\\]+)"/g;

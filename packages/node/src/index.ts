@@ -1,5 +1,6 @@
 /** `@restante/node`: what Node adds to `restante`: sockets, a store on disk, native cryptography, the daemon. */
 export { type RedisBoxOptions, type RedisBoxStore, redisBoxStore } from "./cache/redis.ts";
+export { type ConfigFile, parseConfig } from "./config/file.ts";
 export { loadBackend, loadWasm } from "./crypto/best.ts";
 export { loadNative } from "./crypto/native.ts";
 export {
@@ -21,6 +22,7 @@ export {
   exportHome,
   importHome,
 } from "./identity.ts";
+export { openFile, type SealedFileHead, type SealedFileOptions, sealFile } from "./sealed-file.ts";
 export { type AskPassphrase, loadOrCreateIdentity, loadOrCreateKey, rewriteKey } from "./store/key.ts";
 export { type DiskStore, type LevelStoreOptions, levelStore } from "./store/level.ts";
 export type { ListenOptions } from "./transport/address.ts";

@@ -1,10 +1,11 @@
 /** A cache under Node's permission model: no writable path, no native code, no other program. docs/cache.md */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createPeer, memoryStore } from "restante";
+import { createPeer, memoryStore, type Peer } from "restante";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadWasm } from "./crypto/best.ts";
 import { udpTransport } from "./transport/udp.ts";
@@ -18,10 +19,24 @@ let child: ChildProcess | undefined;
 beforeAll(() => {
   dir = realpathSync(mkdtempSync(join(tmpdir(), "restante-sandbox-")));
 });
-afterAll(() => {
-  child?.kill("SIGKILL");
+afterAll(async () => {
+  if (child !== undefined) await killed(child);
   rmSync(dir, { recursive: true });
 });
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill("SIGKILL");
+  await exit;
+}
+
+/** Asks now, and again after whatever happens there, until it is so. */
+async function until(peer: Peer, isSo: () => boolean): Promise<void> {
+  const events = peer.events();
+  while (!isSo()) await events.next();
+  await events.return?.();
+}
 
 test("[C7] without any writable path and without native code a cache takes mail and gives it out", async () => {
   const home = join(dir, "home");
@@ -55,14 +70,13 @@ test("[C7] without any writable path and without native code a cache takes mail 
   const [alice, bob] = [await person("alice"), await person("bob", kept)];
   for (const peer of [alice, bob]) await peer.join(joinLink);
   const { id } = await alice.add(await bob.invite());
-  for await (const _ of bob.events()) if (bob.contacts().length === 1) break;
+  await until(bob, () => bob.contacts().length === 1);
   await bob.close();
   const mail = await alice.send(id, "under the walls");
-  for await (const _ of alice.events()) if (alice.outbox().some((it) => it.id === mail && it.state === "handed")) break;
+  await until(alice, () => alice.outbox().some((it) => it.id === mail && it.state === "handed"));
   await alice.close();
   const again = await person("bob", kept);
-  const events = again.events();
-  if (again.status().inbox === 0) for await (const _ of events) if (again.status().inbox > 0) break;
+  await until(again, () => again.status().inbox > 0);
   expect(await again.inbox()).toMatchObject([{ text: "under the walls" }]);
   await again.close();
   expect(readdirSync(home)).toEqual(["identity.json"]);

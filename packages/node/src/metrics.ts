@@ -46,7 +46,7 @@ export function metered(transport: Transport, traffic: Traffic): Transport {
 
 /** What the page tells of a node. */
 export interface Measured {
-  readonly status: Pick<ReturnType<Peer["status"]>, "held" | "links" | "channels" | "turns">;
+  readonly status: Pick<ReturnType<Peer["status"]>, "held" | "links" | "channels" | "turns" | "faults">;
   readonly traffic: Traffic;
 }
 
@@ -141,7 +141,7 @@ function page(totals: readonly Total[]): string {
     .join("");
 }
 
-function nodeTotals({ status: { held, links, channels, turns }, traffic }: Measured): Total[] {
+function nodeTotals({ status: { held, links, channels, turns, faults }, traffic }: Measured): Total[] {
   const cache: Total[] =
     held === undefined
       ? []
@@ -165,6 +165,7 @@ function nodeTotals({ status: { held, links, channels, turns }, traffic }: Measu
     ["restante_sent_packets_total", "Packets given to the sockets.", traffic.packetsOut],
     ["restante_sent_bytes_total", "Bytes in them.", traffic.bytesOut],
     ["restante_turns_total", "Turns of the protocol: inputs that were handled.", turns],
+    ["restante_faults_total", "New beginnings because of a fault in this program.", faults],
   ];
 }
 

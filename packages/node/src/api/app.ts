@@ -1,191 +1,205 @@
 /** The /v1 API over one peer. It decides nothing: it checks what is asked, asks the peer, and writes down the answer. */
-import { Hono } from "hono";
-import { streamSSE } from "hono/streaming";
+import { type Context, Hono } from "hono";
+import { CONTENT_LIMIT, type OutgoingFile, type Peer, RestanteError } from "restante";
+import { RECV, type Readers } from "../readers.ts";
+import type { Sealing } from "../sealing.ts";
+import type { Webhooks } from "../webhooks.ts";
+import { bodyJson } from "./body.ts";
+import { cacheRole, offerCache, serveCache } from "./cache-role.ts";
+import type { ConfigInfo } from "./config.ts";
+import { type BazaarInfo, type ConversationList, MAX_PAGE, type SentInfo } from "./contract.ts";
+import { eventStream } from "./feed.ts";
+import { fileResponse } from "./file.ts";
+import { identityList } from "./identities.ts";
+import { meshOf } from "./mesh.ts";
+import { messageInfo, nameOf, ownerName } from "./message.ts";
+import { fileAt, findContact, findList, listNamed, recipient, theOne, track, whom } from "./names.ts";
+import { type RoomWatch, watchRoom } from "./no-room.ts";
+import { type Once, readOut, withDigest } from "./once.ts";
+import { openApiDocument } from "./openapi.ts";
 import {
-  type ContactInfo,
-  type ListInfo,
-  type OutgoingFile,
-  type Peer,
-  type Received,
-  type RequestInfo,
-  RestanteError,
-  shownTime,
-} from "restante";
+  type AnswerOf,
+  type InputOf,
+  methodsOf,
+  OPERATIONS,
+  type Operation,
+  type OperationId,
+  paramsOf,
+} from "./operations.ts";
+import { methodProblem, problemOf, problemResponse } from "./problem.ts";
+import { eventsQuery, fileQuery } from "./requests.ts";
+import { answerRpc } from "./rpc.ts";
+import { statusInfo } from "./status.ts";
+import { type TotalsWatch, watchTotals } from "./totals.ts";
 
-import {
-  type AddedInfo,
-  type BlockedList,
-  blockBody,
-  type CacheTestList,
-  type ContactList,
-  type DeviceList,
-  type FoundList,
-  fileQuery,
-  type HistoryPage,
-  historyQuery,
-  type InviteInfo,
-  inviteBody,
-  type JoinedInfo,
-  keepBody,
-  type LeftInfo,
-  type Lists,
-  linkBody,
-  listBody,
-  MAX_JSON_BYTES,
-  MAX_PAGE,
-  type MessageInfo,
-  type MessagePage,
-  type OutboxList,
-  type PeerList,
-  pageQuery,
-  type RequestList,
-  type RetentionList,
-  readMarksBody,
-  type SafetyList,
-  type SeenInfo,
-  type SentInfo,
-  type StatusInfo,
-  saidBody,
-  searchQuery,
-  seenBody,
-  type TrackInfo,
-  textBody,
-} from "./contract.ts";
-import { feed } from "./feed.ts";
-import { problemOf, problemResponse } from "./problem.ts";
-
+/** What the API of one peer is made of. What is absent is not served: its operations answer as for what is not there. */
 export interface ApiOptions {
   readonly peer: Peer;
   /** Name of the cryptographic backend, for `status`. */
   readonly backend: string;
-  /** How far the user has read; kept by the daemon. */
-  readonly seen: Seen;
+  /** How far each reader of the mail is; kept by the daemon. */
+  readonly readers: Readers;
   readonly home: string;
   readonly version: string;
-  readonly name?: string;
-  /** Does the peer serve a cache? */
-  readonly isCache: boolean;
+  /** Calls the user otherwise from now on. Throws "bad-name". */
+  readonly rename: (name: string) => Promise<void>;
+  /** Lets one browser in, where the web page is served. */
+  readonly webLink?: () => string;
+  /** Of the page's own certificate. */
+  readonly webFingerprint?: string | undefined;
+  /** What is below /ob, where the bazaar is configured: `createObApi`. */
+  readonly ob?: Hono;
+  /** How the bazaar fares, where it is configured. */
+  readonly bazaar?: () => BazaarInfo | undefined;
+  /** It was given nobody of the bazaar to begin with, and waits for others: that it is alone there is no problem. */
+  readonly isFirst?: boolean;
+  /** What makes a request that is repeated under its key one; without it such keys are refused. */
+  readonly once?: Once;
+  /** Who is told of what happens, by HTTP. Without it there are no webhooks. */
+  readonly webhooks?: Webhooks;
+  /** Seals and opens files with the keys of this peer. Without it none are. */
+  readonly sealing?: Sealing;
+  /** What is in force, and who said it. */
+  readonly config?: ConfigInfo;
+  /** What is seen from the start of the daemon, where this begins later; without it from now on. */
+  readonly watched?: { readonly room: RoomWatch; readonly totals: TotalsWatch };
   /** Aborted when the daemon stops: ends the event streams. */
   readonly signal: AbortSignal;
-  /** Told about our own mistakes. */
+  /** Told about our own mistakes, and of what waits for want of room. */
   readonly trouble: (message: string) => void;
-}
-
-/** A number that only grows, and survives the process. */
-export interface Seen {
-  readonly n: number;
-  move(n: number): Promise<void>;
 }
 
 /** The routes. Every error, of any cause, is answered as application/problem+json with a `code`. */
 export function createApi(options: ApiOptions): Hono {
-  const { peer, seen } = options;
+  const { peer, readers, once } = options;
   const app = new Hono({ strict: true });
-  const contactOf = (id: string): ContactInfo | undefined => peer.contacts().find((contact) => contact.id === id);
-  const show = (mail: Received): MessageInfo => messageInfo(mail, contactOf(mail.contact)?.name);
-
+  const { room, totals } = options.watched ?? {
+    room: watchRoom(peer, options.signal, options.trouble),
+    totals: watchTotals(peer, options.signal),
+  };
   app.onError((error) => {
     const problem = problemOf(error);
     if (problem.status === 500) options.trouble(`the API failed: ${error.stack ?? error.message}`);
     return problemResponse(problem);
   });
   app.notFound((c) => {
+    const allowed = methodsOf(c.req.path);
+    if (allowed.length > 0) return methodProblem(c.req.method, c.req.path, allowed);
     throw new RestanteError("not-found", `there is no ${c.req.method} ${c.req.path} in this API`);
   });
-  app.get("/v1/status", (c) => c.json(statusInfo(options)));
+  if (options.ob) app.route("/ob", options.ob);
 
-  app.post("/v1/invites", async (c) => {
-    const { once = true, work = 0 } = inviteBody.parse(await json(c.req.raw));
-    return c.json({ link: await peer.invite({ once, work }) } satisfies InviteInfo, 201);
-  });
-  app.post("/v1/invites/close", async (c) => {
-    const { link } = linkBody.parse(await json(c.req.raw));
-    await peer.closeInvite(link);
-    return c.json({ link } satisfies InviteInfo);
-  });
-  app.post("/v1/caches", async (c) => {
-    const { link } = linkBody.parse(await json(c.req.raw));
-    return c.json((await peer.join(link)) satisfies JoinedInfo, 201);
-  });
-  app.post("/v1/caches/test", async (c) => c.json({ tests: await peer.testCaches() } satisfies CacheTestList));
-  app.get("/v1/peers", (c) => {
-    const caches = peer.caches().map((cache) => {
-      const name = cache.contact === undefined ? undefined : contactOf(cache.contact)?.name;
-      return { ...cache, ...(name === undefined ? {} : { name }) };
+  /** Answers an operation of the table: what is asked is checked before the handler has it. */
+  const on = <K extends OperationId>(id: K, handle: Handler<K>): void => {
+    const operation: Operation = OPERATIONS[id];
+    bytes(id, async (c) => {
+      const answer = await handle((await inputOf(operation, c)) as InputOf<K>, c);
+      return c.json(answer as object, operation.status);
     });
-    return c.json({ caches } satisfies PeerList);
+  };
+  /** The same, for what is no JSON: the handler checks and writes by itself. */
+  const bytes = (id: OperationId, handle: (c: Context) => Response | Promise<Response>): void => {
+    const { method, path } = OPERATIONS[id];
+    app.on(method, path.replace(/\{(\w+)\}/g, ":$1"), async (c) => {
+      const answer = await handle(c);
+      // Nobody will read what would follow: without this it waited for a reader until the daemon stops.
+      if (c.req.method === "HEAD") await answer.body?.cancel();
+      return answer;
+    });
+  };
+  const retentions = async (): Promise<AnswerOf<"retentions">> => ({ retentions: await peer.retentions() });
+  const isSent = async (id: string): Promise<boolean> => (await peer.track(id)) !== undefined;
+  /** A mail under the key that the request names, if it names one. */
+  const send = async (
+    c: Context,
+    asked: object,
+    to: string,
+    give: (how: { id?: string }) => Promise<string>,
+    digest?: () => Promise<string>,
+  ): Promise<SentInfo> => {
+    const key = c.req.header("idempotency-key");
+    if (key !== undefined && once === undefined)
+      throw new RestanteError("bad-request", "this daemon keeps no Idempotency-Key");
+    const id =
+      once === undefined || key === undefined ? await give({}) : await once.run(key, asked, { give, isSent, digest });
+    c.header("location", `/v1/outbox/${id}`);
+    return sentInfo(peer, to, id, digest !== undefined);
+  };
+
+  // --- the node ---
+
+  on("health", () => ({ status: "ok" as const, version: options.version }));
+  on("ready", () => {
+    const { state } = peer.status();
+    if (state !== "running")
+      throw new RestanteError("not-running", "the store does not work: mail rests until it does");
+    return { status: "ready" as const };
   });
-  app.delete("/v1/caches/:hashname", async (c) => {
-    const text = c.req.param("hashname");
-    const { hashname: cache } = theOne(peer.status().caches, ({ hashname }) => hashname, text, "cache");
-    await peer.leave(cache);
-    return c.json({ cache, others: peer.status().caches.length } satisfies LeftInfo);
+  on("status", () => statusInfo(options, room, options.webhooks?.problems() ?? []));
+  on("identities", () => identityList(options.home, peer.hashname));
+  on("setName", async ({ name }) => {
+    await options.rename(name);
+    return { name };
+  });
+  on("webLink", () => {
+    if (options.webLink === undefined) throw new RestanteError("no-web", "this daemon serves no web page");
+    const { webFingerprint: fingerprint } = options;
+    return { link: options.webLink(), ...(fingerprint !== undefined && { fingerprint }) };
+  });
+  on("mesh", () => meshOf(peer));
+  on("cacheRole", () => cacheRole(peer, options.config));
+  on("serveCache", (asked) => serveCache(peer, options.config, asked, options.trouble));
+  on("cacheTotals", () => {
+    const told = totals(Date.now());
+    if (told === undefined) throw new RestanteError("no-cache", "this node serves no cache");
+    return told;
+  });
+  on("config", () => options.config ?? { settings: [] });
+  let document: object | undefined;
+  bytes("openapi", (c) => {
+    document ??= openApiDocument(options.version);
+    return c.json(document);
   });
 
-  app.get("/v1/contacts", (c) => c.json({ contacts: peer.contacts() } satisfies ContactList));
-  app.post("/v1/contacts", async (c) => {
-    const { link } = linkBody.parse(await json(c.req.raw));
-    return c.json(await peer.add(link), 201);
+  // --- people ---
+
+  on("invite", async ({ once: isForOne = true, work = 0 }) => ({ link: await peer.invite({ once: isForOne, work }) }));
+  on("closeInvite", async ({ link }) => {
+    await peer.closeInvite(link);
+    return { link };
   });
-  app.get("/v1/contacts/:id", (c) => c.json(findContact(peer, c.req.param("id"))));
-  app.delete("/v1/contacts/:id", async (c) => {
-    const found = findContact(peer, c.req.param("id"));
+  on("contacts", () => ({ contacts: peer.contacts() }));
+  on("addContact", ({ link }) => peer.add(link));
+  on("contact", ({ contact }) => findContact(peer, contact));
+  on("removeContact", async ({ contact }) => {
+    const found = findContact(peer, contact);
     await peer.removeContact(found.id);
-    return c.json(found);
+    return found;
   });
-
-  app.get("/v1/contacts/:id/safety", (c) => {
-    const found = findContact(peer, c.req.param("id"));
-    return c.json({ contact: found, devices: peer.safety(found.id) } satisfies SafetyList);
+  on("safety", ({ contact }) => {
+    const found = findContact(peer, contact);
+    return { contact: found, devices: peer.safety(found.id) };
   });
-  app.put("/v1/contacts/:id/verified", async (c) => {
-    const found = findContact(peer, c.req.param("id"));
-    const { said } = saidBody.parse(await json(c.req.raw));
-    return c.json(await peer.verify(found.id, said));
+  on("verify", ({ contact, said }) => peer.verify(findContact(peer, contact).id, said));
+  on("unverify", ({ contact }) => peer.verify(findContact(peer, contact).id, undefined));
+  on("ping", async ({ contact }) => {
+    const found = findContact(peer, contact);
+    return { contact: found, asked: await peer.ping(found.id) };
   });
-  app.delete("/v1/contacts/:id/verified", async (c) =>
-    c.json(await peer.verify(findContact(peer, c.req.param("id")).id, undefined)),
-  );
-
-  app.put("/v1/contacts/:id/read-marks", async (c) => {
-    const found = findContact(peer, c.req.param("id"));
-    const { on } = readMarksBody.parse(await json(c.req.raw));
-    return c.json(await peer.setReadMarks(found.id, on));
-  });
-
-  app.get("/v1/blocked", (c) => c.json({ blocked: peer.blocked() } satisfies BlockedList));
-  app.post("/v1/blocked", async (c) => {
-    const { who } = blockBody.parse(await json(c.req.raw));
+  on("setReadMarks", ({ contact, on: isOn }) => peer.setReadMarks(findContact(peer, contact).id, isOn));
+  on("blocked", () => ({ blocked: peer.blocked() }));
+  on("block", async ({ who }) => {
     const before = new Set(peer.blocked().map(({ hashname }) => hashname));
     await peer.block(whom(peer, who));
-    return c.json(
-      { blocked: peer.blocked().filter(({ hashname }) => !before.has(hashname)) } satisfies BlockedList,
-      201,
-    );
+    return { blocked: peer.blocked().filter(({ hashname }) => !before.has(hashname)) };
   });
-  app.delete("/v1/blocked/:hashname", async (c) => {
-    const found = theOne(peer.blocked(), ({ hashname }) => hashname, c.req.param("hashname"), "blocked peer");
+  on("unblock", async ({ hashname }) => {
+    const found = theOne(peer.blocked(), (it) => it.hashname, hashname, "blocked peer");
     await peer.unblock(found.hashname);
-    return c.json({ blocked: [found] } satisfies BlockedList);
+    return { blocked: [found] };
   });
-
-  app.get("/v1/devices", (c) => c.json({ devices: peer.devices() } satisfies DeviceList));
-  app.post("/v1/devices/link", async (c) => c.json({ link: await peer.deviceLink() } satisfies InviteInfo, 201));
-  app.post("/v1/devices", async (c) => {
-    const { link } = linkBody.parse(await json(c.req.raw));
-    return c.json({ hashname: await peer.addDevice(link) } satisfies AddedInfo, 201);
-  });
-  app.delete("/v1/devices/:hashname", async (c) => {
-    const others = peer.devices().filter(({ isThis }) => !isThis);
-    const found = theOne(others, ({ hashname }) => hashname, c.req.param("hashname"), "other device");
-    await peer.removeDevice(found.hashname);
-    return c.json({ devices: peer.devices() } satisfies DeviceList);
-  });
-
-  app.get("/v1/lists", (c) => c.json({ lists: peer.lists() } satisfies Lists));
-  app.put("/v1/lists/:name", async (c) => {
-    const { contacts } = listBody.parse(await json(c.req.raw));
-    const name = c.req.param("name");
+  on("lists", () => ({ lists: peer.lists() }));
+  on("setList", async ({ name, contacts }) => {
     // A list goes before a contact of its name: mail meant for one would go to others. Who takes the name later changes nothing.
     if (findList(peer, name) === undefined && peer.findContact(name) !== undefined)
       throw new RestanteError("known", `"${name}" is a contact; give the list another name`);
@@ -193,276 +207,197 @@ export function createApi(options: ApiOptions): Hono {
       name,
       contacts.map((each) => findContact(peer, each).id),
     );
-    return c.json(listNamed(peer, name));
+    return listNamed(peer, name);
   });
-  app.delete("/v1/lists/:name", async (c) => {
-    const list = listNamed(peer, c.req.param("name"));
+  on("removeList", async ({ name }) => {
+    const list = listNamed(peer, name);
     await peer.setList(list.name, []);
-    return c.json(list);
+    return list;
   });
-
-  app.get("/v1/requests", (c) => c.json({ requests: peer.requests() } satisfies RequestList));
+  on("requests", () => ({ requests: peer.requests() }));
   for (const verb of ["accept", "ignore"] as const)
-    app.post(`/v1/requests/:id/${verb}`, async (c) => {
-      const found = theOne(peer.requests(), (it: RequestInfo) => it.request, c.req.param("id"), "request");
+    on(`${verb}Request`, async ({ request }) => {
+      const found = theOne(peer.requests(), (it) => it.request, request, "request");
       await peer[verb](found.request);
-      return c.json(found);
+      return found;
     });
 
-  app.post("/v1/messages", async (c) => {
-    const { contact, text, expires } = textBody.parse(await json(c.req.raw));
+  // --- devices and caches ---
+
+  on("devices", () => ({ devices: peer.devices() }));
+  on("deviceLink", async () => ({ link: await peer.deviceLink() }));
+  on("addDevice", async ({ link }) => ({ hashname: await peer.addDevice(link) }));
+  on("removeDevice", async ({ hashname }) => {
+    const others = peer.devices().filter(({ isThis }) => !isThis);
+    await peer.removeDevice(theOne(others, (it) => it.hashname, hashname, "other device").hashname);
+    return { devices: peer.devices() };
+  });
+  on("caches", () => ({
+    caches: peer.caches().map((cache) => ({
+      ...cache,
+      ...nameOf(peer, cache.contact),
+      ...(cache.of !== undefined && ownerName(peer, cache.of)),
+    })),
+  }));
+  on("joinCache", ({ link }) => peer.join(link));
+  on("offers", () => ({ offers: peer.offers() }));
+  on("takeOffer", ({ contact }) => peer.takeOffer(findContact(peer, contact).id));
+  on("offerCache", (asked) => offerCache(peer, asked));
+  on("testCaches", async () => ({ tests: await peer.testCaches() }));
+  on("leaveCache", async ({ hashname }) => {
+    const { hashname: cache } = theOne(peer.status().caches, (it) => it.hashname, hashname, "cache");
+    await peer.leave(cache);
+    return { cache, others: peer.status().caches.length };
+  });
+
+  // --- mail ---
+
+  on("send", (asked, c) => {
+    const { contact, text, expires } = asked;
     const to = recipient(peer, contact);
     if (expires !== undefined && expires <= Date.now())
       throw new RestanteError("bad-request", "expires is over already: it is in milliseconds since 1970");
-    const id = await peer.send(to, text, expires === undefined ? {} : { expires });
-    return c.json(sentInfo(peer, to, id) satisfies SentInfo, 202, { location: `/v1/outbox/${id}` });
+    return send(c, asked, to, (how) => peer.send(to, text, { ...how, ...(expires === undefined ? {} : { expires }) }));
   });
-  app.put("/v1/files", async (c) => {
-    const { contact, name, media } = fileQuery.parse(query(c.req.queries()));
+  bytes("sendFile", async (c) => {
+    const asked = fileQuery.parse(query(c));
+    const { contact, name, media, insist } = asked;
     const to = recipient(peer, contact);
-    const bytes = c.req.raw.body ?? new Uint8Array(0);
-    const file: OutgoingFile = { name, ...(media === undefined ? {} : { media }), bytes };
-    const id = await peer.send(to, file);
-    return c.json(sentInfo(peer, to, id) satisfies SentInfo, 202, { location: `/v1/outbox/${id}` });
+    if (Number(c.req.header("content-length") ?? 0) > CONTENT_LIMIT)
+      throw new RestanteError("too-large", `a file has at most ${CONTENT_LIMIT} bytes`);
+    const { bytes: content, digest } = withDigest(c.req.raw.body);
+    const file: OutgoingFile = { name, ...(media === undefined ? {} : { media }), bytes: content };
+    const give = (how: { id?: string }): Promise<string> => peer.send(to, file, { ...how, insist: insist === "true" });
+    // One that is not read by `give`, since it was sent already, is read here: only its bytes tell whether it is the same.
+    return c.json(await send(c, asked, to, give, () => readOut(content).then(digest)), 202);
   });
-  app.get("/v1/messages", async (c) => {
-    const { after = 0, limit = 100 } = pageQuery.parse(query(c.req.queries()));
+  on("receive", async ({ after = 0, limit = 100 }) => {
     const page = await peer.inbox({ after, limit: Math.min(limit, MAX_PAGE) });
-    return c.json({ messages: page.map(show) } satisfies MessagePage);
+    return { messages: page.map((mail) => messageInfo(peer, mail)) };
   });
-  app.get("/v1/contacts/:id/history", async (c) => {
-    const found = findContact(peer, c.req.param("id"));
-    const options = historyQuery.parse(query(c.req.queries()));
-    return c.json({ contact: found, ...(await peer.conversation(found.id, given(options))) } satisfies HistoryPage);
+  bytes("file", async (c) => fileResponse(peer, await fileAt(peer, c.req.param("n") ?? ""), c.req.header("range")));
+  on("conversations", ({ limit = 50, reader = RECV }) => conversations(peer, readers.position(reader), limit));
+  on("history", async ({ contact, ...options }) => {
+    const found = findContact(peer, contact);
+    return { contact: found, ...(await peer.conversation(found.id, given(options))) };
   });
-  app.get("/v1/search", async (c) => {
-    const { q, contact, limit } = searchQuery.parse(query(c.req.queries()));
+  on("search", async ({ q, contact, limit }, c) => {
     const whose = contact === undefined ? undefined : findContact(peer, contact).id;
     const found = await peer.search(q, given({ contact: whose, limit, signal: c.req.raw.signal }));
-    const named = found.map((entry) => {
-      const name = contactOf(entry.contact)?.name;
-      return { ...entry, ...(name === undefined ? {} : { name }) };
-    });
-    return c.json({ found: named } satisfies FoundList);
+    return { found: found.map((entry) => ({ ...entry, ...nameOf(peer, entry.contact) })) };
   });
-  app.get("/v1/retentions", async (c) => c.json({ retentions: await peer.retentions() } satisfies RetentionList));
-  app.put("/v1/contacts/:id/keep", async (c) => {
-    const found = findContact(peer, c.req.param("id"));
-    const { days } = keepBody.parse(await json(c.req.raw));
+  on("retentions", retentions);
+  on("keep", async ({ contact, days }) => {
+    const found = findContact(peer, contact);
     await peer.keep(found.id, days);
-    return c.json(found);
+    return found;
   });
-  app.delete("/v1/contacts/:id/keep", async (c) => {
+  on("keepForever", async ({ contact }) => {
     // Also of who is no contact any more: there is no other way to end it.
-    const text = c.req.param("id");
-    const contact = peer.findContact(text)?.id ?? text;
-    if (!(await peer.retentions()).some((each) => each.contact === contact))
-      throw new RestanteError("not-found", `nothing is erased of "${text}"`);
-    await peer.keep(contact, undefined);
-    return c.json({ retentions: await peer.retentions() } satisfies RetentionList);
+    const id = peer.findContact(contact)?.id ?? contact;
+    if (!(await peer.retentions()).some((each) => each.contact === id))
+      throw new RestanteError("not-found", `nothing is erased of "${contact}"`);
+    await peer.keep(id, undefined);
+    return retentions();
   });
-  app.get("/v1/messages/:n/file", async (c) => fileResponse(peer, await messageAt(peer, c.req.param("n"))));
-  app.get("/v1/seen", (c) => c.json({ n: seen.n } satisfies SeenInfo));
-  app.put("/v1/seen", async (c) => {
-    const { n } = seenBody.parse(await json(c.req.raw));
+  on("seen", ({ reader = RECV }) => ({ n: readers.position(reader) }));
+  on("setSeen", async ({ n, reader = RECV }) => {
     // Beyond what is there would hide mail that is still to come.
-    await seen.move(Math.min(n, peer.status().inbox));
-    await peer.seen(seen.n);
-    return c.json({ n: seen.n } satisfies SeenInfo);
+    await readers.move(reader, Math.min(n, peer.status().inbox));
+    await peer.seen(readers.furthest());
+    return { n: readers.position(reader) };
   });
-
-  app.get("/v1/outbox", (c) => c.json({ outbox: peer.outbox() } satisfies OutboxList));
-  app.get("/v1/outbox/:id", async (c) => c.json(await track(peer, c.req.param("id"))));
-  app.delete("/v1/outbox/:id", async (c) => {
-    const { id } = await track(peer, c.req.param("id"));
+  on("outbox", () => ({ outbox: peer.outbox(), behind: peer.status().behind }));
+  on("track", ({ id }) => track(peer, id));
+  on("cancel", async ({ id: text }) => {
+    const { id } = await track(peer, text);
     await peer.cancel(id);
-    return c.json(await track(peer, id));
+    return track(peer, id);
   });
 
-  app.get("/v1/events", (c) => {
+  // --- programs ---
+
+  bytes("events", (c) => {
     const last = c.req.header("last-event-id");
-    const { after } = pageQuery.parse(last === undefined ? {} : { after: last });
-    const stop = new AbortController();
-    const events = feed(peer, after, AbortSignal.any([stop.signal, options.signal]));
-    return streamSSE(c, async (stream) => {
-      stream.onAbort(() => stop.abort());
-      try {
-        // The first bytes carry the headers with them: the reader knows that from here on it misses nothing.
-        await stream.write(": listening\n\n");
-        for await (const event of events) {
-          if (event.type === "mail") {
-            const data = JSON.stringify(show(event.mail));
-            await stream.writeSSE({ event: "mail", id: String(event.n), data });
-          } else {
-            const data = JSON.stringify(event.event);
-            await stream.writeSSE({ event: event.event.type, data });
-          }
-        }
-      } finally {
-        stop.abort();
-      }
-    });
+    const { after } = eventsQuery.parse(last === undefined ? query(c) : { after: last });
+    return eventStream(c, { peer, after, signal: options.signal });
   });
+  const hooks = (): Webhooks => {
+    if (options.webhooks === undefined) throw new RestanteError("not-found", "this daemon has no webhooks");
+    return options.webhooks;
+  };
+  on("webhooks", () => ({ webhooks: hooks().list() }));
+  on("addWebhook", (asked) => hooks().add(asked));
+  on("removeWebhook", ({ id }) => hooks().remove(id));
+  const sealing = (): Sealing => {
+    if (options.sealing === undefined) throw new RestanteError("not-found", "this daemon seals no files");
+    return options.sealing;
+  };
+  on("seal", async ({ readers, anonymous: isAnonymous = false, name }) => {
+    const sealed = await sealing().seal({ readers, isAnonymous, ...given({ name }) });
+    return { header: base64(sealed.header), secret: base64(sealed.secret), readers: sealed.readers };
+  });
+  on("openSealed", async ({ header }) => {
+    const { head, secret, contact, isOwn } = await sealing().open(Buffer.from(header, "base64"));
+    const said = given({ contact: contact?.id, contactName: contact?.name });
+    return { ...given(head), ...said, secret: base64(secret), own: isOwn };
+  });
+  const rpc = answerRpc({ peer, ask: (request) => app.fetch(request), signal: options.signal });
+  bytes("rpc", rpc);
+  app.post("/rpc", rpc);
   return app;
 }
 
-/** The one contact of this name. Throws "not-found" or "ambiguous", saying which it could be. */
-function findContact(peer: Peer, text: string): ContactInfo {
-  const found = peer.findContact(text);
-  if (found !== undefined) return found;
-  const wanted = text.toLowerCase();
-  const all = peer.contacts();
-  const like = all.filter(({ id, name = "", hashnames }) =>
-    [id, name.toLowerCase(), ...hashnames].some((it) => it.startsWith(wanted)),
-  );
-  if (like.length > 1) {
-    const ids = like.slice(0, 4).map(({ id, name }) => `${id.slice(0, 8)}${name === undefined ? "" : ` (${name})`}`);
-    const more = like.length > ids.length ? ", ..." : "";
-    throw new RestanteError("ambiguous", `${like.length} contacts match "${text}": ${ids.join(", ")}${more}`);
-  }
-  throw new RestanteError("not-found", `there is no contact "${text}"`);
-}
+type Handler<K extends OperationId> = (input: InputOf<K>, c: Context) => AnswerOf<K> | Promise<AnswerOf<K>>;
 
-/** What `send` takes: the name of a list, or the id of a contact. Throws as `findContact` does. */
-function recipient(peer: Peer, text: string): string {
-  return findList(peer, text)?.name ?? findContact(peer, text).id;
-}
-
-function findList(peer: Peer, name: string): ListInfo | undefined {
-  return peer.lists().find((list) => list.name.toLowerCase() === name.toLowerCase());
-}
-
-function listNamed(peer: Peer, name: string): ListInfo {
-  const list = findList(peer, name);
-  if (list === undefined) throw new RestanteError("not-found", `there is no list "${name}"`);
-  return list;
-}
-
-function sentInfo(peer: Peer, to: string, id: string): SentInfo {
-  const list = findList(peer, to) && peer.outbox().find((mail) => mail.id === id)?.list;
-  return { id, ...(list === undefined ? {} : { contacts: list.of }) };
-}
-
-/** Whose contact id, request id or hashname this is. Throws as `findContact` does. */
-function whom(peer: Peer, text: string): string {
-  const isOf = ({ request }: RequestInfo): boolean =>
-    request === text || (text.length >= SHORTEST_START && request.startsWith(text));
-  const requests = peer.requests().filter(isOf);
-  if (peer.findContact(text) === undefined && requests.length === 1) return requests[0]?.request ?? text;
-  return WHOLE_HASHNAME.test(text) ? text : findContact(peer, text).id;
-}
-
-/** The one of `all` whose id is or starts with `text`. Throws "not-found" or "ambiguous". */
-function theOne<T>(all: readonly T[], idOf: (it: T) => string, text: string, what: string): T {
-  const like = all.filter((it) => idOf(it) === text || (text.length >= SHORTEST_START && idOf(it).startsWith(text)));
-  if (like.length > 1) throw new RestanteError("ambiguous", `${like.length} ${what}s start with "${text}"`);
-  if (like[0] === undefined) throw new RestanteError("not-found", `there is no ${what} "${text}"`);
-  return like[0];
-}
-
-async function track(peer: Peer, text: string): Promise<TrackInfo> {
-  // Mail that is long final is known by its whole id alone.
-  const mail = FULL_ID.test(text)
-    ? peer.outbox().find(({ id }) => id === text)
-    : theOne(peer.outbox(), ({ id }) => id, text, "mail");
-  const id = mail?.id ?? text;
-  const ledger = await peer.track(id);
-  const last = ledger?.at(-1);
-  if (ledger === undefined || last === undefined) throw new RestanteError("not-found", `there is no mail "${text}"`);
-  return { id, state: mail?.state ?? last.state, ledger, ...(mail === undefined ? {} : { mail }) };
-}
-
-async function messageAt(peer: Peer, text: string): Promise<Received> {
-  const n = /^\d{1,12}$/.test(text) ? Number(text) : 0;
-  const [mail] = n > 0 ? await peer.inbox({ after: n - 1, limit: 1 }) : [];
-  if (mail?.n !== n || mail.file === undefined) throw new RestanteError("not-found", `message ${text} is no file`);
-  return mail;
-}
-
-/** The bytes of a received file. Its media type is somebody else's word: no browser may act on it. */
-async function fileResponse(peer: Peer, mail: Received): Promise<Response> {
-  const pieces = peer.file(mail)[Symbol.asyncIterator]();
-  // The first piece is asked for before the status goes out: a file that is gone is a 404, not a broken stream.
-  const first = await pieces.next();
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      if (first.done) controller.close();
-      else controller.enqueue(first.value);
-    },
-    async pull(controller) {
-      const piece = await pieces.next();
-      if (piece.done) controller.close();
-      else controller.enqueue(piece.value);
-    },
-    async cancel() {
-      await pieces.return?.();
-    },
-  });
-  const headers = {
-    "content-type": "application/octet-stream",
-    "content-disposition": "attachment",
-    "content-length": String(mail.file?.size ?? 0),
-    "x-content-type-options": "nosniff",
-  };
-  return new Response(body, { headers });
-}
-
-function messageInfo(mail: Received, name: string | undefined): MessageInfo {
-  const { n, id, contact, from, time: claimed, received, kind, suite, text, file, why } = mail;
-  const time = shownTime(claimed, received);
+/** The parts of the path, the query and the body, together. */
+async function inputOf({ path, query: asked, body }: Operation, c: Context): Promise<object> {
+  const params = Object.fromEntries(paramsOf(path).map((name) => [name, c.req.param(name)]));
   return {
-    ...{ n, id, contact, from, time, received, kind },
-    ...(time < claimed ? { claimed } : {}),
-    ...(name === undefined ? {} : { name }),
-    ...(suite === undefined ? {} : { suite }),
-    ...(text === undefined ? {} : { text }),
-    ...(file === undefined
-      ? {}
-      : { file: { name: file.name, media: file.media, size: file.size, sha256: file.sha256 } }),
-    ...(why === undefined ? {} : { why }),
+    ...params,
+    ...asked?.parse(query(c)),
+    ...body?.parse(await bodyJson(c.req.raw)),
   };
 }
 
-function statusInfo({ peer, backend, seen, home, version, name, isCache }: ApiOptions): StatusInfo {
-  const status = peer.status();
-  const waiting = peer.outbox().filter(({ state }) => state === "queued" || state === "handed").length;
-  const problems: string[] = [];
-  if (status.state !== "running") problems.push("the store does not work: mail rests until it does");
-  if (status.caches.length > 0 && !status.caches.some(({ up }) => up)) problems.push("none of your caches answers");
-  if (status.copiedAt !== undefined && status.copiedAt > Date.now() - COPY_SHOWN_MS) problems.push(COPY_SENDS);
-  for (const { cache, test } of peer.caches())
-    if (test?.outcome === "lost" || test?.outcome === "changed")
-      problems.push(`your cache ${cache.slice(0, 12)} did not give a test mail back as it was`);
+function sentInfo(peer: Peer, to: string, id: string, isFile: boolean): SentInfo {
+  const list = findList(peer, to);
+  // The outbox may be long: it is looked at for what only it knows.
+  const mail = list !== undefined || isFile ? peer.outbox().find((each) => each.id === id) : undefined;
   return {
-    ...status,
-    version,
-    home,
-    ...(name === undefined ? {} : { name }),
-    backend,
-    seen: seen.n,
-    waiting,
-    missing: peer.contacts().reduce((sum, contact) => sum + contact.missing, 0),
-    ...(isCache && status.state === "running" ? { joinLink: peer.joinLink() } : {}),
-    problems,
+    id,
+    ...(list === undefined || mail?.list === undefined ? {} : { contacts: mail.list.of }),
+    ...(mail?.waits === undefined ? {} : { waits: mail.waits }),
   };
 }
 
-/** The JSON of a body; none at all is an empty object. Throws "bad-request", and "too-large" without reading on. */
-async function json(request: Request): Promise<unknown> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for await (const piece of request.body ?? []) {
-    length += piece.length;
-    if (length > MAX_JSON_BYTES)
-      throw new RestanteError("too-large", `a request has at most ${MAX_JSON_BYTES} bytes of JSON`);
-    pieces.push(piece);
+/** Whose mail is old is not looked for in all of it: that would read the whole store for each of them. */
+async function conversations(peer: Peer, shown: number, limit: number): Promise<ConversationList> {
+  if (limit < 1 || limit > MAX_CONVERSATIONS)
+    throw new RestanteError("bad-request", `limit: 1 to ${MAX_CONVERSATIONS} conversations`);
+  const lately = await peer.inbox({ after: Math.max(0, peer.status().inbox - MAX_PAGE), limit: MAX_PAGE });
+  const newest = new Map<string, number>();
+  const note = (contact: string, at: number): void => {
+    newest.set(contact, Math.max(at, newest.get(contact) ?? 0));
+  };
+  for (const { contact, received } of lately) note(contact, received);
+  for (const { contact, created } of peer.outbox()) note(contact, created);
+  const order = peer
+    .contacts()
+    .sort((a, b) => (newest.get(b.id) ?? 0) - (newest.get(a.id) ?? 0))
+    .slice(0, limit);
+  const found: ConversationList["conversations"][number][] = [];
+  for (const contact of order) {
+    const unread = lately.filter((mail) => mail.contact === contact.id && mail.n > shown).length;
+    const page = newest.has(contact.id) ? await peer.conversation(contact.id, { limit: 1 }) : undefined;
+    const last = page?.entries.at(-1);
+    found.push({ contact, unread, ...(last === undefined ? {} : { last }) });
   }
-  if (length === 0) return {};
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(pieces)));
-  } catch {
-    throw new RestanteError("bad-request", "the body is not JSON");
-  }
+  return { conversations: found };
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
 }
 
 /** Options without those that were not given. */
@@ -473,15 +408,10 @@ function given<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], un
 }
 
 /** Each member of a query once; a repeated one stays a list, which no schema takes. */
-function query(queries: Record<string, string[]>): Record<string, string | string[]> {
+function query(c: Context): Record<string, string | string[]> {
   return Object.fromEntries(
-    Object.entries(queries).map(([name, values]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
+    Object.entries(c.req.queries()).map(([name, values]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
   );
 }
 
-const COPY_SENDS =
-  "a contact says that another copy of this identity sends it mail: nothing of either is lost, but each takes what comes for the other; if there are two, stop one";
-const COPY_SHOWN_MS = 7 * 86_400_000;
-const SHORTEST_START = 4; // as for contacts
-const WHOLE_HASHNAME = /^[a-z2-7]{52}$/;
-const FULL_ID = /^[0-9a-f]{32}$/;
+const MAX_CONVERSATIONS = 200;

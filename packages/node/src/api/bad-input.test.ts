@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Daemon, startDaemon } from "../daemon.ts";
-import { Client } from "./client.ts";
+import { CheckedClient as Client } from "./checked.ts";
 import { type ContactList, type InviteInfo, MAX_JSON_BYTES, type MessagePage, type OutboxList } from "./contract.ts";
 
 /** Clears a screen, turns the direction, ends lines. */

@@ -1,18 +1,13 @@
 /** The other end of the API: what the command line speaks to the daemon of a home. */
-import { type IncomingMessage, type RequestOptions, request } from "node:http";
-import { Readable } from "node:stream";
+import type { IncomingMessage, RequestOptions } from "node:http";
+import type { Readable } from "node:stream";
 import { json, text } from "node:stream/consumers";
-import { pipeline } from "node:stream/promises";
+import { parseEvents, type ServerEvent } from "@restante/client";
+import { socketRequest } from "@restante/client/node";
 import { RestanteError } from "restante";
 import type { Problem } from "./contract.ts";
 
-/** One event of /v1/events. */
-export interface ServerEvent {
-  readonly type: string;
-  /** Of mail: its number in the inbox. */
-  readonly id: string | undefined;
-  readonly data: unknown;
-}
+export type { ServerEvent } from "@restante/client";
 
 /** Speaks to the daemon behind a socket. Every problem is a `RestanteError` with its code; "no-daemon" when none listens. */
 export class Client {
@@ -27,12 +22,22 @@ export class Client {
     if (body === undefined) return (await json(await this.#open({ method, path }))) as T;
     const sent = Buffer.from(JSON.stringify(body));
     const headers = { "content-type": "application/json", "content-length": sent.length };
-    return (await json(await this.#open({ method, path, headers }, Readable.from([sent])))) as T;
+    return (await json(await this.#open({ method, path, headers }, sent))) as T;
   }
 
-  /** PUT a stream. */
-  async upload<T>(path: string, body: Readable): Promise<T> {
-    const headers = { "content-type": "application/octet-stream" };
+  /** Send a text that is JSON already, and give back the text of the answer. */
+  async text(method: "POST", path: string, body: string): Promise<string> {
+    const sent = Buffer.from(body);
+    const headers = { "content-type": "application/json", "content-length": sent.length };
+    return text(await this.#open({ method, path, headers }, sent));
+  }
+
+  /** PUT a stream. `length`: how many bytes come, where that is known. */
+  async upload<T>(path: string, body: Readable, length?: number): Promise<T> {
+    const headers = {
+      "content-type": "application/octet-stream",
+      ...(length === undefined ? {} : { "content-length": length }),
+    };
     return (await json(await this.#open({ method: "PUT", path, headers }, body))) as T;
   }
 
@@ -51,39 +56,13 @@ export class Client {
     return parseEvents(answer);
   }
 
-  async #open(options: RequestOptions, body?: Readable): Promise<IncomingMessage> {
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const outgoing = request({ ...options, socketPath: this.#socket, agent: false });
-      outgoing.on("response", resolve);
-      outgoing.on("error", (error: NodeJS.ErrnoException) => reject(NOBODY.has(error.code ?? "") ? noDaemon() : error));
-      // A daemon that answers early reads no further; what then breaks is of no interest beside its answer.
-      if (body === undefined) outgoing.end();
-      else pipeline(body, outgoing).catch(reject);
+  async #open(options: RequestOptions, body?: Readable | Uint8Array): Promise<IncomingMessage> {
+    const answer = await socketRequest(this.#socket, options, body).catch((error: NodeJS.ErrnoException) => {
+      throw NOBODY.has(error.code ?? "") ? noDaemon() : error;
     });
     if ((answer.statusCode ?? 500) < 400) return answer;
     const { code, detail } = problemIn(await text(answer));
     throw new RestanteError(code, detail);
-  }
-}
-
-/** Server-sent events, as far as our daemon uses them: one line each of event, data and id. */
-export async function* parseEvents(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const piece of pieces) {
-    const blocks = (rest + decoder.decode(piece, { stream: true })).split("\n\n");
-    rest = blocks.pop() ?? "";
-    for (const block of blocks) {
-      const fields = new Map(
-        block.split("\n").map((line) => {
-          const cut = line.indexOf(": ");
-          return [line.slice(0, Math.max(cut, 0)), line.slice(cut + 2)] as const;
-        }),
-      );
-      const data = fields.get("data");
-      if (data !== undefined)
-        yield { type: fields.get("event") ?? "message", id: fields.get("id"), data: JSON.parse(data) };
-    }
   }
 }
 

@@ -1,230 +1,93 @@
 /**
- * The /v1 API as data: what a request may say and what an answer says. Requests are checked against these schemas and
- * unknown members are refused; answers are typed only, since both ends come from one release.
+ * The /v1 API as types, for both of its ends. What they are made from is in requests.ts and answers.ts, which operations and
+ * answers there are in operations.ts. Only types and numbers: who takes one of these takes no schema with it.
  */
-import type {
-  BlockedInfo,
-  CacheInfo,
-  CacheTest,
-  ContactInfo,
-  ConversationPage,
-  DeviceInfo,
-  Hashname,
-  HistoryEntry,
-  LedgerEntry,
-  ListedEntry,
-  ListInfo,
-  MailState,
-  Peer,
-  RequestInfo,
-  Retention,
-  SafetyInfo,
-} from "restante";
-import { MAX_WORK } from "restante/protocol";
-import { z } from "zod";
+import type { z } from "zod";
+import type * as answer from "./answers.ts";
 
-const text = (max: number) => z.string().min(1, "must not be empty").max(max);
-/** Decimal digits only: "1e3", "" and " 7" are numbers to JavaScript, but nobody means them. */
-const natural = z
-  .string()
-  .regex(/^\d{1,15}$/, "must be a whole number")
-  .transform(Number);
-
-/** Id, hashname, name, or a start of one. */
-const contact = text(256);
-
-/** POST /v1/invites. `work`: bits that mail by it costs its sender. */
-export const inviteBody = z.strictObject({
-  once: z.boolean().optional(),
-  work: z.int().min(0).max(MAX_WORK).optional(),
-});
-/** POST /v1/contacts, POST /v1/caches, POST /v1/invites/close */
-export const linkBody = z.strictObject({ link: text(16_384) });
-/** POST /v1/messages. `expires`: milliseconds since 1970. */
-export const textBody = z.strictObject({
-  contact,
-  text: z.string().min(1, "must not be empty"),
-  expires: z.int().positive().optional(),
-});
-/** PUT /v1/files, the body being the file */
-export const fileQuery = z.strictObject({ contact, name: text(255), media: text(255).optional() });
-/** GET /v1/messages */
-export const pageQuery = z.strictObject({ after: natural.optional(), limit: natural.optional() });
-/** POST /v1/blocked: a contact as above, the id of a request or its start, or a whole hashname. */
-export const blockBody = z.strictObject({ who: contact });
-/** PUT /v1/contacts/:id/read-marks */
-export const readMarksBody = z.strictObject({ on: z.boolean() });
-/** PUT /v1/contacts/:id/verified: what was read or scanned at the contact's. */
-export const saidBody = z.strictObject({ said: text(1024) });
-/** PUT /v1/lists/:name */
-export const listBody = z.strictObject({ contacts: z.array(contact).min(1, "must not be empty").max(256) });
-/** GET /v1/contacts/:id/history */
-export const historyQuery = z.strictObject({ before: text(30).optional(), limit: natural.optional() });
-/** GET /v1/search */
-export const searchQuery = z.strictObject({ q: text(256), contact: contact.optional(), limit: natural.optional() });
-/** PUT /v1/contacts/:id/keep */
-export const keepBody = z.strictObject({ days: z.int().min(1) });
-/** PUT /v1/seen */
-export const seenBody = z.strictObject({ n: z.int().min(0) });
-
-/** application/problem+json, RFC 9457. */
-export interface Problem {
-  readonly status: number;
-  readonly title: string;
-  /** Stable: that of the `RestanteError`, or "bad-request", "internal". */
-  readonly code: string;
-  /** For people. */
-  readonly detail: string;
-}
-
+/** application/problem+json, RFC 9457. `code` is stable: that of the `RestanteError`, or "bad-request", "internal". */
+export type Problem = z.infer<typeof answer.problem>;
 /** What somebody sent us. Times in milliseconds since 1970. */
-export interface MessageInfo {
-  /** Its number in the inbox: 1, 2, 3, ... */
-  readonly n: number;
-  readonly id: string;
-  readonly contact: string;
-  /** The contact's name, when it has one. */
-  readonly name?: string;
-  readonly from: Hashname;
-  /** When it was written, by the sender's clock, but a day after it came at most. */
-  readonly time: number;
-  /** What the sender's clock said, where that was later. */
-  readonly claimed?: number;
-  readonly received: number;
-  readonly kind: string;
-  /** Its security label. "static": whoever steals our key opens a recording of it; "forward": not once it was delivered and answered. */
-  readonly suite?: string;
-  /** Of kind "text". */
-  readonly text?: string;
-  /** Of kind "file"; its bytes are at /v1/messages/:n/file. */
-  readonly file?: FileInfo;
-  /** "damaged": the content was not what its digest says, and is not kept. */
-  readonly why?: string;
-}
-
-export interface FileInfo {
-  readonly name: string;
-  readonly media: string;
-  /** Bytes. */
-  readonly size: number;
-  /** Hex. */
-  readonly sha256: string;
-}
-
+export type MessageInfo = z.infer<typeof answer.message>;
+/** Of a mail of kind "file": name, media type as its sender says, size in bytes, SHA-256 in hex. */
+export type FileInfo = z.infer<typeof answer.fileInfo>;
 /** GET /v1/outbox/:id */
-export interface TrackInfo {
-  readonly id: string;
-  readonly state: MailState;
-  /** `contact`: whose step it is, of a mail to a list. */
-  readonly ledger: readonly (LedgerEntry & { readonly contact?: string })[];
-  /** While the mail is not final, and some days longer. */
-  readonly mail?: ListedEntry;
-}
-
+export type TrackInfo = z.infer<typeof answer.track>;
+/** What `restante status` shows of it. */
+export type BazaarInfo = z.infer<typeof answer.bazaarInfo>;
 /** GET /v1/status */
-export type StatusInfo = ReturnType<Peer["status"]> & {
-  readonly version: string;
-  readonly home: string;
-  readonly name?: string;
-  /** Of the cryptography. */
-  readonly backend: string;
-  /** The highest inbox number that was shown to the user. */
-  readonly seen: number;
-  /** Mail of ours that is neither delivered nor given up. */
-  readonly waiting: number;
-  /** Mails that our contacts sent before others that are here, and that have not come. */
-  readonly missing: number;
-  /** When this daemon serves a cache. */
-  readonly joinLink?: string;
-  /** What is wrong, in plain words. Empty: all is well. */
-  readonly problems: readonly string[];
-};
-
-export interface MessagePage {
-  readonly messages: readonly MessageInfo[];
-}
-export interface ContactList {
-  readonly contacts: readonly ContactInfo[];
-}
+export type StatusInfo = z.infer<typeof answer.status>;
+/** GET /v1/health */
+export type HealthInfo = z.infer<typeof answer.health>;
+/** GET /v1/ready */
+export type ReadyInfo = z.infer<typeof answer.ready>;
+/** GET /v1/identities */
+export type IdentityList = z.infer<typeof answer.identityList>;
+/** GET /v1/messages: the oldest first, at most `MAX_PAGE`. */
+export type MessagePage = z.infer<typeof answer.messagePage>;
+/** POST /v1/contacts/:id/ping */
+export type Pinged = z.infer<typeof answer.pinged>;
+/** GET /v1/contacts */
+export type ContactList = z.infer<typeof answer.contactList>;
 /** Whom we do not want to hear of. */
-export interface BlockedList {
-  readonly blocked: readonly BlockedInfo[];
-}
+export type BlockedList = z.infer<typeof answer.blockedList>;
 /** GET /v1/contacts/:id/safety */
-export interface SafetyList {
-  readonly contact: ContactInfo;
-  /** Of each of its devices: what is the same there, if nobody stands between. */
-  readonly devices: readonly SafetyInfo[];
-}
+export type SafetyList = z.infer<typeof answer.safetyList>;
 /** GET /v1/devices: this one first. Empty: there is no other. */
-export interface DeviceList {
-  readonly devices: readonly DeviceInfo[];
-}
+export type DeviceList = z.infer<typeof answer.deviceList>;
 /** POST /v1/devices */
-export interface AddedInfo {
-  readonly hashname: Hashname;
-}
+export type AddedInfo = z.infer<typeof answer.added>;
 /** GET /v1/lists */
-export interface Lists {
-  readonly lists: readonly ListInfo[];
-}
-export interface RequestList {
-  readonly requests: readonly RequestInfo[];
-}
-export interface OutboxList {
-  readonly outbox: readonly ListedEntry[];
-}
-export interface InviteInfo {
-  readonly link: string;
-}
-export interface SentInfo {
-  readonly id: string;
-  /** To a list: to how many contacts. */
-  readonly contacts?: number;
-}
-export interface SeenInfo {
-  readonly n: number;
-}
-export interface JoinedInfo {
-  readonly cache: Hashname;
-  /** Bytes it holds for us at most. */
-  readonly quota: number;
-  /** Bytes it holds of one sender at most. */
-  readonly cap: number;
-}
-export interface LeftInfo {
-  readonly cache: Hashname;
-  /** How many caches are still ours. */
-  readonly others: number;
-}
-
+export type Lists = z.infer<typeof answer.lists>;
+/** GET /v1/requests */
+export type RequestList = z.infer<typeof answer.requestList>;
+/** GET /v1/outbox. `behind`: how many mails are not in it, as their turn has not come. */
+export type OutboxList = z.infer<typeof answer.outboxList>;
+/** PUT /v1/name */
+export type NameInfo = z.infer<typeof answer.name>;
+/** POST /v1/web: the address of the web page, which lets one browser in, once. */
+export type WebInfo = z.infer<typeof answer.webLink>;
+/** POST /v1/invites, and whatever else is answered with a link alone. */
+export type InviteInfo = z.infer<typeof answer.link>;
+/** POST /v1/messages and PUT /v1/files: the id of a mail that is on the disk. */
+export type SentInfo = z.infer<typeof answer.sent>;
+/** GET and PUT /v1/seen: an inbox number. */
+export type SeenInfo = z.infer<typeof answer.seen>;
+/** GET /v1/offers: caches that contacts offer us, and that are not ours yet. */
+export type OfferList = z.infer<typeof answer.offerList>;
+/** GET and PUT /v1/cache */
+export type CacheRole = z.infer<typeof answer.cacheRole>;
+/** PUT /v1/caches/offer: whether contacts may use our cache. */
+export type OfferingInfo = z.infer<typeof answer.offering>;
+/** POST /v1/caches: what the cache keeps for us, in bytes. */
+export type JoinedInfo = z.infer<typeof answer.joined>;
+/** DELETE /v1/caches/:hashname */
+export type LeftInfo = z.infer<typeof answer.left>;
 /** POST /v1/caches/test: answered when all of our caches are tested, in some two minutes at most. */
-export interface CacheTestList {
-  readonly tests: readonly CacheTest[];
-}
+export type CacheTestList = z.infer<typeof answer.cacheTestList>;
 /** GET /v1/peers: our caches, then those of our contacts, of each contact the best first. */
-export interface PeerList {
-  readonly caches: readonly (CacheInfo & {
-    /** Of the contact, when it has one. */
-    readonly name?: string;
-  })[];
-}
-
+export type PeerList = z.infer<typeof answer.peerList>;
 /** GET /v1/contacts/:id/history: in the order of the conversation. `before`: what to ask for to get the page before. */
-export interface HistoryPage extends ConversationPage {
-  readonly contact: ContactInfo;
-}
+export type HistoryPage = z.infer<typeof answer.historyPage>;
+/** GET /v1/conversations */
+export type ConversationList = z.infer<typeof answer.conversationList>;
 /** GET /v1/search: the newest first. */
-export interface FoundList {
-  readonly found: readonly (HistoryEntry & {
-    /** Of the contact, when it has one. */
-    readonly name?: string;
-  })[];
-}
+export type FoundList = z.infer<typeof answer.foundList>;
 /** GET /v1/retentions: for whom mail is erased after some days. */
-export interface RetentionList {
-  readonly retentions: readonly Retention[];
-}
+export type RetentionList = z.infer<typeof answer.retentionList>;
+/** GET /v1/webhooks */
+export type WebhookList = z.infer<typeof answer.webhookList>;
+/** DELETE /v1/webhooks/:id, and each of GET /v1/webhooks. */
+export type WebhookInfo = z.infer<typeof answer.webhook>;
+/** POST /v1/webhooks: with the secret, which is not said again. */
+export type NewWebhook = z.infer<typeof answer.newWebhook>;
+/** POST /v1/sealed */
+export type SealedInfo = z.infer<typeof answer.sealed>;
+/** POST /v1/sealed/open */
+export type OpenedInfo = z.infer<typeof answer.opened>;
+export type { ConfigInfo } from "./config.ts";
+export type { MeshInfo, MeshPeer } from "./mesh.ts";
+export type { TotalsInfo } from "./totals-answer.ts";
 
 /** The most messages in one answer. */
 export const MAX_PAGE = 1000;

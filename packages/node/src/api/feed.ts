@@ -2,7 +2,10 @@
  * Events for one reader, as they happen. Mail is read from the inbox and not from the events, so a slow reader, or one that
  * comes back with the number of the last mail it got, misses none.
  */
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
 import type { Peer, PeerEvent, Received } from "restante";
+import { messageInfo } from "./message.ts";
 
 export type FeedEvent =
   | { type: "mail"; n: number; mail: Received }
@@ -10,17 +13,25 @@ export type FeedEvent =
 
 /**
  * Listens from the moment of the call until `signal` aborts. Mail starts after inbox number `after`; without it, with what
- * arrives from now on. Of other events a reader who falls behind loses the oldest.
+ * arrives from now on. Of other events a reader who falls behind by more than a thousand loses the oldest; `lost` is told of each.
  */
-export function feed(peer: Peer, after: number | undefined, signal: AbortSignal): AsyncIterable<FeedEvent> {
+export function feed(
+  peer: Peer,
+  after: number | undefined,
+  signal: AbortSignal,
+  lost: () => void = () => {},
+): AsyncIterable<FeedEvent> {
   const others: Exclude<PeerEvent, { type: "mail" }>[] = [];
   let hasMail = true;
   let wake = (): void => {};
   const end = peer.on((event) => {
     if (event.type === "mail") hasMail = true;
     else {
-      if (others.length >= MAX_QUEUED) others.shift();
       others.push(event);
+      if (others.length > MAX_QUEUED) {
+        others.shift();
+        lost();
+      }
     }
     wake();
   });
@@ -52,6 +63,39 @@ export function feed(peer: Peer, after: number | undefined, signal: AbortSignal)
         });
     }
   })();
+}
+
+export interface StreamOptions {
+  readonly peer: Peer;
+  /** Mail after this inbox number first. */
+  readonly after: number | undefined;
+  /** Aborted when the daemon stops. */
+  readonly signal: AbortSignal;
+}
+
+/** A feed as server-sent events. */
+export function eventStream(c: Context, { peer, after, signal }: StreamOptions): Response {
+  const stop = new AbortController();
+  const events = feed(peer, after, AbortSignal.any([stop.signal, signal]));
+  return streamSSE(c, async (stream) => {
+    stream.onAbort(() => stop.abort());
+    try {
+      // The first bytes carry the headers with them: the reader knows that from here on it misses nothing.
+      await stream.write(": listening\n\n");
+      for await (const event of events) {
+        const { type, data } = shown(event, peer);
+        await stream.writeSSE({ event: type, data, ...(event.type === "mail" ? { id: String(event.n) } : {}) });
+      }
+    } finally {
+      stop.abort();
+    }
+  });
+}
+
+/** Its name, and the JSON that says it. */
+export function shown(event: FeedEvent, peer: Peer): { type: string; data: string } {
+  if (event.type === "mail") return { type: "mail", data: JSON.stringify(messageInfo(peer, event.mail)) };
+  return { type: event.event.type, data: JSON.stringify(event.event) };
 }
 
 const PAGE = 100;

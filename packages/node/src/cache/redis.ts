@@ -11,10 +11,11 @@ import { BOX_LIMITS, type BoxAnswer, type BoxLimits, type BoxOp, type BoxStats, 
 import { assert, type Time } from "restante/protocol";
 import { Books, parseBook } from "./redis-books.ts";
 import { FUNCTIONS } from "./redis-function.ts";
-import { ClusterLink, callFailure } from "./redis-link.ts";
+import type { ClusterLink } from "./redis-link.ts";
 import { ClusterNames, channelOf, type RecipientNames, slotOf } from "./redis-names.ts";
 import { type Rate, TokenBuckets } from "./token-buckets.ts";
 
+/** Where the store of a cluster of cache nodes is, and its limits. docs/cluster.md */
 export interface RedisBoxOptions {
   /** "redis://host:port" of one server of the cluster or more; the others are found. A password may stand in it. */
   readonly servers: readonly string[];
@@ -42,8 +43,9 @@ export interface RedisBoxStore extends BoxStore {
   close(): Promise<void>;
 }
 
+type Put = Extract<BoxOp, { type: "put" }>;
 type Gained = Extract<BoxAnswer, { type: "gained" }>;
-type RecipientOp = Exclude<BoxOp, { type: "sweep" }>;
+type RecipientOp = Exclude<BoxOp, { type: "sweep" | "remove-many" }>;
 
 /**
  * Connects. Codes: "bad-cluster" (no address of a server), "no-cluster" (no answer, or no cluster), "no-functions" (too old),
@@ -56,6 +58,11 @@ export async function redisBoxStore(options: RedisBoxOptions): Promise<RedisBoxS
   const store = new ClusterBoxStore(options, limits);
   await store.open();
   return store;
+}
+
+/** Only where there is a cluster: the client has a class of texts, after which V8 looks up all methods of all texts slowly. */
+function clusterLinks(): Promise<typeof import("./redis-link.ts")> {
+  return import("./redis-link.ts");
 }
 
 /** An operation that is not carried out yet. */
@@ -104,6 +111,7 @@ class ClusterBoxStore implements RedisBoxStore {
   }
 
   async open(): Promise<void> {
+    const { ClusterLink } = await clusterLinks();
     this.#link = await ClusterLink.open({
       servers: this.#options.servers,
       allowPersistence: this.#options.allowPersistence ?? false,
@@ -120,6 +128,8 @@ class ClusterBoxStore implements RedisBoxStore {
 
   handle(op: BoxOp, now: Time): Promise<BoxAnswer[]> {
     if (op.type === "sweep") return this.#sweep(op.op, now);
+    if (op.type === "remove-many") return this.#removeMany(op, now);
+    if (op.type === "put" && op.more !== undefined && op.more.length > 0) return this.#putMany(op, now);
     return new Promise((resolve) => {
       const bytes = op.type === "put" ? op.bytes.length : op.type === "revoke" ? 8 * op.serials.length : 0;
       const cost = bytes + JOB_BYTES;
@@ -155,8 +165,23 @@ class ClusterBoxStore implements RedisBoxStore {
 
   // --- operations ---
 
+  /** They wait side by side in the lane of the recipient, and so are in the same call. */
+  async #removeMany(
+    { op, recipient, box, ids }: Extract<BoxOp, { type: "remove-many" }>,
+    now: Time,
+  ): Promise<BoxAnswer[]> {
+    await Promise.all(ids.map((id) => this.handle({ type: "remove", op, recipient, box, id }, now)));
+    return [{ type: "done", op }];
+  }
+
+  async #putMany({ more = [], ...first }: Put, now: Time): Promise<BoxAnswer[]> {
+    const puts = [first, ...more.map(({ id, bytes }) => ({ ...first, id, bytes }))];
+    const answers = await Promise.all(puts.map((put) => this.handle(put, now)));
+    return [...answers.flat().filter(({ type }) => type === "gained"), { type: "done", op: first.op }];
+  }
+
   /** What the buckets say. It does not depend on the store, and nothing but what is kept depends on it. */
-  #mayKeep({ recipient, box, bytes }: Extract<BoxOp, { type: "put" }>, now: Time): boolean {
+  #mayKeep({ recipient, box, bytes }: Put, now: Time): boolean {
     const size = Math.max(bytes.length, MIN_COUNTED);
     const isInRate = this.#senders.take(recipient + box, size, now);
     if (!isInRate || this.#all?.take("", size, now) === false) return false;
@@ -279,6 +304,7 @@ class ClusterBoxStore implements RedisBoxStore {
 
   /** Puts, removals, clears and revocations are tried until they are confirmed; a question is left to be asked again. */
   async #failed(batch: readonly Job[], error: unknown): Promise<void> {
+    const { callFailure } = await clusterLinks();
     const failure = callFailure(error);
     if (failure === "call" && !this.#isClosed) this.#options.onTrouble?.(`the Redis Cluster refused a call: ${error}`);
     for (const job of batch) {

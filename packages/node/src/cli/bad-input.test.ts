@@ -2,15 +2,17 @@
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { encodeInvite, type Hashname, hashnameOf, parseInvite, portable } from "restante/protocol";
 import { afterEach, expect, test, vi } from "vitest";
 import { Client } from "../api/client.ts";
 import { peers, testCaches } from "./caches.ts";
+import { contact as one } from "./contact.ts";
 import { find, history, keep } from "./history.ts";
-import { cancel, outbox, recv, track } from "./mail.ts";
+import { cancel, outbox, track } from "./mail.ts";
 import { block, blocked, contacts, lists, readMarks, remove, requests, status, unblock, verify } from "./people.ts";
+import { recv } from "./recv.ts";
 import { safeName } from "./saved-file.ts";
 import { createScreen, type Screen } from "./screen.ts";
 
@@ -64,6 +66,16 @@ const ANSWERS: readonly (readonly [path: RegExp, answer: object])[] = [
     { id: ID, state: "cancelled", ledger: [{ at: NOW, state: "cancelled", why: NASTY, contact: ID }], mail: listed },
   ],
   [/outbox/, { outbox: [listed, { ...mail, expires: NOW, size: 1, parts: 1, acked: 0 }] }],
+  [
+    /mesh/,
+    {
+      self: { hashname: HASHNAME, places: [] },
+      peers: [
+        { hashname: HASHNAME, state: "up", place: { transport: NASTY, reach: "lan" }, isOurs: false, cacheOf: [] },
+      ],
+    },
+  ],
+  [/offers/, { offers: [{ contact: ID, name: NASTY, cache: HASHNAME, quota: 1, cap: 1 }] }],
   [/seen/, { n: 0, unread: 0 }],
   [/messages/, { messages: said }],
   [/peers/, { caches: [cache] }],
@@ -94,7 +106,7 @@ class Hostile extends Client {
 }
 
 const COMMANDS: Readonly<Record<string, (screen: Screen, client: Client, dir: string) => Promise<number>>> = {
-  recv: (screen, client, dir) => recv(screen, client, { all: true, out: dir }),
+  recv: (screen, client, dir) => recv(screen, client, { all: true, out: relative("", dir) }),
   outbox,
   track: (screen, client) => track(screen, client, ID),
   cancel: (screen, client) => cancel(screen, client, ID),
@@ -104,6 +116,7 @@ const COMMANDS: Readonly<Record<string, (screen: Screen, client: Client, dir: st
   "keep, of one": (screen, client) => keep(screen, client, NASTY, 3, false),
   "keep, for ever": (screen, client) => keep(screen, client, NASTY, undefined, true),
   contacts,
+  "contacts, one": (screen, client) => one(screen, client, "bob"),
   "read-marks": (screen, client) => readMarks(screen, client, NASTY, "on"),
   block: (screen, client) => block(screen, client, NASTY),
   unblock: (screen, client) => unblock(screen, client, HASHNAME),
@@ -116,7 +129,7 @@ const COMMANDS: Readonly<Record<string, (screen: Screen, client: Client, dir: st
   remove: (screen, client) => remove(screen, client, NASTY),
   lists,
   peers,
-  "test caches": testCaches,
+  "test caches": (screen, client) => testCaches(screen, client),
   status,
 };
 
@@ -138,6 +151,8 @@ test.each(Object.keys(COMMANDS).flatMap((name) => [[name, "text"] as const, [nam
     // Of a text each line is a line; a name never is more than one.
     for (const file of saved) expect(file).not.toMatch(/[\p{C}\p{Zl}\p{Zp}/\\]/u);
     expect(saved.length).toBe(name === "recv" ? 1 : 0);
+    // For programs: where it is from everywhere, and no option.
+    if (name === "recv" && form === "JSON") expect(printed.join("")).toContain(`"saved":"${dir}/`);
   },
 );
 

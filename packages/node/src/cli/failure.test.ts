@@ -9,7 +9,19 @@ const packages = fileURLToPath(new URL("../../..", import.meta.url));
 
 /** Codes that only programs on the library can meet: no command leads there. */
 const NOT_OF_COMMANDS: Readonly<Record<string, string>> = {
+  "no-session": "the web page alone has sessions",
+  "wrong-password": "the web page",
+  "wrong-token": "the web page",
+  "bad-id": "the API: the commands give no ids to mail",
+  "bad-range": "the API: parts of files",
+  "key-reused": "the API: Idempotency-Key",
+  "too-many-keys": "the API: Idempotency-Key",
   "bad-card": "encodeCard",
+  "bad-packet": "channels of applications",
+  "bad-type": "channels of applications",
+  busy: "channels of applications",
+  "channel-closed": "channels of applications",
+  "not-served": "channels of applications",
   "bad-fragment": "encodeLink",
   "bad-handshake": "setHandshakes and createPeer({ handshakes })",
   "bad-key": "sealing; keys that others announce are checked when they come",

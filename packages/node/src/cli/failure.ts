@@ -15,14 +15,28 @@ export const EXIT = {
   queued: 75,
 } as const;
 
+/** The codes in words, for the manual. */
+export const EXIT_WORDS: readonly (readonly [code: number, words: string])[] = [
+  [EXIT.done, "done"],
+  [
+    EXIT.degraded,
+    "something that should work does not, now or until somebody repairs it: a contact that does not answer, a file that could not be saved, a daemon with a problem",
+  ],
+  [EXIT.usage, "wrong use: nothing was done"],
+  [EXIT.noDaemon, "no daemon runs in this home"],
+  [EXIT.notFound, "there is no such contact, mail, file or home; or nothing was found"],
+  [EXIT.refused, "refused: it cannot be done so, and the message says why"],
+  [EXIT.queued, "queued: the mail is kept and goes on, but was not delivered in the time given with --wait"],
+];
+
 /** What to print for an error of any origin, and the exit code. The line is empty where help was asked for and given. */
 export function failureOf(error: unknown): { code: number; line: string } {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return { code: EXIT.done, line: "" };
-    const help = `see \`${self()} --help\``;
+    const help = `see \`${program()} --help\``;
     const advice =
       error.code === "commander.unknownOption" ? `${help}, or put -- before a text that starts with a dash` : help;
-    const text = error.code === "commander.help" ? "a command is missing" : error.message.replace(/^error: /, "");
+    const text = error.code === "commander.help" ? "a command is missing" : ownWords(error.message);
     return { code: EXIT.usage, line: oneLine(advised(text, advice)) };
   }
   const { exit = EXIT.degraded, advice } = (error instanceof RestanteError ? CODES[error.code] : undefined) ?? {};
@@ -35,11 +49,31 @@ export function usage(message: string): RestanteError {
   return new RestanteError("usage", message);
 }
 
-/** How this user can call this program again: as it was called this time. */
-export function self(script: string = process.argv[1] ?? "", env: NodeJS.ProcessEnv = process.env): string {
+/** How this user can call this program again for the same home and identity: as it was called this time. */
+export function self(
+  script: string = process.argv[1] ?? "",
+  env: NodeJS.ProcessEnv = process.env,
+  args: readonly string[] = process.argv.slice(2),
+): string {
+  return [program(script, env), ...whose(args)].join(" ");
+}
+
+/** As `self`, but for the home, and the identity, of the default. */
+export function program(script: string = process.argv[1] ?? "", env: NodeJS.ProcessEnv = process.env): string {
   if (isFromNpm(env)) return "npm run -s restante --";
   if (basename(script) === "restante") return "restante";
   return `node ${quote(relative(process.cwd(), script) || script)}`;
+}
+
+/** Which home and identity the command line named. What the environment says it says the next time, too. */
+export function whose(args: readonly string[] = process.argv.slice(2)): string[] {
+  const given = new Map<string, string>();
+  for (const [i, arg] of args.entries()) {
+    if (arg === "--") break;
+    const [, option = "", value = args[i + 1]] = /^(--home|--identity)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (option !== "" && value) given.set(option, quote(value));
+  }
+  return [...given].flat();
 }
 
 /** What is wrong, and what to do about it. */
@@ -50,6 +84,12 @@ export function advised(message: string, advice: string): string {
 /** Was this program called by a script of the workspace, as in `npm start`? */
 export function isFromNpm(env: NodeJS.ProcessEnv = process.env): boolean {
   return env["npm_lifecycle_event"] !== undefined;
+}
+
+function ownWords(message: string): string {
+  return message
+    .replace(/^error: /, "")
+    .replace(/^command-argument value '(.*)' is invalid for argument '(.*?)'\. /s, '"$1" does not do for $2. ');
 }
 
 /** A word for a POSIX shell, in quotes only where it must be. */
@@ -86,6 +126,7 @@ const SYSTEM: Readonly<Record<string, string>> = {
 export const CODES: Readonly<Record<string, { readonly exit: number; readonly advice?: string }>> = {
   usage: { exit: EXIT.usage },
   "bad-request": { exit: EXIT.usage },
+  "bad-config": { exit: EXIT.usage },
   "bad-days": { exit: EXIT.usage },
   "bad-invite": { exit: EXIT.usage },
   "bad-link": { exit: EXIT.usage },
@@ -94,6 +135,7 @@ export const CODES: Readonly<Record<string, { readonly exit: number; readonly ad
   "bad-address": { exit: EXIT.usage },
   "bad-home": { exit: EXIT.usage },
   "bad-file": { exit: EXIT.usage },
+  "bad-url": { exit: EXIT.usage },
   "bad-mail": { exit: EXIT.usage, advice: "rename the file" },
   "needs-router": { exit: EXIT.usage, advice: "ask its owner for an invite" },
   ambiguous: { exit: EXIT.usage },
@@ -112,8 +154,13 @@ export const CODES: Readonly<Record<string, { readonly exit: number; readonly ad
   final: { exit: EXIT.refused },
   refused: { exit: EXIT.refused },
   "too-large": { exit: EXIT.refused },
+  "no-room": { exit: EXIT.refused, advice: `\`${self()} keep\` erases old mail` },
   "no-cipher": { exit: EXIT.refused, advice: "one of you needs a newer version" },
+  "no-web": { exit: EXIT.refused, advice: "start it with --web" },
   "no-cache": { exit: EXIT.refused },
+  "set-at-start": { exit: EXIT.refused },
+  "not-empty": { exit: EXIT.refused },
+  "no-offer": { exit: EXIT.notFound, advice: `\`${self()} status\` lists what is offered` },
   "bad-copies": { exit: EXIT.usage },
   "no-contact": { exit: EXIT.refused, advice: "try again in a moment" },
   "home-locked": { exit: EXIT.refused },
@@ -124,6 +171,7 @@ export const CODES: Readonly<Record<string, { readonly exit: number; readonly ad
   "not-running": { exit: EXIT.degraded, advice: "start the daemon again" },
   stopped: { exit: EXIT.degraded, advice: "start the daemon again" },
   restarted: { exit: EXIT.degraded },
+  replaced: { exit: EXIT.degraded },
   damaged: { exit: EXIT.degraded },
   internal: { exit: EXIT.degraded },
   "bad-identity": { exit: EXIT.degraded },
@@ -138,9 +186,16 @@ export const CODES: Readonly<Record<string, { readonly exit: number; readonly ad
   "not-memory-only": { exit: EXIT.refused },
   "identity-in-use": { exit: EXIT.refused },
   "bad-passphrase": { exit: EXIT.refused },
+  "bad-password": { exit: EXIT.usage },
+  "no-password": { exit: EXIT.refused, advice: `\`${self()} web password\` sets one` },
+  "bad-certificate": { exit: EXIT.usage },
   "no-passphrase": { exit: EXIT.usage, advice: "start it at a terminal, or give --passphrase-file" },
   "bad-archive": { exit: EXIT.degraded },
   "no-home": { exit: EXIT.notFound, advice: "--home names another" },
   "home-not-empty": { exit: EXIT.refused },
   "file-exists": { exit: EXIT.refused },
+  "storage-unusable": { exit: EXIT.usage },
+  "bad-sealed": { exit: EXIT.degraded },
+  "not-for-us": { exit: EXIT.refused, advice: "--home and --identity name others" },
+  "bad-keys": { exit: EXIT.usage },
 };

@@ -29,7 +29,7 @@ beforeAll(async () => {
   await say(bob, toBob, "alice", "At the \u202Eharbour");
   const file = await toAlice.upload<SentInfo>("/v1/files?contact=bob&name=harbour.txt", Readable.from(["a map"]));
   await delivered(alice, file.id);
-}, 60_000);
+});
 afterAll(async () => {
   for (const daemon of [alice, bob]) await daemon.close();
   await rm(dir, { recursive: true });
@@ -44,7 +44,7 @@ async function delivered(from: Daemon, id: string): Promise<void> {
 }
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
-  await vi.waitFor(async () => expect(await isSo()).toBe(true), { timeout: 20_000, interval: 20 });
+  await vi.waitFor(async () => expect(await isSo()).toBe(true), { timeout: 60_000, interval: 20 });
 }
 
 /** What a command prints: data without its times, and talk. */

@@ -4,6 +4,7 @@ import type { Client } from "../api/client.ts";
 import type { ContactList, FoundList, HistoryPage, RetentionList } from "../api/contract.ts";
 import { EXIT, usage } from "./failure.ts";
 import { contactName } from "./mail.ts";
+import { MISSING } from "./people.ts";
 import { count, printable, type Screen, said, short, size, table, time } from "./screen.ts";
 
 /** The last `limit` mails with a contact, of both sides, in the order in which they were said. */
@@ -24,7 +25,8 @@ export async function history(screen: Screen, client: Client, contact: string, l
   for (const entry of entries) show(screen, entry, entry.way === "out" ? "you" : name);
   if (screen.json) return EXIT.done;
   if (entries.length === 0) screen.say(`there is no mail with ${name} yet, or it is erased`);
-  if (missing > 0) screen.say(`${count(missing, "mail")} of ${name} are known to be missing; they come by themselves`);
+  if (missing > 0)
+    screen.say(`${count(missing, "mail")} of ${name} ${missing === 1 ? "is" : "are"} missing: ${MISSING}`);
   return EXIT.done;
 }
 

@@ -1,33 +1,6 @@
 #!/usr/bin/env node
-/** `restante`. Every failure is one line that says what is wrong and what to do, and an exit code. */
-import { EXIT, failureOf } from "./failure.ts";
-import { createProgram } from "./program.ts";
-import { say } from "./screen.ts";
+/** `restante`: in few files where they were made of what lies here, else in the many of the compiler. */
+import { bundled } from "./bundled.ts";
 
-/** Installed at the first call only: commands that are soon over die of a signal as programs do. */
-function stop(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => {
-      // Once is a wish, twice is an order.
-      if (controller.signal.aborted) process.exit(EXIT.degraded);
-      controller.abort();
-    });
-  return controller.signal;
-}
-
-// Who reads us may stop reading (`restante recv | head -1`): no reason to complain.
-process.stdout.on("error", (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === "EPIPE" ? EXIT.done : EXIT.degraded),
-);
-
-try {
-  const program = createProgram((code) => {
-    process.exitCode = code;
-  }, stop);
-  await program.parseAsync();
-} catch (error) {
-  const { code, line } = failureOf(error);
-  if (line !== "") say(line);
-  process.exitCode = code;
-}
+const program = bundled(new URL("../../", import.meta.url));
+await (program === undefined ? import("./run.ts") : import(program.href));

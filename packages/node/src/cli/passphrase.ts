@@ -34,8 +34,11 @@ export async function newPassphrase(
   file: string | undefined,
   terminal: Terminal = ours(),
 ): Promise<string> {
-  const given = await fromFile(file);
-  if (given !== undefined) return given;
+  return (await fromFile(file)) ?? (await typedTwice(question, terminal));
+}
+
+/** Asks twice. Throws "no-passphrase" where nobody can be asked, "bad-passphrase" when the two differ. */
+export async function typedTwice(question: string, terminal: Terminal = ours()): Promise<string> {
   const first = await ask(terminal, question);
   if (first === "") throw new RestanteError("bad-passphrase", "the passphrase is empty");
   if ((await ask(terminal, "once more")) === first) return first;

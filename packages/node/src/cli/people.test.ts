@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ContactInfo, createPeer, MemoryNetwork, type Peer } from "restante";
+import { type ContactInfo, createPeer, MemoryNetwork, type Peer, RestanteError } from "restante";
 import { admissionWork, linkJson, parseInvite, portable, safetyWords } from "restante/protocol";
 import { type MemoryNames, memoryResolver } from "restante/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,6 +11,7 @@ import { startCache, startDaemon } from "../daemon.ts";
 import { EXIT, failureOf } from "./failure.ts";
 import { cancel, outbox, send, track } from "./mail.ts";
 import {
+  add,
   addDevice,
   addToList,
   block,
@@ -69,6 +70,32 @@ async function failure(text: string, names: MemoryNames): Promise<{ code: number
     ),
   );
 }
+
+test.each(["Hi, here is my link:\n", ""])(
+  "a link is taken out of a mail, with %j before and wrapped lines in it",
+  async (words) => {
+    const asked: string[] = [];
+    let known = "";
+    const client = {
+      call: async (method: string, path: string, { link }: { link: string } = { link: "" }) => {
+        if (method === "GET") return { contacts: [{ id: known }] };
+        asked.push(path);
+        if (parseInvite(portable, link) === undefined) throw new RestanteError("bad-invite", "damaged");
+        expect(link).toBe(invite);
+        return { id: "ab", name: "Bob" };
+      },
+    } as unknown as Client;
+    const { screen, said } = record();
+    const text = `${words}${invite.slice(0, 70)}\n> ${invite.slice(70)}\nyours\n`;
+    for (const use of [add, closeInvite]) expect(await use(screen, client, text)).toBe(EXIT.done);
+    expect(said[0]).toMatch(/^Bob is your contact now/);
+    known = "ab";
+    await add(screen, client, text);
+    expect(said.at(-1)).toMatch(/^Bob was your contact already/);
+    expect(new Set(asked)).toEqual(new Set(["/v1/contacts", "/v1/invites/close"]));
+    await expect(add(screen, client, invite.slice(0, -1))).rejects.toMatchObject({ code: "bad-invite" });
+  },
+);
 
 test("`add` takes the link of a domain that publishes an invite", async () => {
   const found = await ask("link://bob.example", published({ invite: secret() }));
@@ -155,6 +182,8 @@ describe("what is taken back", () => {
     expect(seen.said).toEqual([
       expect.stringMatching(`^${id.slice(0, 12)} is no contact of yours any more`),
       expect.stringMatching(/^mail to it is given up/),
+      expect.stringMatching(/^who has an invite of yours can still ask: `.* invite --close` makes one void$/),
+      expect.stringMatching(/^what you wrote to each other stays on this machine: `.* find`/),
     ]);
     await expect(remove(seen.screen, client, id.slice(0, 6))).rejects.toMatchObject({ code: "not-found" });
     const again = await client.call<ContactInfo>("POST", "/v1/contacts", { link: invite });
@@ -172,6 +201,7 @@ describe("what is taken back", () => {
     const seen = record();
     expect(await block(seen.screen, client, id.slice(0, 6))).toBe(EXIT.done);
     expect(seen.said[0]).toBe(`${bob.slice(0, 12)} is blocked, and cannot find out`);
+    expect(seen.said[1]).toContain(` unblock ${bob.slice(0, 12)}\` takes it back`);
     expect((await client.call<ContactList>("GET", "/v1/contacts")).contacts).toEqual([]);
     await expect(client.call("POST", "/v1/contacts", { link: invite })).rejects.toMatchObject({ code: "blocked" });
     await block(seen.screen, client, bob);
@@ -267,7 +297,8 @@ describe("what is taken back", () => {
     expect(seen.said).toEqual([expect.stringMatching(/^only this one/)]);
     const made = record({ isTerminal: true });
     expect(await deviceLink(made.screen, toPhone, {})).toBe(EXIT.done);
-    expect(made.said.at(-1)).toMatch(/makes this device theirs/);
+    expect(made.said.at(-2)).toMatch(/makes this device theirs/);
+    expect(made.said.at(-1)).toMatch(/`cache join` on the new one/);
     const [link = ""] = made.out;
     expect(await addDevice(seen.screen, client, link)).toBe(EXIT.done);
     const { hashname } = await toPhone.call<StatusInfo>("GET", "/v1/status");
@@ -321,7 +352,7 @@ describe("what is taken back", () => {
     const fake = { call: async () => ({ contacts: list }) } as unknown as Client;
     const seen = record();
     await contacts(seen.screen, fake);
-    expect(seen.said).toEqual(["2 mails are missing from Carol: sent before others that are here, on the way or lost"]);
+    expect(seen.said).toEqual(["2 mails are missing from Carol: on the way, taken back by their sender, or lost"]);
     expect(await client.call<StatusInfo>("GET", "/v1/status")).toMatchObject({ missing: 0 });
   });
 
@@ -332,7 +363,9 @@ describe("what is taken back", () => {
     expect(await marks()).toBe(false);
     const seen = record();
     expect(await readMarks(seen.screen, client, id, "on")).toBe(EXIT.done);
-    expect(seen.said.at(-1)).toMatch(/ is told which of its mail `.* recv` has printed, from now on$/);
+    expect(seen.said.at(-1)).toMatch(
+      / is told which of its mail `.* recv` has printed or the page has shown, from now on$/,
+    );
     expect(await marks()).toBe(true);
     const script = record({ json: true });
     await readMarks(script.screen, client, id, "off");

@@ -12,7 +12,7 @@ import {
   RestanteError,
   resolveLink,
 } from "restante";
-import { isHostName, parseLink } from "restante/protocol";
+import { isHostName, linksIn, parseLink } from "restante/protocol";
 import type { Client } from "../api/client.ts";
 import type {
   AddedInfo,
@@ -23,12 +23,16 @@ import type {
   JoinedInfo,
   LeftInfo,
   Lists,
+  OfferList,
   OutboxList,
   RequestList,
   SafetyList,
   StatusInfo,
+  WebInfo,
 } from "../api/contract.ts";
-import { EXIT, isFromNpm, quote, self, usage } from "./failure.ts";
+import { bazaarLines } from "./bazaar.ts";
+import { offerLines, ownerText, sayJoined, takeOffer } from "./caches.ts";
+import { EXIT, isFromNpm, program, quote, self, usage, whose } from "./failure.ts";
 import { contactName } from "./mail.ts";
 import { qrCode } from "./qr-code.ts";
 import { count, printable, type Screen, short, size, table, time } from "./screen.ts";
@@ -62,10 +66,25 @@ export async function invite(
   return EXIT.done;
 }
 
+/** What to do about the warning of a browser. */
+export function certificateAdvice(fingerprint: string): string {
+  return `The browser warns of its certificate, once. Go on if the SHA-256 that it shows is this:\n${fingerprint}`;
+}
+
+/** Prints the web page's address, with what lets one browser in. */
+export async function web(screen: Screen, client: Client): Promise<number> {
+  const { link, fingerprint } = await client.call<WebInfo>("POST", "/v1/web", {});
+  screen.out(screen.json ? JSON.stringify({ link, fingerprint }) : link);
+  if (!screen.json && fingerprint !== undefined) screen.say(certificateAdvice(fingerprint));
+  if (!screen.json && screen.isTerminal)
+    screen.say(screen.paint("dim", "It opens one browser, once. Show it to nobody."));
+  return EXIT.done;
+}
+
 /** Makes an invite of ours void. Without a link, or with "-", it is read from stdin. */
 export async function closeInvite(screen: Screen, client: Client, link: string | undefined): Promise<number> {
-  const body = { link: await linkFrom(link, "the invite") };
-  const closed = await client.call<InviteInfo>("POST", "/v1/invites/close", body);
+  const text = await linkFrom(link, "the invite");
+  const closed = await eachLink(text, (link) => client.call<InviteInfo>("POST", "/v1/invites/close", { link }));
   if (screen.json) screen.out(JSON.stringify(closed));
   else screen.say("this invite is closed: nobody becomes your contact by it any more; who did already stays one");
   return EXIT.done;
@@ -74,17 +93,32 @@ export async function closeInvite(screen: Screen, client: Client, link: string |
 /** Adds who made the invite. Without a link, or with "-", it is read from stdin. */
 export async function add(screen: Screen, client: Client, link: string | undefined): Promise<number> {
   const text = await linkFrom(link, "an invite");
+  if (!text.includes("://") && !text.startsWith("{")) throw usage(noInvite(text));
   // Loaded where it is needed: most commands ask nobody but the daemon.
-  const invite = await inviteFrom(text, async () => (await import("../discovery.ts")).nodeResolver());
-  const contact = await client.call<ContactInfo>("POST", "/v1/contacts", { link: invite });
+  const resolver = async (): Promise<LinkResolver> => (await import("../discovery.ts")).nodeResolver();
+  const before = await client.call<ContactList>("GET", "/v1/contacts");
+  const contact = await eachLink(text, async (link) =>
+    client.call<ContactInfo>("POST", "/v1/contacts", { link: await inviteFrom(link, resolver) }),
+  );
   if (screen.json) screen.out(JSON.stringify(contact));
   else {
     screen.out(contact.id);
     screen.say(
-      `${contactName(contact)} is your contact now, and hears of you as soon as your node reaches it or its cache`,
+      before.contacts.some(({ id }) => id === contact.id)
+        ? `${contactName(contact)} was your contact already; by what this invite says it is found as well`
+        : `${contactName(contact)} is your contact now, and hears of you as soon as your node reaches it or its cache`,
     );
   }
   return EXIT.done;
+}
+
+/** Of what does not even look like an invite. */
+function noInvite(text: string): string {
+  const isDomain = /^[\w-]+(\.[\w-]+)+$/.test(text);
+  const advice = isDomain
+    ? `to ask a domain for one, write link://${text}`
+    : "it starts with link://, and goes in quotes";
+  return `${isDomain ? text : "this"} is no invite; ${advice}`;
 }
 
 /**
@@ -128,8 +162,10 @@ export async function remove(screen: Screen, client: Client, contact: string): P
     const who = name === undefined ? "" : ` (${short(id)})`;
     screen.say(`${contactName(removed)}${who} is no contact of yours any more, and is not told`);
     screen.say(
-      "mail to it is given up; it can leave none at your caches, and what still comes from it is a stranger's",
+      "mail to it is given up, and nothing of it reaches you; with a new invite you can know each other again",
     );
+    screen.say(`who has an invite of yours can still ask: \`${self()} invite --close\` makes one void`);
+    screen.say(`what you wrote to each other stays on this machine: \`${self()} find\` looks through it`);
   }
   return EXIT.done;
 }
@@ -161,7 +197,9 @@ export async function readMarks(screen: Screen, client: Client, contact: string,
   const after = await client.call<ContactInfo>("PUT", path, { on: state === "on" });
   if (screen.json) screen.out(JSON.stringify(after));
   else if (after.readMarks)
-    screen.say(`${contactName(after)} is told which of its mail \`${self()} recv\` has printed, from now on`);
+    screen.say(
+      `${contactName(after)} is told which of its mail \`${self()} recv\` has printed or the page has shown, from now on`,
+    );
   else screen.say(`${contactName(after)} is not told what you have read`);
   return EXIT.done;
 }
@@ -173,7 +211,10 @@ export async function block(screen: Screen, client: Client, who: string): Promis
   else if (blocked.length === 0) screen.say("blocked already");
   else {
     for (const each of blocked) screen.say(`${blockedName(each)} is blocked, and cannot find out`);
-    screen.say(`\`${self()} unblock\` takes it back; mail that comes meanwhile is lost`);
+    const back = blocked.map(({ hashname }) => `\`${self()} unblock ${short(hashname)}\``).join(", ");
+    screen.say(
+      `mail that comes meanwhile is not shown; ${back} takes it back, and what its sender still offers when it is a contact again comes then`,
+    );
   }
   return EXIT.done;
 }
@@ -183,7 +224,7 @@ export async function unblock(screen: Screen, client: Client, hashname: string):
   const { blocked } = await client.call<BlockedList>("DELETE", `/v1/blocked/${encodeURIComponent(hashname)}`);
   for (const each of blocked)
     if (screen.json) screen.out(JSON.stringify(each));
-    else screen.say(`${blockedName(each)} is a stranger now, and may write to you again`);
+    else screen.say(`${blockedName(each)} is a stranger now; give it a new invite, for nothing else reaches you`);
   return EXIT.done;
 }
 
@@ -266,7 +307,10 @@ export async function requests(
       short(request.request),
       time(request.at),
       request.name === undefined ? "" : printable(request.name, { oneLine: true }),
-      printable(request.texts.join(" / "), { oneLine: true }),
+      [
+        ...(request.before ? [screen.paint("yellow", "writes as to somebody it knows: from after your backup?")] : []),
+        printable(request.texts.join(" / "), { oneLine: true }),
+      ].join(" "),
     ]);
     for (const line of table(screen, ["ID", "SINCE", "CALLS ITSELF", "WRITES"], rows)) screen.out(line);
   }
@@ -275,14 +319,12 @@ export async function requests(
 
 /** Lets a cache hold our mail. */
 export async function joinCache(screen: Screen, client: Client, link: string | undefined): Promise<number> {
-  const joined = await client.call<JoinedInfo>("POST", "/v1/caches", {
-    link: await linkFrom(link, "the link of a cache"),
-  });
+  // No link is without a colon, and no start of one is a contact.
+  if (link !== undefined && link !== "-" && !link.includes(":")) return takeOffer(screen, client, link);
+  const text = await linkFrom(link, "the link of a cache");
+  const joined = await eachLink(text, (link) => client.call<JoinedInfo>("POST", "/v1/caches", { link }));
   if (screen.json) screen.out(JSON.stringify(joined));
-  else {
-    screen.out(joined.cache);
-    screen.say(`this cache holds up to ${size(joined.quota)} for you, ${size(joined.cap)} of one sender`);
-  }
+  else sayJoined(screen, joined);
   return EXIT.done;
 }
 
@@ -293,7 +335,10 @@ export async function leaveCache(screen: Screen, client: Client, cache: string):
   else {
     screen.say(`${short(left.cache)} is no cache of yours any more; your contacts hear of it`);
     screen.say("what it still kept for you comes again from its senders");
-    if (left.others === 0) screen.say("you have no cache now: others reach you only while both of you are online");
+    if (left.others === 0) {
+      const { bazaar } = await client.call<StatusInfo>("GET", "/v1/status");
+      screen.say(`you have no cache now: ${withoutCache(bazaar)}`);
+    }
   }
   return EXIT.done;
 }
@@ -307,10 +352,11 @@ export async function status(screen: Screen, client: Client): Promise<number> {
     return code;
   }
   // What waits there in the daemon's own matters, its card for a contact, is nothing that the user sent.
-  const { outbox } = await client.call<OutboxList>("GET", "/v1/outbox");
+  const { outbox, behind = 0 } = await client.call<OutboxList>("GET", "/v1/outbox");
   const letters = outbox.filter(
     ({ kind, state }) => kind !== "card" && kind !== "sync" && (state === "queued" || state === "handed"),
   );
+  const onTheWay = letters.length + behind;
   const unseen = Math.max(status.inbox - status.seen, 0);
   const rows: [string, string][] = [
     ["state", status.state === "running" ? screen.paint("green", "running") : screen.paint("red", status.state)],
@@ -325,29 +371,50 @@ export async function status(screen: Screen, client: Client): Promise<number> {
     [
       "caches",
       status.caches.length === 0
-        ? "none: others reach you only while both of you are online"
-        : status.caches.map(({ hashname, up }) => `${short(hashname)} (${up ? "up" : "down"})`).join(NEXT_LINE),
+        ? `none: ${withoutCache(status.bazaar)}`
+        : status.caches
+            .map((cache) => `${short(cache.hashname)}${ownerText(cache)} (${cacheState(cache)})`)
+            .join(NEXT_LINE),
     ],
+    ...(status.offers === 0 ? [] : ([["offered", await offeredText(client)]] satisfies [string, string][])),
     [
       "inbox",
       `${status.inbox === 0 ? "no mail yet" : `${count(status.inbox, "mail")}, ${unseen || "none"} new`}${status.missing > 0 ? `, ${status.missing} missing` : ""}`,
     ],
-    ["outbox", letters.length === 0 ? "nothing on the way" : `${count(letters.length, "mail")} on the way`],
+    ["outbox", onTheWay === 0 ? "nothing on the way" : `${count(onTheWay, "mail")} on the way`],
     ...(status.isCopied ? ([["restored", RESTORED]] satisfies [string, string][]) : []),
+    ...(status.unknown > 0 ? ([["unknown", unknownText(status.unknown)]] satisfies [string, string][]) : []),
+    ...(status.bazaar ? ([["bazaar", bazaarLines(status.bazaar).join(NEXT_LINE)]] satisfies [string, string][]) : []),
     ["crypto", status.backend],
     ["version", status.version],
   ];
   if (status.held !== undefined) rows.push(["holds", heldText(status.held)]);
   if (status.joinLink !== undefined) rows.push(["join link", status.joinLink]);
+  if (status.offering === true) rows.push(["offers", "your contacts may use this cache"]);
   for (const [name, value] of rows) screen.out(`${screen.paint("dim", name.padEnd(10))}  ${value}`);
-  for (const problem of status.problems) screen.say(screen.paint("yellow", `problem: ${problem}`));
+  for (const problem of status.problems)
+    screen.say(screen.paint("yellow", `problem: ${printable(problem, { oneLine: true })}`));
   return code;
+}
+
+/** Whether it is there, and holds mail: one that is there may be no cache any more. */
+function cacheState({ up, test }: StatusInfo["caches"][number]): string {
+  if (!up) return "down";
+  if (test?.outcome === "none") return "up, but no cache any more";
+  return test?.outcome === "lost" || test?.outcome === "changed" ? "up, but did not give a test mail back" : "up";
+}
+
+function withoutCache(bazaar: StatusInfo["bazaar"]): string {
+  const both = "only while both of you are online";
+  return bazaar === undefined ? `others reach you ${both}` : `others reach you by the bazaar, or ${both}`;
 }
 
 /** Our own name, or how to get one. */
 export function nameOf(name: string | undefined): string {
   if (name !== undefined) return printable(name, { oneLine: true });
-  const command = isFromNpm() ? "npm start -- --name NAME" : `${self()} start --name NAME`;
+  const { length: isElsewhere } = whose();
+  const verb = isElsewhere ? "serve" : "start";
+  const command = isFromNpm() && !isElsewhere ? "npm start -- --name NAME" : `${self()} ${verb} --name NAME`;
   return `none yet; \`${command}\` gives one`;
 }
 
@@ -363,7 +430,7 @@ export function listensOn(paths: StatusInfo["paths"]): string[] {
 
 function missingText({ missing, ...contact }: ContactInfo): string {
   const what = missing === 1 ? "1 mail is" : `${missing} mails are`;
-  return `${what} missing from ${contactName(contact)}: sent before others that are here, on the way or lost`;
+  return `${what} missing from ${contactName(contact)}: ${MISSING}`;
 }
 
 function heldText(held: NonNullable<StatusInfo["held"]>): string {
@@ -433,21 +500,23 @@ export async function deviceLink(screen: Screen, client: Client, options: { qr?:
     screen.say(
       screen.paint(
         "dim",
-        `For \`${self()} device add\` on your other device. Whoever uses it first makes this device theirs.`,
+        `For \`${program()} device add\` on your other device. Whoever uses it first makes this device theirs.`,
       ),
     );
+    screen.say(screen.paint("dim", OWN_CACHE));
   }
   return EXIT.done;
 }
 
 /** Takes in the device that made the link. Without one, or with "-", it is read from stdin. */
 export async function addDevice(screen: Screen, client: Client, link: string | undefined): Promise<number> {
-  const body = { link: await linkFrom(link, "the link of a device") };
-  const added = await client.call<AddedInfo>("POST", "/v1/devices", body);
+  const text = await linkFrom(link, "the link of a device");
+  const added = await eachLink(text, (link) => client.call<AddedInfo>("POST", "/v1/devices", { link }));
   if (screen.json) screen.out(JSON.stringify(added));
   else {
     screen.out(added.hashname);
     screen.say("it is one of yours as soon as it has answered; then your contacts are told, and write to each of them");
+    screen.say(OWN_CACHE);
   }
   return EXIT.done;
 }
@@ -459,6 +528,7 @@ export async function removeDevice(screen: Screen, client: Client, hashname: str
   if (!screen.json) {
     screen.say("your contacts are told, and write to it no more; it cannot be added again");
     screen.say("what it had, mail and the keys to write under your name until they know, is with whoever has it");
+    screen.say("your caches let in by new keys: an invite that you made before reaches you only while you are there");
   }
   return EXIT.done;
 }
@@ -511,12 +581,43 @@ async function linkFrom(link: string | undefined, what: string): Promise<string>
   return text;
 }
 
+/**
+ * Uses the link in a text that somebody pasted, words and line breaks around it or in it: the first that is whole, as its checksum tells.
+ * Throws what `use` throws.
+ */
+async function eachLink<T>(text: string, use: (link: string) => Promise<T>): Promise<T> {
+  let first: unknown;
+  for (const link of text.startsWith("{") ? [text] : linksIn(text)) {
+    try {
+      return await use(link);
+    } catch (error) {
+      if (!(error instanceof RestanteError) || !DAMAGED.has(error.code)) throw error;
+      first ??= error;
+    }
+  }
+  throw first;
+}
+
+const DAMAGED: ReadonlySet<string> = new Set(["bad-invite", "bad-link"]);
+/** Of mail that was sent before other mail that is here. */
+export const MISSING = "on the way, taken back by their sender, or lost";
 const ROW = 8; // words
 const VERIFIED: Readonly<Record<ContactInfo["verified"], string>> = {
   all: "verified, on all devices",
   some: "verified, but not on all devices",
   none: "not verified",
 };
+async function offeredText(client: Client): Promise<string> {
+  return offerLines((await client.call<OfferList>("GET", "/v1/offers")).offers).join(NEXT_LINE);
+}
+
+/** Of people whom the store before the backup knew, or who say so. */
+function unknownText(people: number): string {
+  const whose = people === 1 ? "somebody" : `${people} people`;
+  return `mail of ${whose} from after the backup, it seems: it waits until they say who they are, then see \`${self()} requests\``;
+}
+
 const RESTORED = "from a backup or a copy: goes on under new numbers; of two in use, stop one";
+const OWN_CACHE = "each device has caches of its own: `cache join` on the new one lets one hold mail for it, too";
 /** Of a value of `status`. */
 const NEXT_LINE = `\n${" ".repeat(12)}`;

@@ -63,6 +63,10 @@ describe("file names of others", () => {
     ["C:\\evil.exe", "C__evil.exe"],
     [".bashrc", "bashrc"],
     ["...", "file"],
+    ["-oProxyCommand=sh evil", "_oProxyCommand=sh evil"],
+    [".-rf", "_rf"],
+    ["+!sh evil", "_!sh evil"],
+    ["@arguments", "_arguments"],
     ["", "file"],
     ["con.txt", "_con.txt"],
     ["a\u202egnp.exe", "a_gnp.exe"],
@@ -77,7 +81,7 @@ describe("file names of others", () => {
       fc.property(fc.string({ unit: "grapheme", maxLength: 300 }), (name) => {
         const saved = safeName(name);
         expect(basename(saved)).toBe(saved);
-        expect(saved).not.toMatch(/^\.|^\s|[\p{C}/\\]/u);
+        expect(saved).not.toMatch(/^[-+@.\s]|[\p{C}/\\]/u);
         expect(Buffer.byteLength(saved)).toBeGreaterThan(0);
         expect(Buffer.byteLength(saved)).toBeLessThan(250);
       }),

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { qrCode } from "./qr-code.ts";
-import { clip, fold, plainJson, printable, type Screen, size, table, width } from "./screen.ts";
+import { clip, fold, foldPainted, plainJson, printable, type Screen, size, table, width } from "./screen.ts";
 
 const screen: Screen = {
   json: false,
@@ -53,6 +53,13 @@ describe("tables", () => {
       "a    日本語  a very long sentence that…",
       "bbb  x       short",
     ]);
+  });
+
+  test("a painted line is folded with its paint, one that is painted in part not at all", () => {
+    expect(foldPainted("\u001b[2mone two\u001b[22m", 4)).toEqual(["\u001b[2mone\u001b[22m", "\u001b[2mtwo\u001b[22m"]);
+    expect(foldPainted("\u001b[2mone\u001b[22m two", 4)).toEqual(["\u001b[2mone\u001b[22m two"]);
+    expect(foldPainted("one two", 4)).toEqual(["one", "two"]);
+    expect(foldPainted("", 4)).toEqual([""]);
   });
 
   test("a cut never leaves half a character", () => {

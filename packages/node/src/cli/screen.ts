@@ -1,5 +1,5 @@
 /** What a person sees: lines, tables, times, sizes. Data goes to stdout, talk to stderr. */
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 
 type Style = "bold" | "dim" | "green" | "yellow" | "red";
 
@@ -34,9 +34,17 @@ export function createScreen(options: { json?: boolean; color: boolean }): Scree
 
 /** A line of talk on stderr; folded between words where that is a terminal. */
 export function say(line: string): void {
-  const isPainted = line.includes("\x1b");
-  const lines = process.stderr.isTTY && !isPainted ? fold(line, process.stderr.columns || 80) : [line];
+  const lines = process.stderr.isTTY ? foldPainted(line, process.stderr.columns || 80) : [line];
   process.stderr.write(`${lines.join("\n")}\n`);
+}
+
+/** As `fold`, also of a line that is painted as a whole; one that is painted in part stays. */
+export function foldPainted(line: string, columns: number): string[] {
+  const text = stripVTControlCharacters(line);
+  const at = line.indexOf(text);
+  if (at === -1 || text === "") return [line];
+  const [on, off] = [line.slice(0, at), line.slice(at + text.length)];
+  return fold(text, columns).map((each) => on + each + off);
 }
 
 /**

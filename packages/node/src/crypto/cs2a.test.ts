@@ -46,7 +46,7 @@ describe.each([
   for (const { name, run } of tests) test(name, run);
 });
 
-test("[E8] KEYS 256, IV 12, AES-256-GCM of inner packet and SIG 256, MAC 16: of the primitives alone", () => {
+test("[E8] [X24] KEYS 256, IV 12, AES-256-GCM of inner packet and SIG 256, MAC 16: of the primitives alone", () => {
   const [secret, aes, seed, iv, inner] = [random(32), random(32), random(20), random(12), hex("0000686921")];
   const draws = [secret, aes, seed, iv];
   const draw = () => draws.shift() ?? new Uint8Array();

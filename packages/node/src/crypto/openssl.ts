@@ -15,14 +15,13 @@ import {
   generateKeyPairSync,
   getCurves,
   hash,
-  hkdfSync,
   type KeyObject,
   privateDecrypt,
   privateEncrypt,
   publicDecrypt,
   publicEncrypt,
 } from "node:crypto";
-import { type Backend, equal, isRsaKey, type KeyPair, portable, type Rsa } from "restante/protocol";
+import { assert, type Backend, concat, equal, isRsaKey, type KeyPair, portable, type Rsa } from "restante/protocol";
 
 type Curve = "prime256v1" | "secp160r1";
 
@@ -127,7 +126,19 @@ export const openssl: Pick<Backend, Served> & { readonly rsa: Rsa } = {
     hmacDesk.fill(0);
     return digest;
   },
-  hkdf: (ikm, salt, info, length) => new Uint8Array(hkdfSync("sha256", createSecretKey(ikm), salt, info, length)),
+  hkdf(ikm, salt, info, length) {
+    // RFC 5869 §2 by the HMAC above: `hkdfSync` makes an object of the key, and costs twice as much.
+    assert(length <= MAX_BLOCKS * DIGEST_BYTES, "HKDF gives 8160 bytes at most");
+    const key = openssl.hmac(salt, ikm);
+    const made = new Uint8Array(length);
+    let block: Uint8Array = new Uint8Array(0);
+    for (let n = 1, at = 0; at < length; n++, at += DIGEST_BYTES) {
+      block = openssl.hmac(key, concat(block, info, Uint8Array.of(n)));
+      made.set(block.subarray(0, length - at), at);
+    }
+    key.fill(0);
+    return made;
+  },
 
   aes128ctr: (key, iv, data) => plain(createCipheriv("aes-128-ctr", secretKey(key), iv).update(data)),
   aes256gcmSeal(key, iv, data, aad) {
@@ -293,6 +304,7 @@ const BLOCK_BYTES = RSA_BITS / 8;
 const PEER_KEYS = 256; // some 3 KiB each; to parse one costs as much as to verify with it
 const LONGEST_PKCS1 = 271; // 2048 bits and an exponent of 4 bytes; with the wrapping of SubjectPublicKeyInfo 292 at least
 const DIGEST_BYTES = 32;
+const MAX_BLOCKS = 255; // RFC 5869 §2.3
 const HASH_BLOCK = 64; // of SHA-256
 const HMAC_DATA = 2048; // longer data gains nothing
 const hmacDesk = new Uint8Array(HASH_BLOCK + HMAC_DATA);

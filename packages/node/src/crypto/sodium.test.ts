@@ -2,7 +2,8 @@
 import { concat, portable } from "restante/protocol";
 import { Chance } from "restante/testing";
 import { describe, expect, test } from "vitest";
-import { loadNative } from "./native.ts";
+import { loadNative, sodiumBinding } from "./native.ts";
+import { type SodiumPrimitives, sodiumHot } from "./sodium.ts";
 
 const native = await loadNative();
 const { random } = new Chance(1);
@@ -23,6 +24,12 @@ describe.skipIf(native === undefined)("texts of any length", () => {
       const end = out.slice(-2);
       into.secretboxSeal(out, 5, key, nonce, out.subarray(21, 21 + length));
       expect(out).toEqual(concat(new Uint8Array(5), boxed, end));
+      for (const front of [16, 42, 128, 129, 300]) {
+        const head = random(front - 16);
+        const packet = concat(head, random(16), plain);
+        into.secretboxSeal(packet, front - 16, key, nonce, packet, front);
+        expect(packet).toEqual(concat(head, boxed));
+      }
     }
   });
 
@@ -36,7 +43,7 @@ describe.skipIf(native === undefined)("texts of any length", () => {
       const before = changed.slice();
       expect(into.secretboxOpen(changed, 16, key, nonce, changed)).toBe(false);
       expect(changed).toEqual(before);
-      for (const front of [1, 42, 64, 65, 300]) {
+      for (const front of [1, 42, 128, 129, 300]) {
         const head = random(front);
         const packet = concat(head, boxed);
         expect(into.secretboxOpen(packet, front + 16, key, nonce, packet, front)).toBe(true);
@@ -104,4 +111,33 @@ test.skipIf(native === undefined)("a key, nonce or secret of a wrong length is r
     expect(() => native?.beforenm(wrong, key)).toThrow();
     expect(() => native?.siphash(wrong, key)).toThrow();
   }
+});
+
+describe.skipIf(native === undefined)("below the checks of sodium-native", () => {
+  test("the binding of the version that is installed is the one we know", () => {
+    expect(sodiumBinding()).toBeDefined();
+  });
+
+  test("and it gives what the functions above it give", async () => {
+    const name = "sodium-native";
+    const sodium: SodiumPrimitives = ((await import(name)) as { default: SodiumPrimitives }).default;
+    const [above, below] = [sodiumHot(sodium), sodiumHot(sodium, sodiumBinding())];
+    for (const length of lengths) {
+      const plain = random(length);
+      const [one, other] = [above, below].map((hot) => {
+        const boxed = new Uint8Array(length + 16);
+        const [tag, opened, cloaked] = [new Uint8Array(16), new Uint8Array(length), new Uint8Array(length)];
+        hot.secretboxSeal(boxed, 0, key, nonce, plain);
+        const isOpen = hot.secretboxOpen(opened, 0, key, nonce, boxed);
+        const isRefused = !hot.secretboxOpen(opened, 0, key, nonce, boxed.slice(0, -1).fill(7));
+        hot.onetimeauth(tag, 0, key, plain);
+        hot.chacha20(cloaked, key, nonce8, plain);
+        const id = new Uint8Array(8);
+        hot.siphash(id, key.subarray(16), plain);
+        return { boxed, opened, isOpen, isRefused, tag, cloaked, id };
+      });
+      expect(one).toMatchObject({ opened: plain, isOpen: true, isRefused: true });
+      expect(other).toEqual(one);
+    }
+  });
 });

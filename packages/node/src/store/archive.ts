@@ -11,6 +11,7 @@
 import { randomBytes } from "node:crypto";
 import { type Backend, RestanteError } from "restante";
 import { concat, fromUtf8, utf8 } from "restante/protocol";
+import { FRAME_BYTES, nonceOf, Pieces, SEALED_BYTES } from "./frames.ts";
 import { isBearable, SALT_BYTES, STRETCH, type Stretch, stretched } from "./passphrase.ts";
 
 /** What stands in an archive, in this order: one head, then all others. */
@@ -123,13 +124,6 @@ function decodeHeader(header: Uint8Array): { salt: Uint8Array; stretch: Stretch 
   return { salt: header.subarray(24, 40), stretch: { passes: view.getUint16(18), kibibytes: view.getUint32(20) } };
 }
 
-function nonceOf(counter: number, isLast: boolean): Uint8Array {
-  const nonce = new Uint8Array(24);
-  new DataView(nonce.buffer).setBigUint64(15, BigInt(counter));
-  nonce[23] = isLast ? 1 : 0;
-  return nonce;
-}
-
 function encodeRecord(record: ArchiveRecord): Uint8Array {
   switch (record.type) {
     case "head":
@@ -184,44 +178,6 @@ function parseHead(value: Uint8Array): ArchiveHead {
   throw damaged("its head is not readable");
 }
 
-/** Bytes that come and go in pieces of other sizes. */
-class Pieces {
-  #pieces: Uint8Array[] = [];
-  length = 0;
-
-  push(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#pieces.push(bytes);
-    this.length += bytes.length;
-  }
-
-  /** The first bytes, which stay. */
-  peek(length: number): Uint8Array {
-    const [first = new Uint8Array(0)] = this.#pieces;
-    if (first.length < length) {
-      // Joined once: a record of many frames is asked for with each of them.
-      const all = concat(...this.#pieces);
-      this.#pieces = [all];
-      return all.slice(0, length);
-    }
-    return first.slice(0, length);
-  }
-
-  /** The first bytes, which go. */
-  take(length: number): Uint8Array {
-    const taken: Uint8Array[] = [];
-    let left = length;
-    while (left > 0) {
-      const [first = new Uint8Array(0)] = this.#pieces;
-      taken.push(first.subarray(0, left));
-      if (first.length > left) this.#pieces[0] = first.subarray(left);
-      else this.#pieces.shift();
-      left -= Math.min(left, first.length);
-    }
-    this.length -= length;
-    return concat(...taken);
-  }
-}
-
 function damaged(what: string): RestanteError {
   return new RestanteError("bad-archive", `this is no whole archive: ${what}`);
 }
@@ -230,8 +186,6 @@ const MAGIC = "restante archive";
 const VERSION = 1;
 const ARGON2ID = 1;
 const HEADER_BYTES = 48;
-const FRAME_BYTES = 64 * 1024;
-const SEALED_BYTES: number = FRAME_BYTES + 16;
 const RECORD_HEAD_BYTES = 7;
 /** By the byte that says which; new ones come at the end. */
 const TYPES = ["head", "file", "entry", "blob"] as const;

@@ -10,11 +10,10 @@ import { Level } from "level";
 import { memoryStore, portable, RECORD_BYTES, RestanteError, type Store } from "restante";
 import { concat, fromUtf8, toHex, utf8 } from "restante/protocol";
 import { Chance, storeSuite } from "restante/testing";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { loadNative } from "../crypto/native.ts";
 import { levelStore } from "./level.ts";
 
-vi.setConfig({ testTimeout: 60_000 }); // disks that are shared sync slowly
 const backend = (await loadNative()) ?? portable;
 const KEY = new Uint8Array(32).fill(9);
 const folders: string[] = [];

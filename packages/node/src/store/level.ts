@@ -21,6 +21,7 @@ import { forgetPlaces, isPlace, takePlace } from "./place.ts";
 import { privateFolder, syncFolder } from "./private-file.ts";
 import { Sealer } from "./sealer.ts";
 
+/** Where a store lies, and what it is encrypted with. docs/store.md */
 export interface LevelStoreOptions {
   /** The store's folder, ours alone; made where there is none. */
   readonly dir: string;
@@ -114,6 +115,7 @@ class LevelStore implements DiskStore {
     this.#isCopied = false;
     this.#isPlaceNew = false;
     this.#place = undefined;
+    await this.#blobs.close();
     await database?.close();
     await mark?.close();
     await release?.();
@@ -178,6 +180,10 @@ class LevelStore implements DiskStore {
 
   async blobRemove(blob: string): Promise<void> {
     await this.#io(() => this.#blobs.remove(blob));
+  }
+
+  async free(): Promise<number> {
+    return this.#blobs.free();
   }
 
   async compact(groups: readonly string[]): Promise<void> {
@@ -453,7 +459,7 @@ const PLACE = "!place"; // which file in its folder tells that it is no copy
 const OWN = new Set([SCHEMA, CHECK, BATCHES, PLACE]);
 const HASHED = "#";
 const NUMBER = "=";
-const NUMERIC = /^\d{1,12}$/; // longer ones could be ids without a letter
+const NUMERIC = /^(\d{1,12}|\d{15})$/; // others could be ids without a letter
 const COUNTER_BYTES = 8;
 const PAGE = 100; // entries read at once
 const DISK_FULL = /ENOSPC|EDQUOT|No space left|quota/;

@@ -4,7 +4,10 @@ import { link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { RestanteError } from "restante";
 
-/** The file's bytes; `undefined` when there is none. Throws "open-permissions" when others may read or write it, "bad-file". */
+/**
+ * The file's bytes; `undefined` when there is none. Throws "open-permissions" when others may read or write it, or it is another
+ * user's; "bad-file".
+ */
 export async function readPrivate(file: string): Promise<Uint8Array | undefined> {
   const handle = await open(file, "r").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
@@ -14,7 +17,7 @@ export async function readPrivate(file: string): Promise<Uint8Array | undefined>
     // Of the open file, not of its name: nobody can put another one in between.
     const found = await handle.stat();
     if (found.isDirectory()) throw new RestanteError("bad-file", `"${file}" is a folder, not a file`);
-    refuseOpen(file, found.mode, "600");
+    refuseOpen(file, found, "600");
     return new Uint8Array(await handle.readFile());
   } finally {
     await handle.close();
@@ -67,7 +70,7 @@ export async function replacePrivate(file: string, bytes: Uint8Array): Promise<v
 
 /**
  * Make the folder with mode 0700, its parents too, all on the disk when it resolves; or check the one that is there.
- * Throws "open-permissions" when it is open to others.
+ * Throws "open-permissions" when it is open to others, or another user's.
  */
 export async function privateFolder(dir: string): Promise<void> {
   const path = resolve(dir); // a relative one never gets shorter than "."
@@ -79,7 +82,7 @@ export async function privateFolder(dir: string): Promise<void> {
   const first = isThere ? undefined : await mkdir(path, { recursive: true, mode: 0o700 });
   for (let made = path; first !== undefined && made.length >= first.length; made = dirname(made))
     await syncFolder(dirname(made));
-  refuseOpen(dir, (await stat(dir)).mode, "700");
+  refuseOpen(dir, await stat(dir), "700");
 }
 
 /** Put the folder's list of names on the disk. */
@@ -93,7 +96,12 @@ export async function syncFolder(dir: string): Promise<void> {
   }
 }
 
-function refuseOpen(path: string, mode: number, wanted: string): void {
-  if (process.platform === "win32" || (mode & 0o077) === 0) return; // no such bits on Windows
+function refuseOpen(path: string, { mode, uid }: { mode: number; uid: number }, wanted: string): void {
+  if (process.platform === "win32") return; // no such bits there
+  const [self, isTheirs] = [process.getuid?.() ?? uid, `${path} belongs to another user, who can get at it`];
+  // Who is root may well run on somebody's folder: root's own files nobody can change, and in a container it is often so.
+  if (uid !== self && self !== 0)
+    throw new RestanteError("open-permissions", `${isTheirs}; make it yours with: chown ${self} ${path}`);
+  if ((mode & 0o077) === 0) return;
   throw new RestanteError("open-permissions", `other users can get at ${path}; close it with: chmod ${wanted} ${path}`);
 }

@@ -6,6 +6,7 @@ import { type AddressInfo, createServer, isIPv6, type Server, type Socket, conne
 import { pathKey, type Transport, type TransportEvents, type TransportPath } from "restante";
 import { type Bound, DEFAULT_PORT, destination, type Family, type ListenOptions, listen, ownPaths } from "./address.ts";
 
+/** Where TCP listens, and how much of it there may be. */
 export interface TcpOptions extends ListenOptions {
   /** How long a connection may take to come about. Default 10 s. */
   readonly connectTimeoutMs?: number;
@@ -59,7 +60,10 @@ export function tcpTransport(options: TcpOptions = {}): Transport {
 
 interface Connection {
   readonly path: TransportPath;
+  readonly key: string;
   readonly socket: Socket;
+  /** When it was used last, counted in uses of all. */
+  usedAt: number;
   isOpen: boolean;
   /** In the table, so that it may be used. */
   isCurrent: boolean;
@@ -76,8 +80,8 @@ class Connections {
   readonly #events: TransportEvents;
   readonly #connectMs: number;
   readonly #limit: number;
-  readonly #all = new Map<string, Connection>(); // the least recently used first
-  #newest: Connection | undefined; // the last of these
+  readonly #all = new Map<string, Connection>();
+  #uses = 0;
   readonly #batches: Uint8Array[] = []; // not in use
   readonly #byPath = new WeakMap<TransportPath, Connection>(); // senders keep their path objects
   #isStopped = false;
@@ -103,7 +107,7 @@ class Connections {
     if (connection === undefined) return;
     const { socket } = connection;
     if (socket.writableLength + connection.batchBytes + bytes.length > MAX_WAITING || !socket.writable) return;
-    this.#touch(connection);
+    connection.usedAt = ++this.#uses;
     connection.credit -= bytes.length;
     // What one turn sends leaves in one write: the system's part of it costs as much for one packet as for twenty.
     if (connection.batch === undefined) {
@@ -153,8 +157,11 @@ class Connections {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await Promise.all(
-      [...this.#all.values()].map(({ socket }) => {
+      [...this.#all.values()].map((connection) => {
+        const { socket } = connection;
         const closed = new Promise((resolve) => socket.once("close", resolve));
+        // What was said last leaves as far as the system takes it now: nobody is waited for.
+        this.#write(connection);
         socket.destroy();
         return closed;
       }),
@@ -172,9 +179,12 @@ class Connections {
   }
 
   #add(path: TransportPath, socket: Socket): Connection {
+    const key = pathKey(path);
     const connection: Connection = {
       path,
+      key,
       socket,
+      usedAt: ++this.#uses,
       isOpen: false,
       isCurrent: true,
       batch: undefined,
@@ -182,7 +192,6 @@ class Connections {
       isLent: false,
       credit: Number.POSITIVE_INFINITY,
     };
-    const key = pathKey(path);
     const old = this.#all.get(key);
     if (old !== undefined) {
       // The remote began anew from the same port before we heard that the old connection is over.
@@ -192,11 +201,10 @@ class Connections {
     const victim = this.#all.size >= this.#limit ? this.#victim() : undefined;
     if (victim !== undefined) this.#drop(victim);
     this.#all.set(key, connection);
-    this.#newest = connection;
     socket.setNoDelay(true);
     socket.on("data", (data) => {
       if (this.#isStopped || !connection.isCurrent) return;
-      this.#touch(connection);
+      connection.usedAt = ++this.#uses;
       this.#events.received(path, new Uint8Array(data.buffer, data.byteOffset, data.length));
     });
     socket.on("timeout", () => this.#drop(connection));
@@ -217,7 +225,7 @@ class Connections {
 
   /** Out of the table at once, so that the next `send` connects anew; told when the socket says so: never inside a call. */
   #drop(connection: Connection): void {
-    if (connection.isCurrent) this.#all.delete(pathKey(connection.path));
+    if (connection.isCurrent) this.#all.delete(connection.key);
     connection.isCurrent = false;
     connection.socket.destroy();
   }
@@ -236,20 +244,17 @@ class Connections {
     this.#events.writable(connection.path, room);
   }
 
-  #touch(connection: Connection): void {
-    if (this.#newest === connection) return;
-    this.#newest = connection;
-    const key = pathKey(connection.path);
-    this.#all.delete(key);
-    this.#all.set(key, connection);
-  }
-
   /** Of the address with most connections the one unused for longest: who opens many pushes out its own. */
   #victim(): Connection | undefined {
     const counts = new Map<string, number>();
     for (const { path } of this.#all.values()) counts.set(path.ip ?? "", (counts.get(path.ip ?? "") ?? 0) + 1);
     const most = Math.max(...counts.values());
-    return [...this.#all.values()].find(({ path }) => counts.get(path.ip ?? "") === most);
+    let victim: Connection | undefined;
+    for (const connection of this.#all.values()) {
+      const isOfMost = counts.get(connection.path.ip ?? "") === most;
+      if (isOfMost && (victim === undefined || connection.usedAt < victim.usedAt)) victim = connection;
+    }
+    return victim;
   }
 }
 
