@@ -53,7 +53,7 @@ describe.each(TOOLS)("%s", (name, tool) => {
       err: `${name}: unknown option '--frob'; see npm run -s ${name} -- --help\n`,
       code: 2,
     });
-  }, 30_000);
+  });
 });
 
 const TOOL: Tool<"many" | "n" | "p" | "flag"> = {

@@ -46,16 +46,21 @@ export const CONFORMANCE: Tool<"json"> = {
   exits: "0 no requirement failed, 1 one failed or a test could not run",
 };
 
-export const DEMO: Tool<never> = {
+export const DEMO: Tool<"bazaar"> = {
   name: "demo",
   purpose:
     "Bob's process is gone when Alice writes, hers is gone when he reads; only a cache runs all the time. Each step is checked.",
   operands: "[FILE...]",
-  options: {},
+  options: {
+    bazaar: {
+      text: "over OpenBazaar's way: eight nodes of a DHT and a push node instead of the cache; half of the DHT is killed in between",
+    },
+  },
   more: "FILE: what Alice sends beside a text, 7 MiB in all at most. Default: a picture\nand five MiB that are new each time.",
   examples: [
     ["", "takes less than a minute; writes to a temporary folder only"],
     ["README.md", "sends this file"],
+    ["--bazaar", "eleven processes"],
   ],
   exits: "0 everything was as promised, 1 something was not",
 };

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
+import { bazaar } from "./bazaar.ts";
 import { benches } from "./benches.ts";
 import { cache } from "./cache.ts";
 import { timed } from "./harness.ts";
+import { relay } from "./relay.ts";
 
 test("each key is measured once, and those that results are compared by are there", async () => {
   const keys = (await benches()).flatMap((bench) => bench.keys);
@@ -39,6 +41,13 @@ test("a result has its work in nanoseconds per unit, and how near its ceiling it
   expect(Math.min(calls, ceilings)).toBeGreaterThan(100);
 });
 
+test.runIf(process.platform === "linux")("bare sockets pass on what live messages are measured beside", async () => {
+  const bench = relay(20);
+  const results = await bench.run();
+  expect(Object.keys(results)).toEqual(bench.keys);
+  for (const { value } of Object.values(results)) expect(value).toBeGreaterThan(0);
+});
+
 test.runIf(process.platform === "linux")(
   "a cache in a process of its own takes, keeps and gives out what it is measured by",
   async () => {
@@ -48,5 +57,11 @@ test.runIf(process.platform === "linux")(
     for (const { value } of Object.values(results)) expect(value).toEqual(expect.any(Number));
     expect(results["cache.live.p50_ms"]?.value).toBeGreaterThan(0);
   },
-  60_000,
 );
+
+test("nodes of the bazaar in a process of their own are asked, and each of its keys gets its figure", async () => {
+  const [network, outbox] = bazaar({ nodes: [3], published: 2, searches: 2, delivered: 2, outbox: [5, 50] });
+  const results = { ...(await network?.run()), ...(await outbox?.run()) };
+  expect(Object.keys(results).sort()).toEqual([...(network?.keys ?? []), ...(outbox?.keys ?? [])].sort());
+  for (const { value } of Object.values(results)) expect(value).toBeGreaterThan(0);
+});

@@ -1,12 +1,15 @@
 /** All that is measured. docs/benches.md says what it means. */
 import { loadNative, loadWasm } from "@restante/node";
 import { type Backend, portable } from "restante/protocol";
+import { bazaar } from "./bazaar.ts";
 import { boxes } from "./boxes.ts";
 import { cache } from "./cache.ts";
 import { cipherSets } from "./cipher-sets.ts";
 import type { Bench } from "./harness.ts";
 import { mail } from "./mail.ts";
+import { node } from "./node.ts";
 import { packets } from "./packets.ts";
+import { relay } from "./relay.ts";
 import { sockets } from "./sockets.ts";
 import { spool } from "./spool.ts";
 import { stack } from "./stack.ts";
@@ -25,7 +28,10 @@ export async function benches(): Promise<Bench[]> {
     ...sockets(),
     ...boxes(),
     cache(),
+    node(),
+    relay(),
     ...mail(backends),
     ...spool(native ?? wasm ?? portable),
+    ...bazaar(),
   ];
 }

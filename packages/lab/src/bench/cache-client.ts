@@ -133,6 +133,8 @@ export class Client {
           this.onMessage(out.bytes);
           this.#serve(this.#inbox.handle({ type: "done", via: out.via, box: out.box, id: out.id }, Date.now()));
           break;
+        case "keeps":
+          break;
         case "took":
           this.#taken.set(out.ch, (this.#taken.get(out.ch) ?? 0) + (out.count ?? 1));
           break;

@@ -128,8 +128,11 @@ function channel(set: CipherSet): { send: Work; receive: Work } {
     send: () => (send().length > 0 ? 1 : 0),
     receive() {
       datagram.set(packets[i++ % packets.length] ?? body); // it is overwritten each time, and the same packets come again
-      const inner = receives.inPlace === undefined ? receives.open(datagram) : receives.inPlace.open(datagram);
-      if (inner === undefined || parseChannelPacket(inner) === undefined) throw new Error("does not open");
+      const { inPlace } = receives;
+      const inner = inPlace === undefined ? receives.open(datagram) : datagram;
+      const at = inPlace === undefined ? 0 : inPlace.open(datagram, 0);
+      if (inner === undefined || at < 0 || parseChannelPacket(inner, at) === undefined)
+        throw new Error("does not open");
       return 1;
     },
   };

@@ -7,7 +7,7 @@ import { PerformanceObserver } from "node:perf_hooks";
 /** A recorded figure. Runs are compared by their keys; `ratio` hardly depends on the machine, `value` does. */
 export interface Result {
   readonly value: number;
-  readonly unit: "ns" | "packets/s" | "B" | "ms" | "x" | "acks";
+  readonly unit: "ns" | "packets/s" | "B" | "ms" | "x" | "acks" | "messages";
   /** The same work at best, in the same unit: named in the bench. */
   readonly ceiling?: number;
   /** How near: 1 is as fast as the ceiling. The median over rounds of both. */
@@ -19,6 +19,8 @@ export interface Result {
 /** Something to measure, under the keys that it gives results for. */
 export interface Bench {
   readonly keys: readonly string[];
+  /** It takes minutes or gigabytes: only for who asks for it by its name. */
+  readonly isLarge?: true;
   run(): Promise<Record<string, Result>>;
 }
 

@@ -38,7 +38,7 @@ function cacheAccept(): Work {
   const ch = ++handle;
   const give = (input: box.CacheIn): void => {
     for (const out of cache.handle(input, now))
-      if (out.type === "boxes") for (const answer of store.handle(out.op, now)) give({ type: "store", answer });
+      if (out.type === "boxes") give({ type: "store", answers: store.handle(out.op, now) });
   };
   const head = { type: "outbox", to: recipient };
   give({ type: "opened", ch, peer: sender, reliable: true, kind: "outbox", head, body: new Uint8Array(0) });

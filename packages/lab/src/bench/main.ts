@@ -18,7 +18,7 @@ async function main([name = "", ...more]: readonly string[], json: boolean): Pro
   if (more.length > 0) throw new Misuse(`there is "${more.join(" ")}" behind the name`);
   const all = await benches();
   const matches = matcher(all, name);
-  const chosen = all.filter(({ keys }) => keys.some(matches));
+  const chosen = all.filter(({ keys, isLarge }) => (name === "" ? isLarge === undefined : keys.some(matches)));
   if (chosen.length === 0) throw new Misuse(`nothing is called "${name}"`);
   const results = await runAll(chosen, matches, json);
   if (json) print({ machine: machine(), results });
@@ -111,6 +111,6 @@ function time(ns: number): string {
 
 const LONG_PAUSE_MS = 5;
 /** A key of each bench of ours that peers stand beside. */
-const OURS: readonly string[] = [cacheKeyOf("live.p50_ms"), "cache.bytes_per_message"];
+const OURS: readonly string[] = [cacheKeyOf("live.p50_ms"), "cache.bytes_per_message", "live.relay.p50_ms"];
 
 await runTool(BENCH, (asked) => main(asked.operands, asked.has("json")));

@@ -1,7 +1,7 @@
 /** What operators and recipients of a shared store rely on: `restante doctor --cluster`, and revocations that reach every node. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,7 @@ import { cachesOn, reaches } from "./failover.ts";
 import { hasRedis, type RedisCluster, type RedisServer, startCluster } from "./servers.ts";
 
 const program = fileURLToPath(new URL("../../../node/dist/cli/main.js", import.meta.url));
+const PAGE = readFileSync(fileURLToPath(new URL("../../../../docs/cluster.md", import.meta.url)), "utf8");
 const isStrict = process.env["CI_STRICT"] === "1";
 
 describe.skipIf(!hasRedis() && !isStrict)("a Redis Cluster and its nodes", () => {
@@ -206,6 +207,31 @@ describe.skipIf(!hasRedis() && !isStrict)("a Redis Cluster and its nodes", () =>
       expect(JSON.stringify(found)).not.toContain("word@");
     });
 
+    test("the commands of docs/cluster.md: a node on the cluster, and a replica that is made primary first", async () => {
+      const typed = (start: string): string[] => {
+        const found = PAGE.split("\n").find((line) => line.startsWith(`    ${start}`)) ?? "";
+        return found.trim().replace(/ +#.*/, "").split(" ").slice(1);
+      };
+      const args = typed("restante serve").map((word) =>
+        word.startsWith("redis:") ? cluster.addresses.join(",") : word,
+      );
+      const at = ["--home", join(home, "node"), "--host", "127.0.0.1", "--port", "0"];
+      const node = spawn(process.execPath, [program, ...args, ...at], { stdio: ["ignore", "pipe", "ignore"] });
+      const exit = new Promise((resolve) => node.on("exit", resolve));
+      for await (const piece of node.stdout) if (String(piece).includes("link://")) break;
+      node.kill();
+      expect(await exit).toBe(0);
+
+      const [primary] = await cluster.primaries();
+      const replica = primary && (await cluster.replicaOf(primary));
+      const words = typed("redis-cli").map((word) => (word === "REPLICA" ? "127.0.0.1" : word));
+      const { stdout } = spawnSync("redis-cli", ["-p", String(replica?.port), ...words], { encoding: "utf8" });
+      expect(stdout.trim()).toBe("OK");
+      const roles = () =>
+        Promise.all([replica, primary].map(async (each) => (await each?.ask("role"))?.split("\n")[0]));
+      await expect.poll(roles).toEqual(["master", "slave"]);
+    });
+
     test("finds what does not answer, a primary without a copy, and what is no cluster", async () => {
       expect(await examine(home, ["redis://user:secret@127.0.0.1:1"])).toEqual([
         expect.objectContaining({
@@ -245,7 +271,7 @@ async function examine(home: string, addresses: readonly string[]): Promise<Find
   child.stdout.on("data", (piece) => {
     out += piece;
   });
-  const code = await new Promise((resolve) => child.on("exit", resolve));
+  const code = await new Promise((resolve) => child.on("close", resolve)); // what it printed has come
   const findings = out
     .trim()
     .split("\n")

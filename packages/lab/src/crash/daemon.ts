@@ -1,8 +1,10 @@
 /** Nodes in processes of their own that are killed, and that go on with what their disk holds. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { join } from "node:path";
-import { buffer } from "node:stream/consumers";
+import type { Readable } from "node:stream";
+import { buffer, json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
 /** The built program. */
@@ -81,6 +83,36 @@ export class Daemon {
       });
       asking.on("error", reject);
       asking.end(sent);
+    });
+  }
+
+  /** PUTs a stream that need not fit into memory. */
+  async upload<T>(path: string, body: Readable): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const asking = request({ socketPath: join(this.home, "sock"), method: "PUT", path, agent: false }, (answer) => {
+        json(answer).then((value) => {
+          if ((answer.statusCode ?? 500) < 400) return resolve(value as T);
+          const { code, detail } = value as { code: string; detail: string };
+          reject(new Refusal(code, detail));
+        }, reject);
+      });
+      asking.on("error", reject);
+      body.on("error", reject);
+      body.pipe(asking);
+    });
+  }
+
+  /** SHA-256 of what is there, in hex. */
+  async digest(path: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const asking = request({ socketPath: join(this.home, "sock"), path, agent: false }, (answer) => {
+        const hash = createHash("sha256");
+        answer.on("data", (piece: Buffer) => hash.update(piece));
+        answer.on("end", () => resolve(hash.digest("hex")));
+        answer.on("error", reject);
+      });
+      asking.on("error", reject);
+      asking.end();
     });
   }
 

@@ -2,7 +2,6 @@
  * `npm run demo [FILE...]`: the main job, with processes of the operating system. Bob's is gone when Alice writes, hers is
  * gone when he reads; only a cache runs all the time, and it cannot read a byte. Exits 1 when anything is not as promised.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import {
   copyFileSync,
@@ -19,26 +18,29 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Misuse, runTool } from "../command-line.ts";
 import { DEMO } from "../tools.ts";
+import { demonstrateBazaar } from "./bazaar.ts";
+import { endAll, type Running, say, start, title, until } from "./processes.ts";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const CLI = join(ROOT, "packages/node/dist/cli/main.js");
-const running = new Set<Running>();
 
-async function main(args: readonly string[]): Promise<number> {
+async function main(args: readonly string[], isBazaar: boolean): Promise<number> {
+  if (isBazaar && args.length > 0) throw new Misuse("--bazaar takes no files");
   const missing = args.filter((file) => !existsSync(file) || !statSync(file).isFile());
   if (missing.length > 0) throw new Misuse(`${missing[0]} is not a file`);
   if (args.reduce((sum, file) => sum + statSync(file).size, 0) > MAX_BYTES)
     throw new Misuse("a cache holds 8 MiB of one sender, so give it 7 MiB or less in all");
   const dir = mkdtempSync(join(tmpdir(), "restante-demo-"));
   try {
-    await demonstrate(dir, args.length > 0 ? args.map((file) => resolve(file)) : ownFiles(dir));
+    if (isBazaar) await demonstrateBazaar(dir);
+    else await demonstrate(dir, args.length > 0 ? args.map((file) => resolve(file)) : ownFiles(dir));
     say("\nEverything was as promised.");
     return 0;
   } catch (error) {
     process.stderr.write(`\nNot as promised: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   } finally {
-    await Promise.all([...running].map((each) => each.kill("SIGKILL")));
+    await endAll();
     rmSync(dir, { recursive: true, force: true });
   }
 }
@@ -48,7 +50,7 @@ async function demonstrate(dir: string, files: readonly string[]): Promise<void>
   const [alice, bob] = [new Person("alice", dir), new Person("bob", dir)];
 
   title("A cache, which runs all the time and keeps everything in memory");
-  const cache = start("cache", ["--home", join(dir, "cache"), ...ANYWHERE, "serve", "--cache-only", "--json"]);
+  const cache = start("cache", CLI, ["--home", join(dir, "cache"), ...ANYWHERE, "serve", "--cache-only", "--json"]);
   const { joinLink } = JSON.parse(await cache.line(/"joinLink"/)) as { joinLink: string };
   say(`  process ${cache.pid}`);
 
@@ -144,7 +146,7 @@ class Person {
   }
 
   async online(): Promise<void> {
-    this.#daemon = start(this.#name, ["--home", this.#home, ...ANYWHERE, "serve", "--name", this.#name, "--json"]);
+    this.#daemon = start(this.#name, CLI, ["--home", this.#home, ...ANYWHERE, "serve", "--name", this.#name, "--json"]);
     await this.#daemon.line(/"ready"/);
     say(`  ${this.#name}: process ${this.#daemon.pid} runs`);
   }
@@ -157,7 +159,7 @@ class Person {
 
   /** A command to the own daemon: what it prints. */
   async run(...args: string[]): Promise<string> {
-    const command = start(this.#name, ["--home", this.#home, ...args]);
+    const command = start(this.#name, CLI, ["--home", this.#home, ...args]);
     const code = await command.exit;
     if (code !== 0) throw new Error(`restante ${args[0]} of ${this.#name} ended with ${code}: ${command.err.trim()}`);
     return command.out;
@@ -167,66 +169,6 @@ class Person {
     const track = JSON.parse(await this.run("--json", "track", id)) as { ledger?: { state: string }[]; state?: string };
     return track.ledger?.at(-1)?.state ?? track.state ?? "";
   }
-}
-
-interface Running {
-  readonly pid: number;
-  readonly out: string;
-  readonly err: string;
-  readonly exit: Promise<number | null>;
-  /** The first line of stdout from now on, or before, that matches. */
-  line(pattern: RegExp, from?: number): Promise<string>;
-  kill(signal: NodeJS.Signals): Promise<number | null>;
-}
-
-function start(who: string, args: readonly string[]): Running {
-  const child: ChildProcess = spawn(process.execPath, [CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  let out = "";
-  let err = "";
-  let wake = (): void => {};
-  child.stdout?.setEncoding("utf8").on("data", (data: string) => {
-    out += data;
-    wake();
-  });
-  child.stderr?.setEncoding("utf8").on("data", (data: string) => {
-    err += data;
-  });
-  const exit = new Promise<number | null>((resolve) => child.on("close", (code) => resolve(code)));
-  const started: Running = {
-    pid: child.pid ?? 0,
-    get out() {
-      return out;
-    },
-    get err() {
-      return err;
-    },
-    exit,
-    async line(pattern, from = 0) {
-      for (;;) {
-        const found = out
-          .slice(from)
-          .split("\n")
-          .slice(0, -1)
-          .find((line) => pattern.test(line));
-        if (found !== undefined) return found;
-        if (child.exitCode !== null || child.signalCode !== null)
-          throw new Error(`a process of ${who} ended: ${err.trim()}`);
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    },
-    async kill(signal) {
-      child.kill(signal);
-      return exit;
-    },
-  };
-  void exit.then(() => {
-    running.delete(started);
-    wake();
-  });
-  running.add(started);
-  return started;
 }
 
 interface Holds {
@@ -251,17 +193,6 @@ function count(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;
 }
 
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
-    if (await isSo()) {
-      say(`  ${what}`);
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-  }
-  throw new Error(`in ${(MAX_TRIES * PAUSE_MS) / 1000} s it did not come about that ${what}`);
-}
-
 /** The picture of this repository, and five MiB that nobody has seen before. */
 function ownFiles(dir: string): string[] {
   const [picture, large] = [join(dir, "restante.png"), join(dir, "five-mib.bin")];
@@ -274,21 +205,11 @@ function sha256(file: string): string {
   return existsSync(file) ? createHash("sha256").update(readFileSync(file)).digest("hex") : "not there";
 }
 
-function title(text: string): void {
-  say(`\n${text}`);
-}
-
 function indent(text: string): string {
   return text.trimEnd().replaceAll(/^/gm, "  ");
 }
 
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
 const ANYWHERE = ["--port", "0", "--host", "127.0.0.1"];
 const MAX_BYTES = 7 << 20; // sealing and padding make it a little more
-const PAUSE_MS = 250;
-const MAX_TRIES = 480;
 
-await runTool(DEMO, (asked) => main(asked.operands));
+await runTool(DEMO, (asked) => main(asked.operands, asked.has("bazaar")));

@@ -103,10 +103,12 @@ export function decode(bytes: Uint8Array): World {
     if (flags & 1) {
       const [high, session, candidate] = [number(), token(), token()];
       const own =
-        flags & 2 ? { at: number(), began: 0, resends: 0, isOpen: (flags & 4) > 0, repeated: NEVER } : undefined;
+        flags & 2
+          ? { at: number(), began: 0, resends: 0, isOpen: (flags & 4) > 0, repeated: NEVER, isOwed: false }
+          : undefined;
       const echo =
         flags & 8
-          ? { at: number(), of: token() ?? GONE, seen: SEEN[take()] ?? NOTHING_SEEN, repeated: NEVER }
+          ? { at: number(), of: token() ?? GONE, seen: SEEN[take()] ?? NOTHING_SEEN, repeated: NEVER, isOwed: false }
           : undefined;
       const retired = Array.from({ length: take() }, () => token() ?? GONE);
       core = { high, own, echo, session, candidate, retired };

@@ -88,7 +88,8 @@ const MUTANTS: readonly { name: string; caught: readonly Invariant[]; step: Step
   {
     name: "begins below what it heard",
     caught: ["growth"],
-    setup: setup("clocks", { back: [1, 0] }),
+    // What it hears is counted, too, and so it would begin above that all the same; but not where the other's clock is wrong by far.
+    setup: setup("last numbers", { end: [0, 1] }),
     step: (state, input, now, nextAt) =>
       handshaking.step(input.type === "start" ? { ...state, high: 0n } : state, input, now, nextAt),
   },
@@ -161,9 +162,9 @@ test.each(SLICE)(
 /** A change of these figures is a change of what peers can do: look at it before you write it down here. */
 const STATES: Readonly<Record<string, number>> = {
   order: 12_837,
-  "restart, clock back": 35_449,
-  "lost count": 25_668,
-  "last numbers": 11_885,
+  "restart, clock back": 36_783,
+  "lost count": 25_711,
+  "last numbers": 12_224,
   asked: 2_418,
   elsewhere: 4_819,
 };

@@ -220,15 +220,20 @@ export class Turn {
     if (before.core === undefined) return;
     const order = BigInt(side);
     let count = before.count;
+    const counts = (at: bigint): boolean =>
+      this.#setup.counts && (at < FAR || before.clock >= FAR || before.count >= FAR);
+    if (input.type === "handshake" && input.at > count && counts(input.at)) count = input.at;
     const nextAt = (above: bigint): bigint => {
       const ordinary = even(before.clock > count ? before.clock : count + 1n);
       const next = ordinary > above ? ordinary : even(above + 1n);
-      const isNear = next < FAR || before.clock >= FAR || count >= FAR;
-      if (next === ordinary || (isNear && this.#setup.counts)) count = next < LAST ? next + 1n : LAST;
+      if (next === ordinary || counts(next)) count = next < LAST ? next + 1n : LAST;
       return next | order;
     };
     const { state, out } = this.#step(before.core, input, now, nextAt);
-    if (state === before.core && out.length === 0) return;
+    if (state === before.core && out.length === 0) {
+      if (count !== before.count) this.#set(side, { count });
+      return;
+    }
     const own = state?.own;
     const isBegun = own !== undefined && own.at !== before.core.own?.at;
     const isEchoed = message?.type === "handshake" && message.at > before.core.high;

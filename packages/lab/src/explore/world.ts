@@ -30,7 +30,7 @@ export interface End {
   /** The exchange, if there is one, and which of this end's exchanges it is or was the last. */
   readonly core: handshaking.Handshaking | undefined;
   readonly life: number;
-  /** Its clock as an `at`, and the highest one drawn from the count (saved before it is used). */
+  /** Its clock as an `at`, and the highest one drawn from the count or taken from the other end (saved before it is used). */
   readonly clock: bigint;
   readonly count: bigint;
   /** The path in use, once there is a session. */

@@ -18,8 +18,11 @@ import {
 } from "restante/protocol";
 import { Chance, cs01 } from "restante/testing";
 import { afterAll, describe, expect, test } from "vitest";
+import { BAZAAR } from "./bazaar.ts";
+import { BAZAAR_MACHINES } from "./bazaar-machines.ts";
 import { readCorpus } from "./corpus.ts";
 import { threadCpu } from "./cpu.ts";
+import { HTTP } from "./http.ts";
 import { allowed, isSlow } from "./loop.ts";
 import { MACHINES, Pair } from "./machines.ts";
 import { asText, Mutator } from "./mutate.ts";
@@ -28,6 +31,8 @@ import { OPENERS } from "./openers.ts";
 import { PARSERS } from "./parsers.ts";
 import type { Target } from "./target.ts";
 import { TARGETS } from "./targets.ts";
+import { TEXTS } from "./texts.ts";
+import { WEBSOCKET } from "./websocket.ts";
 
 const SEED = Number(process.env["FUZZ_SEED"] ?? 1);
 const LONGEST_PACKET = 1300;
@@ -39,6 +44,11 @@ describe.each([
   ["parsers", PARSERS],
   ["openers", OPENERS],
   ["machines", MACHINES],
+  ["formats of the bazaar", BAZAAR],
+  ["machines of the bazaar", BAZAAR_MACHINES],
+  ["requests to the API", HTTP],
+  ["readers at the WebSocket", WEBSOCKET],
+  ["texts of operators", TEXTS],
 ] as const)("no damaged input makes one of the %s throw:", (_, targets) => {
   test.each(targets)("$name, $inputs inputs", async ({ name, inputs, growth, start }) => {
     const mutator = new Mutator(new Chance(SEED));
@@ -64,7 +74,7 @@ describe.each([
   });
 });
 
-test.each([...PARSERS, ...OPENERS])(
+test.each([...PARSERS, ...OPENERS, ...TEXTS])(
   "nothing that is well made and means ill makes $name throw",
   async ({ made, run }) => {
     const property = fc.asyncProperty(made, async (input) => {

@@ -167,7 +167,7 @@ export function reason(error: unknown): string {
   return `${error.name}: ${error.message} ${place.replace(/file:\/\/\S*\/packages\//, "")}`.trim();
 }
 
-/** The input with pieces cut out for as long as it `holds`; it is asked at most so many times. */
+/** The input with pieces cut out for as long as it `holds`; it is asked at most so many times, and not for longer than that is worth. */
 async function shortened(
   input: Uint8Array,
   holds: (shorter: Uint8Array) => Promise<boolean>,
@@ -175,8 +175,10 @@ async function shortened(
 ): Promise<Uint8Array> {
   let best: Uint8Array = input.slice();
   let asked = 0;
+  const start = performance.now();
+  const isWorthIt = (): boolean => asked < most && performance.now() - start < PATIENCE_MS;
   for (let piece = best.length >> 1; piece >= 1; piece >>= 1) {
-    for (let at = 0; at < best.length && asked < most; ) {
+    for (let at = 0; at < best.length && isWorthIt(); ) {
       const shorter = concat(best.subarray(0, at), best.subarray(at + piece));
       asked++;
       if (await holds(shorter)) best = shorter;
@@ -220,5 +222,6 @@ const MADE = 0.03; // fast-check takes its time
 const INFLATED = 0.002; // such inputs cost a thousand times as much
 const SAMPLE = 50;
 const LATELY = 16;
+const PATIENCE_MS = 20_000;
 const CUTS = 40; // tries to make an input of the corpus shorter
 const MAX_FAILURES = 5;

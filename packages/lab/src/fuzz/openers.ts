@@ -1,5 +1,5 @@
 /** What is opened with keys: messages and channel packets of every cipher set. */
-import { loadBackend } from "@restante/node";
+import { loadBackend, openFile } from "@restante/node";
 import {
   type CipherSet,
   type Crypto,
@@ -15,7 +15,9 @@ import {
   openMessage,
   parsePacket,
   portable,
+  RestanteError,
   sealMessage,
+  toHex,
 } from "restante/protocol";
 import { Chance, cs01 } from "restante/testing";
 import { type Bound, BYTES, hex, parser, type Target, vectors } from "./target.ts";
@@ -39,7 +41,35 @@ export const OPENERS: readonly Target[] = [
   ...sets.flatMap((set) => [messages(set), channels(set, ...correspondents(crypto))]),
   cheapMessages(),
   channels(fast.sets.get(1) ?? cs01(), ...strangers()),
+  sealedFiles(),
 ];
+
+/** Files sealed for somebody: what opens is the file of the vector, and all else is refused with a code that is told. */
+function sealedFiles(): Target {
+  const { readers, content, sealed } = vectors<{ readers: JsonObject[]; content: string; sealed: string }>(
+    "protocol/vectors/sealed-file.json",
+  );
+  const identity = importIdentity(crypto, readers[0]);
+  if (identity === undefined) throw new Error("the reader of the vector is not readable");
+  const open = async (input: Uint8Array): Promise<string | undefined> => {
+    const pieces = (async function* () {
+      for (let at = 0; at < input.length; at += 100) yield input.subarray(at, at + 100);
+    })();
+    let text = "";
+    try {
+      const opened = await openFile(pieces, { crypto, backend: portable, identity });
+      for await (const piece of opened.content) text += toHex(piece);
+    } catch (error) {
+      // That it is for somebody else is said of what is well-formed.
+      if (error instanceof RestanteError && error.code === "not-for-us") return error.code;
+      if (error instanceof RestanteError && error.code === "bad-sealed") return undefined;
+      throw error;
+    }
+    if (text !== content) throw new Error(`another content came out of it: ${text}`);
+    return text;
+  };
+  return parser("sealed-file", 600, BYTES, [hex(sealed)], open, COSTLY);
+}
 
 /** Messages of telehash-c and telehash-js. */
 function messages(set: CipherSet): Target {

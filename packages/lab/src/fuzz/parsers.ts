@@ -81,6 +81,7 @@ const cards = vectors<{
   read: { peers: JsonObject[] };
   invite: string;
   fragment: { hashname: Hashname; text: string };
+  offer: JsonObject;
 }>("protocol/vectors/card.json");
 const tokens = vectors<{
   cacheKey: string;
@@ -128,6 +129,10 @@ const uris = tokens.accept.map(({ uri }) => uri);
 const token = tokens.accept.map((one) => hex(one.token));
 const [, stamp = { day: 0, text: "" }] = tokens.stamps.accept;
 const [cardPeer = {}]: readonly JsonObject[] = cards.read.peers;
+const withOffer = encodeJson({
+  ...(parseJson(hex(cards.card)) as JsonObject),
+  peers: [{ ...cardPeer, offer: cards.offer }, ...cards.read.peers.slice(1)],
+});
 const keys = parseKeys(cardPeer["keys"]) ?? new Map();
 const jws = ['{"alg":"HS256","typ":"JWT"}', '{"iss":"joe"}', "a signature"].map(utf8).map(toBase64url).join(".");
 const jwe = ['{"alg":"dir","enc":"A128GCM"}', "a key", "iv", "a secret", "a tag"].map(utf8).map(toBase64url).join(".");
@@ -170,7 +175,7 @@ export const PARSERS: readonly Target[] = [
   parser("parseHandshake", 10_000, PACKET, inners, parseHandshake),
   parser("payload", 8_000, BYTES, payloads, payload),
   parser("parseKeyPacket", 3_000, PACKET, keyPackets, (body) => parseKeyPacket(crypto, 0x3a, body)),
-  parser("parseCard", 6_000, BYTES, [hex(cards.card)], (card) => parseCard(portable, card)),
+  parser("parseCard", 6_000, BYTES, [hex(cards.card), withOffer], (card) => parseCard(portable, card)),
   parser("parseLink", 8_000, TEXT, [cards.invite, join, ...uris], link),
   parser("parseLinkJson", 4_000, OBJECT, [cardPeer], (json) => parseLinkJson(portable, json)),
   parser("parsePath", 4_000, OBJECT, cardPeer["paths"] as JsonObject[], parsePath),

@@ -2,6 +2,7 @@
  * All mutants. Faults that somebody could make: a limit off by one, a check left out, a step in the wrong order. When the
  * source changes, change its edits here; what no test notices needs a better test, not another edit.
  */
+import { FEATURES } from "./features.ts";
 import { inFile, type Mutant } from "./mutant.ts";
 
 const MESSAGES: readonly Mutant[] = [
@@ -22,7 +23,7 @@ const MESSAGES: readonly Mutant[] = [
   ...inFile("crypto/cs3a.ts", [
     ["A19", "outer[2] = CSID;", "outer[2] = 0x1a;"],
     ["A20", "seal(OUTER_HEAD_BYTES, from, to", "seal(OUTER_HEAD_BYTES + 1, from, to"],
-    ["A27", "body.set(token);", "body.set(token.slice().reverse());"],
+    ["A27", "out[at + i] = token[i] ?? 0;", "out[at + TOKEN_BYTES - 1 - i] = token[i] ?? 0;"],
     ["E6", "into.sha256(authKey, preimage);", "into.sha256(authKey, preimage.subarray(NONCE_BYTES));"],
     ["E6", "return difference === 0;", "return difference < 128;"],
   ]),
@@ -68,9 +69,9 @@ const HANDSHAKES: readonly Mutant[] = [
       "if (token !== state.session) return adopt(state, token, out);",
     ],
     ["B4", "return at === own?.at || at > high;", "return at === own?.at || at >= high;"],
-    ["B14", "own: { ...own, isOpen: false } };", "own };"],
+    ["B14", "began, resends, isOpen: false, repeated", "began, resends, isOpen: true, repeated"],
     ["B20", "if (seen === undefined && echo.seen.size < KINDS)", "if (echo.seen.size < KINDS)"],
-    ["B28", "{ ...former, high: at, echo }", "{ ...former, echo }"],
+    ["B28", "withEcho(former, at, echo)", "withEcho(former, former.high, echo)"],
     [
       "B31",
       'if (seen === digest) return repeat(state, "echo", "answer", now);',
@@ -82,7 +83,7 @@ const HANDSHAKES: readonly Mutant[] = [
       'const out: HandshakingOut[] = [{ type: "send", at: former.own?.at ?? at, to: "answer" }];',
     ],
     ["B41", 'if (at === MAX_AT) return over("dead", out);', ""],
-    ["B47", '{ type: "renewed" }, { type: "up" }] };', '{ type: "up" }] };'],
+    ["B47", '[...before, { type: "renewed" }, UP]', "[...before, UP]"],
     ["B47", "if (own.isOpen) return adopt(answered, token, heard);", "return adopt(answered, token, heard);"],
   ]),
   ...inFile("e3x/handshake.ts", [
@@ -114,6 +115,11 @@ const HANDSHAKES: readonly Mutant[] = [
       "E13",
       "if (router === undefined || target === undefined ||",
       "if (target === undefined) return this.#post(asker, passed, EMPTY, now); if (router === undefined ||",
+    ],
+    [
+      "E13",
+      'const proof = this.#pass(entry, { type: "prove" }, now);',
+      'const proof = this.#router && this.#links.has(head["peer"] as Hashname) ? this.#pass(entry, { type: "prove" }, now) : [];',
     ],
   ]),
   ...inFile("peer/porter.ts", [
@@ -151,8 +157,8 @@ const BOXES: readonly Mutant[] = [
   ...inFile("box/deposits.ts", [
     [
       "C11",
-      "return put === undefined ? [took] : [took, put];",
-      'return put === undefined ? [took] : [took, put, { type: "send", ch: packet.ch, head: { cap: 1 }, body: NOTHING }];',
+      "const outs = [took];",
+      'const outs: Out[] = [took, { type: "send", ch, head: { cap: 1 }, body: NOTHING }];',
     ],
     ["C30", 'parseHashname(open.head["to"])', 'text(open.head, "to") as Hashname | undefined'],
     ["C15", "boxId(backend, peer, to)", "boxId(backend, this.#options.self, to)"],
@@ -160,16 +166,16 @@ const BOXES: readonly Mutant[] = [
     ["C33", "message.push(body, isLast, now)", "message.push(body, true, now)"],
     [
       "C38",
-      'if (isClear) return [{ type: "store", request: { type: "clear", ...place } }];',
-      "if (isClear) return [];",
+      'if (isClear) return { type: "store", request: { type: "clear", ...place } };',
+      "if (isClear) return undefined;",
     ],
     ["C40", "message.push(body, isLast, now)", 'message.push(flag(head, "clear") ? NOTHING : body, isLast, now)'],
     [
       "C44",
-      "if (target === undefined || granted === undefined) {",
-      'if (target === undefined) return [{ type: "fail", ch: packet.ch, err: "nobody" }]; if (granted === undefined) {',
+      "const outs = [took];",
+      'const outs: Out[] = deposit.target === undefined ? [{ type: "fail", ch, err: "nobody" }] : [took];',
     ],
-    ["C45", "return [took];", "return deposit.class === undefined ? [] : [took];"],
+    ["C45", "const outs = [took];", "const outs: Out[] = deposit.class === undefined ? [] : [took];"],
   ]),
   ...inFile("box/assembly.ts", [["C32", "this.#buffer.set(body, this.#size);", "this.#buffer.set(body, 0);"]]),
   ...inFile("box/inbox.ts", [
@@ -178,7 +184,7 @@ const BOXES: readonly Mutant[] = [
     ["C23", "if (body.length % ID_BYTES !== 0 ||", "if ("],
     ["C29", 'const isForUs = open.head["to"] === this.#self;', 'const isForUs = open.head["to"] !== this.#self;'],
     ["C39", 'if (flag(head, "clear")) direct.message?.clear();', ""],
-    ["C46", 'reliable: true, head: { type: "inbox", box }', 'reliable: false, head: { type: "inbox", box }'],
+    ["C46", "reliable: true, head, body: NOTHING", "reliable: false, head, body: NOTHING"],
     ["C47", "toHex(body.subarray(at, at + ID_BYTES))", "toHex(body.slice(at, at + ID_BYTES).reverse())"],
   ]),
   ...inFile("box/streams.ts", [
@@ -188,7 +194,11 @@ const BOXES: readonly Mutant[] = [
     ["C51", "Object.freeze({ ...fields, done: true })", "Object.freeze({ ...fields })"],
     ["C52", "caps: box === undefined ? 1 : 0,", "caps: 0,"],
     ["C53", "Object.freeze({ cap: options.cap })", "Object.freeze({ cap: options.cap >> 1 })"],
-    ["C54", "for (const id of ids) outs.push(", "for (const id of ids.slice(1)) outs.push("],
+    [
+      "C54",
+      'request: { type: "remove-many", recipient, box, ids }',
+      'request: { type: "remove-many", recipient, box, ids: ids.slice(1) }',
+    ],
     ["C55", "if (isClear) recall(one, undefined);", "if (isClear) continue;"],
     ["C56", "stream.caps--;", "stream.caps = 0;"],
     [
@@ -198,7 +208,7 @@ const BOXES: readonly Mutant[] = [
     ],
   ]),
   ...inFile("store/memory-boxes.ts", [
-    ["C6", "op.bytes.fill(0);", ""],
+    ["C6", "bytes.fill(0);", ""],
     ["C41", "while (this.#halves.get(half, HALF_BYTES) > boxLimit) this.#evict(half);", ""],
   ]),
   ...inFile("mail/spool.ts", [
@@ -240,4 +250,41 @@ const WIRE: readonly Mutant[] = [
   ...inFile("e3x/channel.ts", [["E12", "export const PACKET_BYTES = 1400;", "export const PACKET_BYTES = 1401;"]]),
 ];
 
-export const MUTANTS: readonly Mutant[] = [...MESSAGES, ...HANDSHAKES, ...BOXES, ...WIRE];
+const FORMAT = "packages/bazaar/src/format";
+const OFFLINE = "packages/bazaar/src/offline";
+const BAZAAR: readonly Mutant[] = [
+  ...inFile(`${FORMAT}/chat.ts`, [
+    ["D5", "utf8(text).length > TEXT_BYTES ||", "text.length > TEXT_BYTES ||"],
+    ["D5", "utf8(subject).length > SUBJECT_BYTES", "false"],
+    ["D6", "utf8(text + subject + written)", "utf8(subject + text + written)"],
+  ]),
+  ...inFile(`${FORMAT}/envelope.ts`, [
+    ["D15", "if (!verify(publicKey, signed, signature)) return undefined;", ""],
+    ["D16", "field(3, sign(identity, bytes))", "field(4, sign(identity, bytes))"],
+  ]),
+  ...inFile(`${FORMAT}/unixfs.ts`, [
+    ["D24", "const CHUNK = 262_144;", "const CHUNK = 262_143;"],
+    ["D25", "bytesField(2, EMPTY), numberField(3, total)", "numberField(3, total)"],
+  ]),
+  ...inFile(`${FORMAT}/message.ts`, [["D29", "cids.every((cid) => cid", "cids.some((cid) => cid"]]),
+  ...inFile(`${FORMAT}/pointer.ts`, [
+    ["D37", "export const PREFIX_BITS = 14;", "export const PREFIX_BITS = 15;"],
+    ["D39", "sha256(ciphertext).subarray(0, 20)", "sha256(ciphertext).subarray(12)"],
+    ["D34", "isMultihash(hash) ?", "hash.length > 0 ?"],
+  ]),
+  ...inFile(`${OFFLINE}/outgoing.ts`, [
+    ["D11", "if (!isTaken(answer, message)) {", "if (!isTaken(answer, message) || !entry.posting.isAck) {"],
+    ["D40", "const REPUBLISH_MS = 12 * 3_600_000;", "const REPUBLISH_MS = 24 * 3_600_000;"],
+    ["D42", "posting.isAck ? end : posting.stored.published + REPUBLISH_MS", "posting.stored.published + REPUBLISH_MS"],
+  ]),
+  ...inFile(`${OFFLINE}/reach.ts`, [
+    ["D12", "const MOST_MS = 30_000;", "const MOST_MS = 60_000;"],
+    ["D12", "now - known.failed < QUIET_MS", "now - known.failed > QUIET_MS"],
+  ]),
+  ...inFile(`${OFFLINE}/pushing.ts`, [
+    ["D27", "else if (wanted.length === 0)", "else if (wanted.length >= 0)"],
+    ["D31", 'type: "request", to: line.node', 'type: "send", to: line.node'],
+  ]),
+];
+
+export const MUTANTS: readonly Mutant[] = [...MESSAGES, ...HANDSHAKES, ...BOXES, ...WIRE, ...BAZAAR, ...FEATURES];

@@ -22,7 +22,8 @@ export class Tree {
     for (const name of readdirSync(modules))
       if (!name.startsWith(".") && !OURS.has(name)) symlinkSync(join(modules, name), join(own, name));
     symlinkSync(join(this.root, "packages/restante"), join(own, "restante"));
-    for (const name of ["node", "lab"]) symlinkSync(join(this.root, "packages", name), join(own, "@restante", name));
+    for (const name of ["bazaar", "client", "node", "lab"])
+      symlinkSync(join(this.root, "packages", name), join(own, "@restante", name));
   }
 
   read(file: string): string {

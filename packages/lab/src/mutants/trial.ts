@@ -1,6 +1,5 @@
 /** Trials of mutants: is an edit of the source noticed by a test of the row that it breaks? */
-import { join } from "node:path";
-import type { Mutant } from "./mutant.ts";
+import { type Mutant, sourceOf } from "./mutant.ts";
 import { Index, type Outcome, prove } from "./proofs.ts";
 import { Tree } from "./tree.ts";
 
@@ -70,7 +69,7 @@ async function tryOne(
   const { near, far } = index.of(row);
   if (near.length + far.length === 0) return { verdict: "broken", why: `no test has [${row}] in its title` };
   if (trouble !== undefined) return { verdict: "broken", why: trouble };
-  const file = join("packages/restante/src", mutant.file);
+  const file = sourceOf(mutant);
   const source = tree.read(file);
   const mutated = edited(source, mutant);
   if (mutated === undefined)
@@ -79,7 +78,7 @@ async function tryOne(
   const errors: string[] = [];
   for (const files of [near, far]) {
     tree.write(file, mutated);
-    const outcome = await prove(tree, [row], files);
+    const outcome = await prove(tree, [row], files, files === far); // near ones are quick
     tree.write(file, source);
     ran += outcome.ran;
     errors.push(...outcome.errors);

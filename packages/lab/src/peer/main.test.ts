@@ -85,7 +85,7 @@ test("the first steps of docs/interop.md, as they stand there", async () => {
   expect(b.events.map(({ ev }) => ev)).toEqual(["listening", "linked", "up", "chan", "packet"]);
   for (const peer of [a, b]) peer.say('{"cmd":"quit"}');
   expect(await Promise.all([a.exit, b.exit])).toEqual([0, 0]);
-}, 30_000);
+});
 
 test("a port that was named and is taken ends it, and that is told to programs and people", async () => {
   const taken = createSocket("udp4").bind(0, "127.0.0.1");
@@ -96,7 +96,7 @@ test("a port that was named and is taken ends it, and that is told to programs a
   expect(peer.events).toEqual([{ ev: "error", why: `UDP port ${port} is taken` }]);
   expect(await peer.err).toBe(`peer: UDP port ${port} is taken\n`);
   taken.close();
-}, 30_000);
+});
 
 test("an identity that cannot be used ends it, and it is said why", async () => {
   writeFileSync(join(dir, "text.json"), "hello");
@@ -110,7 +110,7 @@ test("an identity that cannot be used ends it, and it is said why", async () => 
     [1, ["error: text.json is not JSON"]],
     [1, [expect.stringMatching(/^error: empty.json holds no identity/)]],
   ]);
-}, 30_000);
+});
 
 test("made for several cipher sets, an identity has a key of each; made once, it stays", async () => {
   const args = ["--identity", "many.json", "--create", "--sets", "1a,3a"];
@@ -124,4 +124,4 @@ test("made for several cipher sets, an identity has a key of each; made once, it
   expect(hashnames[0]).toBe(hashnames[1]);
   const { keys } = JSON.parse(readFileSync(join(dir, "many.json"), "utf8")) as { keys: object };
   expect(Object.keys(keys)).toEqual(["1a", "3a"]);
-}, 30_000);
+});

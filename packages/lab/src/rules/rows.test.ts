@@ -50,7 +50,7 @@ describe("sizes of handshakes", () => {
     }
   });
 
-  test("[A12] of every type, in every cipher set, with any content: less than 1400 bytes, or refused to the caller", () => {
+  test("[A12] [X6] of every type, in every cipher set, with any content: less than 1400 bytes, or refused to the caller", () => {
     for (const { csid } of sets) {
       const from = identity([0x1a, 0x2a, 0x3a]);
       for (const type of ["key", "uri", "jwt", "tx"] as const) {

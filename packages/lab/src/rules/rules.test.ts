@@ -160,7 +160,7 @@ beforeAll(async () => {
       ["packages/lab/src/planted-lab.ts", "export const lab: number = 1;\n"],
     ]),
   );
-}, 60_000);
+});
 
 describe("a rule that is broken is reported:", () => {
   test.each(all)("$what in $path", ({ path, by }) => {

@@ -61,16 +61,17 @@ function pair(backend: Backend) {
   const turn = (side: 0 | 1, input: ExchangeIn): void => {
     for (const out of exchanges[side].handle(input, START)) {
       if (out.type !== "send") continue;
-      packets.push(out.bytes);
+      const packet = out.bytes.subarray(out.free);
+      packets.push(packet);
       const other = side === 0 ? 1 : 0;
-      const body = parsePacket(out.bytes)?.body ?? new Uint8Array(0);
-      const opened = openMessage(crypto, ends[other], out.bytes);
+      const body = parsePacket(packet)?.body ?? new Uint8Array(0);
+      const opened = openMessage(crypto, ends[other], packet);
       const handshake = opened && parseHandshake(opened.inner);
       if (opened === undefined || handshake === undefined) turn(other, { type: "packet", body });
       else {
         const { token, ephemeral, prefix } = opened;
         const { at, message } = handshake;
-        const digest = toHex(out.bytes);
+        const digest = toHex(packet);
         turn(other, { type: "handshake", at, token, ephemeral, prefix, kind: message.type, digest });
       }
     }

@@ -10,8 +10,11 @@ export interface Case {
   readonly check: () => void;
 }
 
-/** The cases in the parsed JSON of a file. Throws when it has not the shape of its kind. */
-export type Runner = (file: unknown) => Case[];
+/**
+ * The cases in the parsed JSON of a file. `beside` reads another file of the same folder, by its name without ending; where it
+ * is missing there, the project's own. Throws when the file has not the shape of its kind.
+ */
+export type Runner = (file: unknown, beside: (name: string) => unknown) => Case[];
 
 /** A JSON object of a vector file. */
 export type Fields = Readonly<Record<string, unknown>>;

@@ -1,6 +1,7 @@
 /** Runs vector files: the folder that a file lies in and its name choose what is done with it. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Case, Runner } from "./cases.ts";
 import { OPENBAZAAR } from "./openbazaar.ts";
 import { TELEHASH } from "./telehash.ts";
@@ -39,7 +40,7 @@ export function runFolder(folder: string): Report {
     const file = relative(root, path).split(sep).join("/");
     const runner = runnerOf(path);
     if (runner === undefined) unknown.push(file);
-    else files.push(runFile(file, () => runner(JSON.parse(readFileSync(path, "utf8")))));
+    else files.push(runFile(file, () => runner(read(path), (name) => beside(path, name))));
   }
   const sum = (key: "failed" | "unsupported"): number => files.reduce((total, file) => total + file[key], 0);
   return { files, failed: sum("failed"), unsupported: sum("unsupported"), unknown };
@@ -66,6 +67,15 @@ function runFile(file: string, load: () => Case[]): FileReport {
   return { file, cases: cases.length, passed: supported.length - failed, failed, unsupported, failures };
 }
 
+function beside(path: string, name: string): unknown {
+  const there = join(dirname(path), `${name}.json`);
+  return read(existsSync(there) ? there : join(OWN, basename(dirname(path)), `${name}.json`));
+}
+
+function read(path: string): unknown {
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
 function runnerOf(path: string): Runner | undefined {
   const kinds = { telehash: TELEHASH, openbazaar: OPENBAZAAR, wycheproof: WYCHEPROOF }[basename(dirname(path))];
   const name = basename(path, ".json");
@@ -75,3 +85,5 @@ function runnerOf(path: string): Runner | undefined {
 function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+const OWN = fileURLToPath(new URL("../../../../vectors", import.meta.url));

@@ -9,7 +9,7 @@ const VECTORS = fileURLToPath(new URL("../../../../vectors", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "restante-vectors-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-test("[E6][E7][E8] the project's own vectors pass, of every cipher set, and nothing but the bazaar is unsupported", () => {
+test("[E6][E7][E8] the project's own vectors pass, of every cipher set, and none is unsupported", () => {
   const { files, failed, unknown } = runFolder(VECTORS);
   expect(files.flatMap((file) => file.failures)).toEqual([]);
   expect(failed).toBe(0);
@@ -19,8 +19,9 @@ test("[E6][E7][E8] the project's own vectors pass, of every cipher set, and noth
   for (const { file, passed } of telehash) expect(passed, file).toBeGreaterThan(0);
   expect(counts(files, "telehash/messages.json")).toEqual({ cases: 9, passed: 9, unsupported: 0 });
   expect(counts(files, "telehash/sessions.json")).toEqual({ cases: 5, passed: 5, unsupported: 0 });
-  for (const { file, cases, unsupported } of files)
-    expect(unsupported, file).toBe(file.startsWith("openbazaar/") ? cases : 0);
+  for (const { file, unsupported } of files) expect(unsupported, file).toBe(0);
+  const bazaar = files.filter(({ file }) => file.startsWith("openbazaar/"));
+  expect(bazaar.map(({ passed }) => passed)).toEqual([37, 12, 37, 12, 18, 31, 169, 13, 8]);
 });
 
 type At = (path: string) => unknown;
@@ -70,14 +71,48 @@ const PLANTED: [file: string, path: string, change: (old: unknown, at: At) => un
   ["siphash", "box_ids.2.messages.1.expect", flip],
 ];
 
-test.each(PLANTED)("a wrong value planted in %s at %s is found", (name, path, change) => {
-  const json: unknown = JSON.parse(readFileSync(join(VECTORS, "telehash", `${name}.json`), "utf8"));
+/** The same for the files of the bazaar. */
+const PLANTED_BAZAAR: [file: string, path: string, change: (old: unknown, at: At) => unknown][] = [
+  ["identities", "identities.1.peerId", copy("identities.0.peerId")],
+  ["identities", "identities.0.mnemonic", copy("identities.1.mnemonic")],
+  ["identities", "identities.4.x25519PubHex", flip],
+  ["identities", "identities.10.rsaPkcs1DerHex", flip],
+  ["chat-message-ids", "vectors.0.timestampNanos", put(123456788)],
+  ["chat-message-ids", "vectors.2.messageId", copy("vectors.3.messageId")],
+  ["messages", "vectors.0.messageHex", flip],
+  ["messages", "vectors.1.payloadJson.subject", put("QmOther")],
+  ["messages", "vectors.12.streamFrameHex", flip],
+  ["signed-data", "vectors.0.signatureHex", flip],
+  ["signed-data", "vectors.1.commandHex", flip],
+  ["envelopes", "vectors.0.ciphertextHex", flip],
+  ["envelopes", "vectors.1.open.sender", copy("vectors.5.open.sender")],
+  ["envelopes", "vectors.2.ephemeralPrivHex", flip],
+  ["envelopes", "vectors.18.secretKeyHex", flip],
+  ["envelopes", "vectors.30.plaintextHex", flip],
+  ["pointer-keys", "vectors.4.prefixLen", put(15)],
+  ["pointer-keys", "inlineIdentityPeerIds_all_collide.0.keyCid", copy("vectors.0.keyCid")],
+  ["pointers", "vectors.0.addProviderHex", flip],
+  ["pointers", "vectors.1.pubsubRendezvousCid", copy("vectors.0.pubsubRendezvousCid")],
+  ["pointers", "dropbox.url", put("https://example.org/")],
+  ["cids", "vectors.3.cid", copy("vectors.4.cid")],
+  ["cids", "vectors.2.size", put(12)],
+  ["negative", "vectors.21.expect", put("accept")],
+  ["negative", "vectors.26.expect", put("refuse")],
+];
+
+test.each([
+  ...PLANTED.map((one) => ["telehash", ...one] as const),
+  ...PLANTED_BAZAAR.map((one) => ["openbazaar", ...one] as const),
+])("a wrong value planted in %s/%s at %s is found", (kind, name, path, change) => {
+  const json: unknown = JSON.parse(readFileSync(join(VECTORS, kind, `${name}.json`), "utf8"));
   const at: At = (where) => where.split(".").reduce((value, key) => (value as Record<string, unknown>)[key], json);
   const [, parent, key] = /^(?:(.*)\.)?(.*)$/.exec(path) ?? [];
   const holder = (parent === undefined ? json : at(parent)) as Record<string, unknown>;
   expect(holder).toHaveProperty([key ?? ""]); // the path leads somewhere
   holder[key ?? ""] = change(at(path), at);
-  const { files, failed } = runFolder(folderWith("telehash", `${name}.json`, JSON.stringify(json)));
+  // Files of 45 MB are left out: they were put together once, above.
+  if (name === "cids") (json as { vectors: { size: number }[] }).vectors.splice(5);
+  const { files, failed } = runFolder(folderWith(kind, `${name}.json`, JSON.stringify(json)));
   expect(files).toHaveLength(1);
   expect(failed).toBeGreaterThan(0);
   expect(files[0]?.failures).toHaveLength(failed);

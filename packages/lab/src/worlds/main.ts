@@ -24,12 +24,17 @@ async function main({ setupOf, first, last, minutes, json }: Wanted): Promise<nu
   let [days, real] = [0, 0];
   for (let seed = first; seed <= last && performance.now() < end; seed++) {
     const setup = setupOf(seed);
+    if (!json && process.stderr.isTTY && reports.length === 0)
+      process.stderr.write(
+        `world ${seed}: ${setup.days} days of ${setup.peers} peers; this takes some seconds to minutes\n`,
+      );
     const report = runWorld(seed, setup, native);
     reports.push(report);
     days += setup.days;
     if (isReal(seed, setup)) real++;
     if (json) continue;
     if (isOne || report.broken.length > 0) process.stdout.write(`${show(report, setup)}\n`);
+    if (isOne && report.broken.length === 0) process.stdout.write(`${KEPT}\n`);
     else if (reports.length % NEWS === 0) process.stderr.write(`${reports.length} worlds\n`);
   }
   const totals = total(reports);
@@ -81,7 +86,7 @@ function read(asked: Asked<WorldOption>): Wanted {
 function summary(totals: Totals, days: number, real: number): string {
   const { worlds, mails, files, cancelled, delivered, failed, packets, lost, duplicated, parted, failedCommits } =
     totals;
-  const { clock, lost: lostDevices, restored, full } = totals.mishaps;
+  const { clock, lost: lostDevices, restored, full, rewound } = totals.mishaps;
   const share = (part: number): string => `${((100 * part) / Math.max(1, packets)).toFixed(1)} %`;
   const crashes = Object.entries(totals.crashes).sort(([, a], [, b]) => (b ?? 0) - (a ?? 0));
   return [
@@ -90,9 +95,9 @@ function summary(totals: Totals, days: number, real: number): string {
     `shown after the first possible opportunity: median ${seconds(totals.delayMedian)}, p99 ${seconds(totals.delayP99)}; with honest caches ${seconds(totals.delayHonestMedian)}, ${seconds(totals.delayHonestP99)}`,
     `crashes of peers, by effect: ${crashes.map(([effect, times]) => `${effect} ${times}`).join(", ") || "none"}`,
     `crashes of caches: ${totals.cacheCrashes}; failed commits: ${failedCommits} of ${totals.commits + failedCommits}`,
-    `mishaps: ${clock} clocks jumped, ${lostDevices} devices were lost, ${restored} restored from a backup, ${full} disks full`,
+    `mishaps: ${clock} clocks jumped, ${lostDevices} devices were lost, ${restored} restored from a backup, ${rewound} put back unnoticed, ${full} disks full`,
     `packets: ${packets}, of them ${share(lost)} lost, ${share(duplicated)} doubled, ${share(parted)} into a cut line`,
-    failed.length === 0 ? "every promise was kept" : `BROKEN in ${failed.length} worlds: seeds ${failed.join(" ")}`,
+    failed.length === 0 ? KEPT : `BROKEN in ${failed.length} worlds: seeds ${failed.join(" ")}`,
   ].join("\n");
 }
 
@@ -100,6 +105,7 @@ function seconds(ms: number): string {
   return ms < 600_000 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 3_600_000).toFixed(1)} h`;
 }
 
+const KEPT = "every promise was kept";
 const MAX_SEED = 2 ** 31 - 1;
 const NEWS = 50;
 

@@ -43,7 +43,7 @@ export function runWorlds(first: number, last: number, backend: Backend | undefi
     .filter((report) => report.broken.length > 0)
     .map((report) => show(report, smallSetup(report.seed)));
   const totals = total(reports);
-  const { clock, lost, restored, full } = totals.mishaps;
+  const { clock, lost, restored, full, rewound } = totals.mishaps;
   const least = [
     { what: "mails in a world", is: totals.mails / reports.length, least: 15 },
     { what: "crashes of a peer", is: totals.peerCrashes / peers, least: 1 },
@@ -53,6 +53,7 @@ export function runWorlds(first: number, last: number, backend: Backend | undefi
     { what: "full disks in a world", is: full / reports.length, least: 0.15 },
     { what: "lost devices in a world", is: lost / reports.length, least: 0.1 },
     { what: "restored backups in a world", is: restored / reports.length, least: 0.1 },
+    { what: "disks put back unnoticed, in a world", is: rewound / reports.length, least: 0.1 },
   ];
   const missing = least.filter(({ is, least }) => !(is >= least)).map(({ what, is }) => `${what}: ${is}`);
   return { totals, broken, missing };

@@ -21,6 +21,8 @@ export interface Recorded extends Sums {
   readonly next: number;
   /** Seeds of worlds that broke a promise, ever. */
   readonly failed: readonly number[];
+  /** Which of those, and how many of the mails counted as lost, were a mistake of the judge's, and what it was. Written by hand. */
+  readonly corrected?: readonly { readonly seed: number; readonly mailsLost: number; readonly why: string }[];
   readonly runs: readonly Run[];
 }
 
@@ -55,6 +57,7 @@ export function record(first: number, days: number, totals: Totals, file: string
     next: Math.max(before.next, last + 1),
     ...sums((key) => before[key] + ran[key]),
     failed: [...new Set([...before.failed, ...totals.failed])],
+    ...(before.corrected && { corrected: before.corrected }),
     runs: [...before.runs, run],
   };
   writeFileSync(file, `${JSON.stringify(after, undefined, 2)}\n`);

@@ -45,7 +45,7 @@ export function runWorld(seed: number, setup: Setup, backend: Backend | undefine
     return simulate(forgetSave === undefined ? options : { ...options, forgetSave });
   } catch (error) {
     const broken = [`it threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
-    const mishaps = { clock: 0, lost: 0, restored: 0, full: 0 };
+    const mishaps = { clock: 0, lost: 0, restored: 0, full: 0, rewound: 0 };
     return { ...COUNTS, crashes: {}, mishaps, delays: [], isHonest: false, seed, broken };
   }
 }

@@ -1,4 +1,5 @@
 import { loadNative } from "@restante/node";
+import type { SimulationReport } from "restante/testing";
 import { expect, test } from "vitest";
 import { nightSetup, runWorlds } from "./many.ts";
 import { runWorld, SETUP, show } from "./run.ts";
@@ -12,23 +13,17 @@ test("in 150 worlds of sleeping, crashing peers and caches every promise is kept
   expect(totals.delayHonestMedian).toBeLessThan(5_000);
 });
 
-test.each(["inbox/", "mail/out"])(
-  "a planted bug is found: one save of %s is dropped",
-  { timeout: 60_000 },
-  (forgetSave) => {
-    const setup = { ...SETUP, peers: 3, days: 3, forgetSave };
-    const reports = [100, 101, 102]
-      .map((seed) => runWorld(seed, setup, undefined))
-      .filter(({ broken }) => broken.length > 0);
-    expect(reports).not.toEqual([]);
-    for (const report of reports) {
-      const command = `npm run world -- --seed ${report.seed} --peers 3 --caches 2 --days 3 --loss 0.1 --forget-save ${forgetSave}`;
-      expect(show(report, setup)).toContain(`replay: ${command}`);
-    }
-  },
-);
+test.each(["inbox/", "mail/out"])("a planted bug is found: one save of %s is dropped", (forgetSave) => {
+  const setup = { ...SETUP, peers: 3, days: 3, forgetSave };
+  let report: SimulationReport | undefined;
+  for (let seed = 100; seed <= 102 && !report?.broken.length; seed++) report = runWorld(seed, setup, undefined);
+  if (report === undefined) throw new Error("no world was run");
+  expect(report.broken).not.toEqual([]);
+  const command = `npm run world -- --seed ${report.seed} --peers 3 --caches 2 --days 3 --loss 0.1 --forget-save ${forgetSave}`;
+  expect(show(report, setup)).toContain(`replay: ${command}`);
+});
 
-test("a world is a function of its seed", { timeout: 60_000 }, () => {
+test("a world is a function of its seed", () => {
   const setup = { ...SETUP, peers: 3, days: 2 };
   const report = runWorld(7, setup, undefined);
   expect(runWorld(7, setup, undefined)).toEqual(report);

@@ -39,6 +39,6 @@ test("it is one SVG, with machine, versions and what the peers do not do, and no
 
 test("the picture in the docs is that of the recorded run", async () => {
   const file = (path: string): Promise<string> => readFile(new URL(`../../../../../${path}`, import.meta.url), "utf8");
-  const recorded = JSON.parse(await file("packages/lab/results/bench-cache-0.3.0.json"));
+  const recorded = JSON.parse(await file("packages/lab/results/bench-cache-0.5.0.json"));
   expect(await file("docs/bench-cache.svg")).toBe(plotPeers(recorded));
 });
