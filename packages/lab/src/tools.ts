@@ -80,7 +80,17 @@ export const EXPLORE: Tool<"states" | "json"> = {
   exits: "0 all invariants held, 1 one was broken; the steps that lead there are printed",
 };
 
-export type FuzzOption = "minutes" | "target" | "seed" | "list" | "keep" | "replay" | "worker";
+export type FuzzOption =
+  | "minutes"
+  | "target"
+  | "seed"
+  | "list"
+  | "keep"
+  | "recorded"
+  | "record"
+  | "steps"
+  | "replay"
+  | "worker";
 export const FUZZ: Tool<FuzzOption> = {
   name: "fuzz",
   purpose:
@@ -93,13 +103,19 @@ export const FUZZ: Tool<FuzzOption> = {
       value: "N",
       text: "below 2147483648; with the corpus it decides all that is tried (default: by the clock)",
     },
+    recorded: {
+      text: "for each target as many inputs as packages/lab/fuzz/steps.json says, and no minutes: the same work on each machine",
+    },
+    record: { text: "write there what the minutes came to" },
     list: { text: "print the names of all targets" },
     keep: { text: "add to packages/lab/fuzz/corpus what reached something new" },
     replay: { value: "NAME", text: "give the one input HEX to this target; - as HEX: read it from stdin" },
     worker: { text: "is the process of one target", isHidden: true },
+    steps: { value: "N", text: "so many inputs, of a worker", isHidden: true },
   },
   examples: [
     ["--minutes 10 --keep", "all of them; the corpus becomes better"],
+    ["--recorded --seed 1", "what CI does: the same inputs each time"],
     ["--target parseLink --target parseInvite", "these two, a minute each"],
     ["--replay parseLink 6c696e6b", "one input, as a failure prints it"],
   ],

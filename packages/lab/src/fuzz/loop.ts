@@ -126,9 +126,12 @@ export class Loop {
       return reason(error);
     }
     const most = allowed(this.#target, input);
-    return performance.now() - from > most && (await isSlow(this.#target, input, this.#cpu))
-      ? `it takes more than ${most} ms`
-      : undefined;
+    if (performance.now() - from <= most) return undefined;
+    if (await isSlow(this.#target, input, this.#cpu)) return `it takes more than ${most} ms`;
+    // What the counters say now is of several runs: a busy machine would decide what shows something new.
+    this.#coverage.reset();
+    await this.#target.run(input.slice());
+    return undefined;
   }
 
   async #fail(why: string, input: Uint8Array): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * `npm run fuzz`: every target for some minutes, two at a time, each in a process of its own, beginning with the kept
- * corpus; or one input. With `--keep` it writes the corpus back.
+ * corpus; or as many inputs as are recorded for each; or one input. With `--keep` it writes the corpus back.
  */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type Asked, Misuse, runTool } from "../command-line.ts";
 import { FUZZ, type FuzzOption } from "../tools.ts";
 import { Counters } from "./cover.ts";
+import { readSteps, writeSteps } from "./steps.ts";
 import type { Report } from "./work.ts";
 
 interface Wanted {
@@ -16,6 +17,12 @@ interface Wanted {
   readonly names: readonly string[];
   readonly seed: number;
   readonly keep: boolean;
+  /** As many steps as are recorded, and no minutes. */
+  readonly recorded: boolean;
+  /** Records the steps that the minutes came to. */
+  readonly record: boolean;
+  /** So many, of a worker. */
+  readonly steps: number | undefined;
   readonly list: boolean;
   readonly worker: boolean;
   /** The target to replay with, and the input as hex. */
@@ -33,24 +40,33 @@ async function main(asked: Wanted): Promise<number> {
   }
   const target = asked.replay && targetOf(asked.replay[0]);
   if (asked.replay === undefined || target === undefined)
-    return all(asked, asked.names.length > 0 ? asked.names : TARGETS.map(({ name }) => name));
+    return all(
+      asked,
+      TARGETS.map(({ name }) => name),
+    );
   const { isBroken, text } = await replay(target, Buffer.from(asked.replay[1], "hex"));
   process.stdout.write(`${text}\n`);
   return isBroken ? 1 : 0;
 }
 
 /** All of them, two at a time, and what came of it in one line. */
-async function all(asked: Wanted, names: readonly string[]): Promise<number> {
+async function all(asked: Wanted, known: readonly string[]): Promise<number> {
+  const names = asked.names.length > 0 ? asked.names : known;
+  const recorded = asked.recorded ? readSteps() : undefined;
+  const unrecorded = recorded && names.find((name) => !recorded.has(name));
+  if (unrecorded !== undefined) throw new Misuse(`no number is recorded for "${unrecorded}"; --record does it`);
   const waiting = [...names];
   const reports: Report[] = [];
   const lane = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-      const report = await apart(asked, name);
+      const report = await apart({ ...asked, steps: recorded?.get(name) }, name);
       reports.push(report);
       process.stdout.write(shown(report));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  if (asked.record)
+    writeSteps(new Map(reports.filter(({ steps }) => steps > 0).map(({ target, steps }) => [target, steps])), known);
   const sum = (key: "executions" | "newInputs" | "newFeatures"): number =>
     reports.reduce((total, report) => total + report[key], 0);
   const failed = reports.filter(({ failures }) => failures.length > 0);
@@ -64,8 +80,9 @@ async function all(asked: Wanted, names: readonly string[]): Promise<number> {
 }
 
 /** One target in a process of its own. */
-async function apart({ minutes, seed, keep }: Wanted, name: string): Promise<Report> {
-  const args = ["--worker", "--target", name, "--minutes", String(minutes), "--seed", String(seed)];
+async function apart({ minutes, steps, seed, keep }: Wanted, name: string): Promise<Report> {
+  const work = steps === undefined ? ["--minutes", String(minutes)] : ["--steps", String(steps)];
+  const args = ["--worker", "--target", name, ...work, "--seed", String(seed)];
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...args, ...(keep ? ["--keep"] : [])], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -93,13 +110,13 @@ function reported(text: string): Report | undefined {
 }
 
 /** In that process. Nothing of the project may be loaded before there are counters for it. */
-async function one({ names: [name = ""], minutes, seed, keep }: Wanted): Promise<number> {
+async function one({ names: [name = ""], minutes, steps, seed, keep }: Wanted): Promise<number> {
   const coverage = new Counters();
   register("./hook.js", import.meta.url);
   const { targetOf, work } = await import("./work.ts");
   const target = targetOf(name);
   if (target === undefined) throw new Misuse(`there is no target "${name}"`);
-  const report = await work(target, coverage, { ms: minutes * 60_000, seed, keep });
+  const report = await work(target, coverage, { ms: minutes * 60_000, steps, seed, keep });
   process.stdout.write(`${JSON.stringify(report)}\n`);
   return 0;
 }
@@ -134,11 +151,17 @@ function read(asked: Asked<FuzzOption>): Wanted {
     throw new Misuse("an input is one word of hex, and only for --replay");
   const minutes = asked.number("minutes", 0, MAX_MINUTES) ?? 1;
   if (minutes === 0) throw new Misuse("--minutes takes more than 0");
+  const recorded = asked.has("recorded");
+  if (recorded && (asked.has("minutes") || asked.has("record")))
+    throw new Misuse("--recorded goes with neither --minutes nor --record");
   return {
     minutes,
     names: asked.all("target"),
     seed: asked.whole("seed", 0, MAX_SEED - 1) ?? Date.now() % MAX_SEED,
     keep: asked.has("keep"),
+    recorded,
+    record: asked.has("record"),
+    steps: asked.whole("steps", 1, Number.MAX_SAFE_INTEGER),
     list: asked.has("list"),
     worker: asked.has("worker"),
     replay: target === undefined ? undefined : [target, hex],
@@ -149,6 +172,6 @@ const AT_ONCE = 2;
 const MAX_SEED = 2 ** 31;
 const MAX_MINUTES = 10_000;
 const MAX_ARGUMENT = 100_000; // characters of a command line's word; Linux takes 128 KiB
-const NOTHING = { executions: 0, seconds: 0, corpus: 0, newInputs: 0, features: 0, newFeatures: 0 };
+const NOTHING = { executions: 0, steps: 0, seconds: 0, corpus: 0, newInputs: 0, features: 0, newFeatures: 0 };
 
 await runTool(FUZZ, (asked) => main(read(asked)));

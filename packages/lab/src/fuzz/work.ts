@@ -13,6 +13,8 @@ import { watch } from "./watchdog.ts";
 export interface Report {
   readonly target: string;
   readonly executions: number;
+  /** Of them the damaged or new ones, without those that only made others shorter. */
+  readonly steps: number;
   readonly seconds: number;
   readonly corpus: number;
   /** Inputs and features beyond those of the kept corpus. */
@@ -22,11 +24,11 @@ export interface Report {
   readonly failures: readonly { readonly why: string; readonly hex: string }[];
 }
 
-/** Fuzzes for so long. */
+/** Fuzzes for so long, or for so many steps: then it is the same work on each machine. */
 export async function work(
   target: Target,
   coverage: Coverage,
-  options: { ms: number; seed: number; keep: boolean },
+  options: { ms: number; steps: number | undefined; seed: number; keep: boolean },
 ): Promise<Report> {
   const start = performance.now();
   const hung: Report = {
@@ -38,13 +40,17 @@ export async function work(
   const loop = new Loop({ target, coverage, seed: options.seed, cpu: threadCpu, before });
   for (const input of [...target.seeds, ...readCorpus(target.name)]) await loop.give(input);
   const known = { inputs: loop.corpus.length, features: loop.features };
-  do await loop.step();
-  while (performance.now() - start < options.ms);
+  let steps = 0;
+  do {
+    await loop.step();
+    steps++;
+  } while (options.steps === undefined ? performance.now() - start < options.ms : steps < options.steps);
   const seconds = (performance.now() - start) / 1000;
   if (options.keep) writeCorpus(target.name, await loop.kept());
   return {
     target: target.name,
     executions: loop.executions,
+    steps,
     seconds,
     corpus: loop.corpus.length,
     newInputs: loop.corpus.length - known.inputs,
@@ -81,4 +87,4 @@ export { TARGETS } from "./targets.ts";
 
 const HANG_MS = 10_000;
 const LONG_INPUT = new Uint8Array(2048);
-const NOTHING = { executions: 0, seconds: 0, corpus: 0, newInputs: 0, features: 0, newFeatures: 0 };
+const NOTHING = { executions: 0, steps: 0, seconds: 0, corpus: 0, newInputs: 0, features: 0, newFeatures: 0 };
