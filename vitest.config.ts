@@ -10,7 +10,8 @@ const project = (name: string) => ({
 export default defineConfig({
   ssr: { resolve: { conditions: source } },
   test: {
-    // Where only the end of what is printed may be kept, .ci/run names those that failed after it.
+    // Where only the end of what is printed may be kept, .ci/run names those that failed after it, and those that a second try helped.
+    retry: process.env["CI_STRICT"] ? 1 : 0,
     reporters: process.env["CI_STRICT"]
       ? ["default", ["json", { outputFile: "node_modules/.cache/tests.json" }]]
       : ["default"],
