@@ -7,6 +7,7 @@ import type { Duplex } from "node:stream";
 import { RestanteError } from "restante";
 import { installedVersion, VERSION } from "../version.ts";
 import type { Problem } from "./contract.ts";
+import { endsInStages } from "./linger.ts";
 
 /** What answers requests: an app of Hono, or one that comes later. */
 export interface Answers {
@@ -74,6 +75,7 @@ export function listenerOf(app: Answers): RequestListener {
     return getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false });
   });
   return (request, response) => {
+    endsInStages(request, response);
     listener().then(
       // Who has left meanwhile would never be seen leaving.
       (listen) => (request.socket.destroyed ? undefined : void listen(request, response)),
