@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import type { HistoryEntry } from "restante";
-import { expect, test, vi } from "vitest";
-import { current, cut, erase, type Kept, kept, merge } from "./kept.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { admit, current, cut, erase, type Kept, keep, kept, merge, SHAPE } from "./kept.ts";
 
 const DAY_MS = 86_400_000;
 const NOW = 100 * DAY_MS;
@@ -85,14 +87,91 @@ test("what another tab read of a conversation is kept if it goes on to the same 
   expect(merge(state(now), undefined)).toEqual(now);
 });
 
-test("where the browser's store never answers nobody waits for it", async () => {
-  vi.useFakeTimers();
-  vi.stubGlobal("navigator", { serviceWorker: {} });
-  vi.stubGlobal("localStorage", { getItem: () => null });
-  vi.stubGlobal("indexedDB", { open: () => ({}) });
-  const both = Promise.allSettled([kept(), erase()]);
-  await vi.runAllTimersAsync();
-  expect((await both).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+afterEach(() => {
   vi.unstubAllGlobals();
   vi.useRealTimers();
 });
+
+test("what a page of another shape kept is not shown but erased, and the place is good for more", async () => {
+  const records = browserWith(new Map<string, object>());
+  await admit();
+  await keep(state([["b", mails(1, 2)]], { at: Date.now() }));
+  expect((await kept())?.threads).toHaveLength(1);
+  const [[place, record] = ["", {}]] = records;
+  for (const shape of [undefined, SHAPE - 1, SHAPE + 1]) {
+    records.set(place, { ...record, shape });
+    expect(await kept()).toBeUndefined();
+    expect(records.size).toBe(0);
+  }
+  // One that an older page wrote while this one was open.
+  records.set(place, { ...record, shape: SHAPE - 1 });
+  await keep(state([["b", mails(2)]], { at: Date.now() }));
+  expect((await kept())?.threads).toEqual([["b", mails(2)]]);
+});
+
+test("with another form of what is kept there is another number of its shape", async () => {
+  const { paths, components } = JSON.parse(await readFile(API, "utf8")) as { paths: Paths; components: object };
+  const parts = KEPT.map((path) => paths[path]?.get.responses["200"]);
+  expect(parts).not.toContain(undefined);
+  const text = JSON.stringify([parts, ...referred(parts, components)], (name, value) =>
+    name === "description" || name === "examples" ? undefined : value,
+  );
+  // Where the page would show wrongly what it kept before this change, SHAPE is one more. Then the new digest belongs here.
+  expect([SHAPE, createHash("sha256").update(text).digest("hex").slice(0, 16)]).toEqual([1, "a4c0938f5d9baa63"]);
+});
+
+test("where the browser's store never answers nobody waits for it", async () => {
+  vi.useFakeTimers();
+  browserWith();
+  const both = Promise.allSettled([kept(), erase()]);
+  await vi.runAllTimersAsync();
+  expect((await both).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+});
+
+/** As much of a browser as is used, with these records; without any its store never answers. */
+function browserWith(records?: Map<string, object>): Map<string, object> {
+  vi.stubGlobal("navigator", { serviceWorker: { ready: Promise.resolve() } });
+  vi.stubGlobal("localStorage", { getItem: () => null });
+  const all = records ?? new Map<string, object>();
+  const soon = <T extends object>(request: T, name: keyof T): T => {
+    queueMicrotask(() => (request[name] as (() => void) | undefined)?.());
+    return request;
+  };
+  const done = (result?: unknown) => soon({ result, onsuccess: () => {} }, "onsuccess");
+  const store = {
+    get: (place: string) => done(all.get(place)),
+    put: (record: object, place: string) => done(all.set(place, record)),
+    clear: () => done(all.clear()),
+  };
+  const transaction = () => {
+    const begun = { objectStore: () => store, oncomplete: () => {} };
+    setTimeout(() => begun.oncomplete());
+    return begun;
+  };
+  const opened = () => soon({ result: { transaction, close: () => {} }, onsuccess: () => {} }, "onsuccess");
+  vi.stubGlobal("indexedDB", { open: records ? opened : () => ({}) });
+  return all;
+}
+
+/** All that these parts of the description refer to, and what that does. */
+function referred(parts: unknown, components: object): unknown[] {
+  const found = new Map<string, unknown>();
+  const look = (part: unknown): void => {
+    for (const [, name = ""] of JSON.stringify(part).matchAll(/"#\/components\/([^"]+)"/g)) {
+      if (found.has(name)) continue;
+      const value = name.split("/").reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], components);
+      found.set(name, value);
+      look(value);
+    }
+  };
+  look(parts);
+  return [...found];
+}
+
+type Paths = Record<string, { get: { responses: Record<string, unknown> } }>;
+const API = new URL("../../../docs/openapi.json", import.meta.url);
+/** What the page asks for and keeps. */
+const KEPT = [
+  ...["/v1/status", "/v1/contacts", "/v1/requests", "/v1/outbox", "/v1/peers", "/v1/retentions"],
+  "/v1/contacts/{contact}/history",
+];

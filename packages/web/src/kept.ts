@@ -60,16 +60,20 @@ export async function keep(state: Kept): Promise<void> {
   const threads = cut(merge(state, await open(record).catch(() => undefined)));
   const text = new TextEncoder().encode(JSON.stringify({ ...state, threads }));
   const box = await crypto.subtle.encrypt({ name: CIPHER, iv }, key, text);
+  const sealed: Sealed = { id, key, iv, box, shape: SHAPE };
   await ask("readwrite", (store) => {
     const there: IDBRequest<Sealed | undefined> = store.get(PLACE);
     there.onsuccess = () => {
-      if (there.result?.id === id) store.put({ id, key, iv, box }, PLACE);
+      if (there.result?.id === id) store.put(sealed, PLACE);
     };
     return there;
   });
 }
 
-/** What was kept, without what is to be erased by now. Nothing after 30 days without the daemon: then it is erased. */
+/**
+ * What was kept, without what is to be erased by now. Nothing after 30 days without the daemon, nor of a version of this page that
+ * kept something else: then it is erased.
+ */
 export async function kept(): Promise<Kept | undefined> {
   const record = keepsNot() ? undefined : await read();
   if (record === undefined) return undefined;
@@ -127,10 +131,12 @@ interface Sealed {
   readonly key: CryptoKey;
   readonly iv?: Uint8Array<ArrayBuffer>;
   readonly box?: ArrayBuffer;
+  /** Of what is in the box. */
+  readonly shape?: number;
 }
 
-async function open({ key, iv, box }: Sealed): Promise<Kept | undefined> {
-  if (iv === undefined || box === undefined) return undefined;
+async function open({ key, iv, box, shape }: Sealed): Promise<Kept | undefined> {
+  if (iv === undefined || box === undefined || shape !== SHAPE) return undefined;
   return JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt({ name: CIPHER, iv }, key, box))) as Kept;
 }
 
@@ -157,6 +163,8 @@ function ask<T>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBReq
 }
 
 let isUnable = false;
+/** Another one with each change of `Kept` that this page, or the one before, would show wrongly. */
+export const SHAPE = 1;
 const CIPHER = "AES-GCM";
 const PLACE = "last";
 /** In localStorage, when nothing is to be kept. */

@@ -1,12 +1,15 @@
 /** QR codes out of pictures and of what a camera sees. The decoder is loaded when it is first needed. */
 
-/** The text of the code in what the camera shows now; `undefined`: there is none, or nothing is shown yet. */
+/** The decoder cannot be loaded: that of the version which the page is of may be nowhere any more. */
+export class Lost extends Error {}
+
+/** The text of the code in what the camera shows now; `undefined`: there is none, or nothing is shown yet. Throws `Lost`. */
 export async function codeIn(video: HTMLVideoElement): Promise<string | undefined> {
   if (video.videoWidth === 0) return undefined;
   return decode(video, video.videoWidth, video.videoHeight, VIDEO_SIDE);
 }
 
-/** The text of the code in a picture, whatever its size; `undefined`: there is none. Throws when it is no picture. */
+/** The text of the code in a picture, whatever its size; `undefined`: there is none. Throws when it is no picture, and `Lost`. */
 export async function codeInPicture(file: Blob): Promise<string | undefined> {
   const picture = await createImageBitmap(file);
   try {
@@ -27,7 +30,12 @@ async function decode(
   height: number,
   side: number,
 ): Promise<string | undefined> {
-  const { decodeQR } = await import("qr/decode.js");
+  const decodeQR = await import("qr/decode.js").then(
+    ({ decodeQR }) => decodeQR, // named here, or all of it is loaded
+    () => {
+      throw new Lost();
+    },
+  );
   const scale = Math.min(1, side / Math.max(width, height));
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
