@@ -111,6 +111,13 @@ export default {
       to: { path: "^packages/", pathNot: "^packages/$1/", dependencyTypes: ["local"] },
     },
     {
+      name: "testing-for-tests",
+      comment: "testing/ is the home of what tests of several packages share; nothing that is built may need it",
+      severity: "error",
+      from: { path: "^packages/", pathNot: tests },
+      to: { path: "^testing/" },
+    },
+    {
       name: "unresolvable",
       severity: "error",
       from: {},

@@ -21,6 +21,7 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Backend, createPeer, memoryStore, type Path, type Peer, portable, type Store } from "restante";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { until } from "../../../testing/until.ts";
 import { Client } from "./api/client.ts";
 import type { ContactList, OutboxList, StatusInfo } from "./api/contract.ts";
 import { loadBackend } from "./crypto/best.ts";
@@ -53,7 +54,9 @@ test.skipIf(!hasStrace)(
     await (await serve(["serve", "--cache-only", "--home", cacheHome])).stop();
     const before = readdirSync(cacheHome).map((name) => [name, readFileSync(join(cacheHome, name))]);
 
-    const cache = await serve(["serve", "--cache-only", "--home", cacheHome], { trace: join(dir, "trace") });
+    // It says all that it can say.
+    const loud = ["serve", "--cache-only", "--home", cacheHome, "--log-level", "debug"];
+    const cache = await serve(loud, { trace: join(dir, "trace") });
     const joinLink = cache.ready["joinLink"] ?? "";
     const bob = await person("bob");
     await bob.run("cache", "join", joinLink);
@@ -386,13 +389,6 @@ async function peer(name: string, store: Store, backend?: Backend): Promise<Peer
     backend: backend ?? (await loadBackend(() => {})),
     transports: [udpTransport({ host: "127.0.0.1", port: 0 })],
   });
-}
-
-/** Looks at once, and again at each event. */
-async function until(peer: Peer, isSo: () => boolean): Promise<void> {
-  const events = peer.events();
-  if (isSo()) return void (await events.return?.());
-  for await (const _ of events) if (isSo()) return;
 }
 
 function isHanded(peer: Peer): boolean {

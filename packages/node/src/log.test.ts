@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { untilAnswer } from "../../../testing/until.ts";
 import { Client } from "./api/client.ts";
 import type { ContactList, InviteInfo, OutboxList, SentInfo, StatusInfo } from "./api/contract.ts";
 import { serve } from "./cli/node.ts";
@@ -58,20 +59,6 @@ async function run(name: string, level: Level, more: Partial<Parameters<typeof s
   return { client: new Client(join(dir, name, "sock")), log: lines, out, stop };
 }
 
-/** Asks at once, and again at each event, until the answer is right. */
-async function until<T>(client: Client, ask: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
-  const stop = new AbortController();
-  try {
-    const events = await client.events(undefined, stop.signal);
-    for (let answer = await ask(); ; answer = await ask()) {
-      if (isRight(answer)) return answer;
-      await events[Symbol.asyncIterator]().next();
-    }
-  } finally {
-    stop.abort();
-  }
-}
-
 test("a run's log names nobody: no hashname, name, id, invite or word of a mail; at debug it has tags, and still none of them", async () => {
   const cache = await run("carol", "info", { cache: true });
   const alice = await run("alice", "info");
@@ -83,13 +70,13 @@ test("a run's log names nobody: no hashname, name, id, invite or word of a mail;
   for (const { client } of [alice, bob]) await client.call("POST", "/v1/caches", { link: joinLink });
   const { link } = await bob.client.call<InviteInfo>("POST", "/v1/invites");
   await alice.client.call("POST", "/v1/contacts", { link });
-  await until(
+  await untilAnswer(
     bob.client,
     () => bob.client.call<ContactList>("GET", "/v1/contacts"),
     ({ contacts }) => contacts.length === 1,
   );
   const sent = await alice.client.call<SentInfo>("POST", "/v1/messages", { contact: "robert", text: "quinces ripen" });
-  await until(
+  await untilAnswer(
     alice.client,
     () => alice.client.call<OutboxList>("GET", "/v1/outbox"),
     ({ outbox }) => outbox.some(({ id, state }) => id === sent.id && state === "delivered"),

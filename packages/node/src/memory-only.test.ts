@@ -5,8 +5,9 @@ import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createPeer, memoryStore, type Peer } from "restante";
+import { createPeer, memoryStore } from "restante";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { until } from "../../../testing/until.ts";
 import { loadWasm } from "./crypto/best.ts";
 import { udpTransport } from "./transport/udp.ts";
 
@@ -29,13 +30,6 @@ async function killed(child: ChildProcess): Promise<void> {
   const exit = once(child, "exit");
   child.kill("SIGKILL");
   await exit;
-}
-
-/** Asks now, and again after whatever happens there, until it is so. */
-async function until(peer: Peer, isSo: () => boolean): Promise<void> {
-  const events = peer.events();
-  while (!isSo()) await events.next();
-  await events.return?.();
 }
 
 test("[C7] without any writable path and without native code a cache takes mail and gives it out", async () => {

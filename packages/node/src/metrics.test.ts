@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPeer, MemoryNetwork, memoryStore, type Peer } from "restante";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { until } from "../../../testing/until.ts";
 import { loadBackend } from "./crypto/best.ts";
 import { startCache } from "./daemon.ts";
 import { metered, noTraffic, parseMetricsAddress, serveMetrics } from "./metrics.ts";
@@ -28,12 +29,6 @@ async function person(name: string): Promise<Peer> {
   });
   open.push(peer);
   return peer;
-}
-
-async function until(peer: Peer, isSo: () => boolean): Promise<void> {
-  const events = peer.events();
-  if (isSo()) return void (await events.return?.());
-  for await (const _ of events) if (isSo()) return;
 }
 
 /** The samples of a page by name. */

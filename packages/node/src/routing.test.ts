@@ -1,14 +1,12 @@
 /** A cache that routes, and two people who cannot reach each other without it: real processes, whose cards name wrong addresses. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
-import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { freePort, isFree } from "../../../testing/ports.ts";
 import { Client } from "./api/client.ts";
 import type { ContactList, MessagePage, StatusInfo, TrackInfo } from "./api/contract.ts";
 
@@ -215,33 +213,4 @@ async function person(home: string, host: string, advertised: string) {
 /** By which ways a mail went, each once. */
 function routesOf({ ledger }: TrackInfo): string[] {
   return [...new Set(ledger.flatMap(({ route }) => route ?? []))];
-}
-
-/**
- * A port that is free for UDP and TCP at all addresses, from below those that a system gives to whoever asks for any: so it still is
- * free when its server starts, and when that starts anew.
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 22_000);
-    if (await isFree(port)) return port;
-  }
-}
-
-/** Whether a server may listen there, on UDP and TCP; at port 0: whether the machine has the address. */
-async function isFree(port: number, host?: string): Promise<boolean> {
-  const server = createServer();
-  const socket = createSocket(host?.includes(":") ? "udp6" : "udp4");
-  try {
-    server.listen(port, host);
-    await once(server, "listening");
-    socket.bind(port, host);
-    await once(socket, "listening");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    server.close();
-    socket.close();
-  }
 }

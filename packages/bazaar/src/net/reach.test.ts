@@ -1,7 +1,6 @@
-import { randomBytes, randomInt } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:net";
+import { randomBytes } from "node:crypto";
 import { afterEach, expect, test, vi } from "vitest";
+import { freePort } from "../../../../testing/ports.ts";
 import { type Message, TYPES } from "../format/message.ts";
 import type { Contact } from "../offline/effects.ts";
 import { type BazaarNode, createNode, type NodeOptions } from "./node.ts";
@@ -114,22 +113,6 @@ test("a node is reached by WebSocket alone, and one that has both addresses by e
 
 async function isFound({ node }: Peer): Promise<void> {
   await vi.waitFor(() => expect(node.addrs()).toEqual([expect.stringContaining("/p2p-circuit/p2p/")]), WAIT);
-}
-
-/** From below those that a system gives to whoever asks for any: so it still is free when its node comes back. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 22_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
-    server.close();
-    await once(server, "close");
-    return port;
-  }
 }
 
 const WAIT = { timeout: 60_000, interval: 20 };

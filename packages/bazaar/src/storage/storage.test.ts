@@ -1,21 +1,21 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { toHex } from "restante/protocol";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { hasWebDav, startWebDav, type WebDav } from "../../../../testing/web-dav.ts";
 import { download, isPublic } from "./download.ts";
 import { folderStorage } from "./folder.ts";
 import type { BazaarStorage } from "./storage.ts";
 import { webdavStorage } from "./webdav.ts";
 
 const isStrict = process.env["CI_STRICT"] === "1";
-const hasServer = spawnSync("/usr/sbin/lighttpd", ["-v"]).status === 0;
+const hasServer = hasWebDav();
 if (!hasServer && !isStrict) console.log("lighttpd is not there: the WebDAV storage is NOT tested");
 
 let dir = "";
@@ -106,31 +106,19 @@ test("a WebDAV server is there to test with, or nobody asked for it (CI_STRICT=1
   expect(hasServer || !isStrict).toBe(true);
 });
 
-describe.skipIf(!hasServer)("[D20] [X37] a WebDAV store", () => {
-  let server: ChildProcess;
+describe.skipIf(!hasServer)("a WebDAV store", () => {
+  let server: WebDav;
   let url = "";
   const auth = { type: "basic", user: "alice", password: "secret:ä" } as const;
   beforeAll(async () => {
-    const root = join(dir, "webdav");
-    await mkdir(join(root, "box"), { recursive: true });
-    const port = await freePort();
-    const config = join(dir, "lighttpd.conf");
-    const users = join(dir, "users");
-    await writeFile(users, `${auth.user}:${auth.password}\n`);
-    await writeFile(config, lighttpd({ root, port, users }));
-    server = spawn("/usr/sbin/lighttpd", ["-D", "-f", config], { stdio: "ignore" });
-    url = `http://127.0.0.1:${port}/box/`;
-    await untilItListens(port);
+    server = await startWebDav(dir, auth.user, auth.password);
+    url = server.url;
   });
-  afterAll(async () => {
-    const gone = once(server, "exit");
-    server.kill();
-    await gone;
-  });
+  afterAll(() => server.stop());
 
   suite(() => webdavStorage({ url, auth, isLocalAllowed: true }));
 
-  test("the URL is one at which everybody reads the content, without a password", async () => {
+  test("[D20] [X37] the URL is one at which everybody reads the content, without a password", async () => {
     const storage = webdavStorage({ url, auth, isLocalAllowed: true });
     const { name, bytes } = content();
     const at = await storage.put(name, bytes);
@@ -245,38 +233,3 @@ describe("reading what strangers name", () => {
     }
   });
 });
-
-function lighttpd({ root, port, users }: { root: string; port: number; users: string }): string {
-  return `
-server.document-root = "${root}"
-server.port = ${port}
-server.bind = "127.0.0.1"
-server.modules = ("mod_auth", "mod_authn_file", "mod_webdav")
-auth.backend = "plain"
-auth.backend.plain.userfile = "${users}"
-webdav.activate = "enable"
-$HTTP["request-method"] !~ "^(GET|HEAD)$" {
-  auth.require = ("" => ("method" => "basic", "realm" => "box", "require" => "valid-user"))
-}
-`;
-}
-
-/** From below those that a system gives to whoever asks for any: so it still is free when its server starts. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 22_000);
-    const server = createTcpServer().listen(port, "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
-    server.close();
-    await once(server, "close");
-    return port;
-  }
-}
-
-async function untilItListens(port: number): Promise<void> {
-  await vi.waitFor(() => fetch(`http://127.0.0.1:${port}/`), { timeout: 60_000, interval: 25 });
-}

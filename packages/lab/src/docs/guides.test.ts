@@ -2,7 +2,7 @@
  * What docs/cli.md, cache.md, identity.md, store.md, bazaar.md and api.md have somebody type who has a contact called bob: each line as
  * it stands there, in a home that is the default one. The last test sees that none was left out.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -21,6 +21,7 @@ import { socketFetch } from "@restante/client/node";
 import { type Daemon, startDaemon } from "@restante/node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { blocks, page, ROOT } from "./page.ts";
+import { ended, homeOf, startShell } from "./shell.ts";
 
 const CLI = join(ROOT, "packages/node/dist/cli/main.js");
 const PAGES = ["docs/cli.md", "docs/cache.md", "docs/identity.md", "docs/store.md", "docs/bazaar.md"];
@@ -85,25 +86,12 @@ function command(name: string, start: string): string {
 }
 
 function shell(text: string, more: NodeJS.ProcessEnv = {}): ChildProcess {
-  const { XDG_STATE_HOME: _, XDG_CONFIG_HOME: __, ...outside } = process.env;
-  const env = { ...outside, HOME: dir, PATH: `${join(dir, "bin")}:${process.env["PATH"]}`, ...more };
-  const child = spawn("sh", ["-c", text], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] });
-  running.add(child);
-  child.once("exit", () => running.delete(child));
-  return child;
+  return startShell(running, text, { cwd: dir, env: homeOf(dir, more) });
 }
 
 /** A command that ends, and ends well. Gives what it printed on stdout. */
 async function done(text: string, more?: NodeJS.ProcessEnv): Promise<string> {
-  const child = shell(text, more);
-  let [out, err] = ["", ""];
-  child.stdout?.on("data", (piece) => {
-    out += piece;
-  });
-  child.stderr?.on("data", (piece) => {
-    err += piece;
-  });
-  const [code] = (await once(child, "close")) as [number | null];
+  const { code, out, err } = await ended(shell(text, more));
   expect({ text, code, err }).toMatchObject({ code: 0 });
   return out;
 }

@@ -1,5 +1,5 @@
 /** The commands of docs/cache.md and docs/cluster.md, as they stand there: those that need no root are run. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -17,6 +17,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../bench/server-process.ts";
 import { hasRedis } from "../cluster/servers.ts";
+import { ended, startShell } from "./shell.ts";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const CLI = join(ROOT, "packages/node/dist/cli/main.js");
@@ -103,21 +104,12 @@ function here(text: string, port = 0): string {
 
 function shell(text: string): ChildProcess {
   const env = { ...process.env, PATH: `${join(dir, "bin")}:${process.env["PATH"]}` };
-  const child = spawn("sh", ["-c", `exec ${text}`], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] });
-  running.add(child);
-  child.once("exit", () => running.delete(child));
-  return child;
+  return startShell(running, `exec ${text}`, { cwd: dir, env });
 }
 
 async function ends(text: string): Promise<{ code: number | null; out: string }> {
-  const child = shell(text);
-  let out = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on("data", (piece) => {
-      out += piece;
-    });
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, out };
+  const { code, all } = await ended(shell(text));
+  return { code, out: all };
 }
 
 /** Starts a cache, and gives what it said when it was there. */

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../bench/server-process.ts";
+import { homeOf } from "./shell.ts";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const CLI = join(ROOT, "packages/node/dist/cli/main.js");
@@ -45,9 +46,8 @@ afterAll(() => {
 
 /** A shell in a group of its own, where everybody finds the home by themselves: it is the default one. */
 function shell(text: string): ChildProcess {
-  const { XDG_STATE_HOME: _, XDG_CONFIG_HOME: __, ...outside } = process.env;
-  const env = { ...outside, HOME: dir, PATH: `${join(dir, "bin")}:${process.env["PATH"]}` };
-  const child = spawn("sh", ["-c", text], { cwd: dir, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const options = { cwd: dir, env: homeOf(dir), detached: true };
+  const child = spawn("sh", ["-c", text], { ...options, stdio: ["ignore", "pipe", "pipe"] });
   groups.add(child);
   return child;
 }

@@ -2,13 +2,14 @@
  * The commands of the guides that have no test of their own: run here, in a home that is the default one of somebody, or it is said
  * where they are run, or why nowhere. Whatever a page says of `restante` is a command and options that there are.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { page, ROOT } from "./page.ts";
+import { ended, homeOf, startShell } from "./shell.ts";
 
 const CLI = join(ROOT, "packages/node/dist/cli/main.js");
 
@@ -94,25 +95,11 @@ function command(name: string, start: string): string {
 }
 
 function shell(text: string): ChildProcess {
-  const { XDG_STATE_HOME: _, XDG_CONFIG_HOME: __, ...outside } = process.env;
-  const env = { ...outside, HOME: dir, PATH: `${join(dir, "bin")}:${process.env["PATH"]}` };
-  const child = spawn("sh", ["-c", text], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] });
-  running.add(child);
-  child.once("exit", () => running.delete(child));
-  return child;
+  return startShell(running, text, { cwd: dir, env: homeOf(dir) });
 }
 
-async function ends(text: string): Promise<{ code: number | null; out: string; err: string }> {
-  const child = shell(text);
-  let [out, err] = ["", ""];
-  child.stdout?.on("data", (piece) => {
-    out += piece;
-  });
-  child.stderr?.on("data", (piece) => {
-    err += piece;
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, out, err };
+function ends(text: string): ReturnType<typeof ended> {
+  return ended(shell(text));
 }
 
 test("every command of these pages is run here, or it is said where, or why nowhere", () => {

@@ -137,6 +137,12 @@ const IMPORTS: Planted[] = [
     at: "packages/node/src/planted-up.ts",
     by: ["depcruise package-order"],
   },
+  {
+    what: "what only tests may need",
+    code: 'export * from "../../../../testing/planted.ts";',
+    at: "packages/node/src/api/planted-testing.ts",
+    by: ["depcruise testing-for-tests"],
+  },
 ];
 
 const CLEAN = "packages/restante/src/mail/planted-clean.ts";
@@ -157,6 +163,7 @@ beforeAll(async () => {
       [SPARE, "export function used(): void {}\n\nexport function spare(): void {}\n"],
       ["packages/restante/src/wire/planted-back.ts", `export { x as y } from "./${circle?.path.split("/").at(-1)}";\n`],
       ["packages/node/src/planted-edge.ts", "export const edge: number = 1;\n"],
+      ["testing/planted.ts", "export const shared: number = 1;\n"],
       ["packages/lab/src/planted-lab.ts", "export const lab: number = 1;\n"],
     ]),
   );

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { untilAnswer } from "../../../../testing/until.ts";
 import { Client } from "../api/client.ts";
 import type { ContactList, OutboxList, StatusInfo, TrackInfo } from "../api/contract.ts";
 
@@ -107,23 +108,6 @@ const api = (name: string): Client => new Client(join(dir, name, "sock"));
 const lines = (out: string): Record<string, unknown>[] =>
   out === "" ? [] : out.split("\n").map((line) => JSON.parse(line));
 
-/** Asks at once, and again at each event of the daemon, until the answer is right. */
-async function until<T>(daemon: Client, ask: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
-  const stop = new AbortController();
-  const events = await daemon.events(undefined, stop.signal);
-  try {
-    const first = await ask();
-    if (isRight(first)) return first;
-    for await (const _ of events) {
-      const answer = await ask();
-      if (isRight(answer)) return answer;
-    }
-    throw new Error("the daemon ended");
-  } finally {
-    stop.abort();
-  }
-}
-
 test("wrong use is told in one line on stderr, with its exit code", async () => {
   const nobody = ["--home", join(dir, "nobody")];
   const cases: [args: string[], code: number, says: RegExp, input: string | Buffer][] = [
@@ -179,7 +163,7 @@ describe("a home", () => {
 
 /** So many texts and files of this person are with a cache. */
 const allHanded = (name: string, count: number): Promise<OutboxList> =>
-  until(
+  untilAnswer(
     api(name),
     () => api(name).call<OutboxList>("GET", "/v1/outbox"),
     ({ outbox }) => outbox.filter(({ kind, state }) => kind !== "card" && state === "handed").length === count,
@@ -214,7 +198,7 @@ test("two people who are never there at the same time write to each other over a
   let alice = await serving(["serve", "--name", "alice", ...a]);
   expect(await must(["cache", "join", ...a], { input: `${join_}\n` })).toBe(cache.ready["hashname"]);
   await must(["add", ...a], { input: invite });
-  await until(
+  await untilAnswer(
     api("bob"),
     () => api("bob").call<ContactList>("GET", "/v1/contacts"),
     ({ contacts }) => contacts.some(({ name }) => name === "alice"),
@@ -252,7 +236,7 @@ test("two people who are never there at the same time write to each other over a
   // Bob comes back.
   bob = await serving(["serve", ...b]);
   expect(bob.ready["hashname"]).toBeDefined();
-  await until(
+  await untilAnswer(
     api("bob"),
     () => api("bob").call<StatusInfo>("GET", "/v1/status"),
     (status) => status.inbox === 5,
@@ -278,12 +262,12 @@ test("two people who are never there at the same time write to each other over a
   expect(await bob.stop()).toBe(0);
 
   alice = await serving(["serve", ...a]);
-  await until(
+  await untilAnswer(
     api("alice"),
     () => api("alice").call<TrackInfo>("GET", `/v1/outbox/${piped}`),
     ({ state }) => state === "delivered",
   );
-  const thanks = await until(
+  const thanks = await untilAnswer(
     api("alice"),
     () => must(["recv", ...a]),
     (out) => out !== "",
@@ -310,7 +294,7 @@ test("start runs an echo peer, prints an invite and commands that work", async (
   const commands = [...out.matchAll(/^ {2}node \S+ (.*)$/gm)].map(([, args = ""]) => args.split(" "));
   expect(commands.map((args) => args[2])).toEqual(["send", "recv", "add", "status", "--help"]);
   expect(await must(commands[0] ?? [])).toMatch(/^[0-9a-f]{32}$/);
-  const answer = await until(
+  const answer = await untilAnswer(
     api("start"),
     () => must(commands[1] ?? []),
     (it) => it !== "",

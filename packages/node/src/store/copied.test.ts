@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createPeer, MemoryNetwork, type Peer, portable } from "restante";
 import { toHex } from "restante/protocol";
 import { afterEach, expect, test } from "vitest";
+import { until } from "../../../../testing/until.ts";
 import { loadNative } from "../crypto/native.ts";
 import { levelStore } from "./level.ts";
 
@@ -47,13 +48,6 @@ function copy(from: string, to: string): void {
 async function stop(peer: Peer): Promise<void> {
   peers.delete(peer);
   await peer.close();
-}
-
-/** Asks now, and again after whatever happens there, until it is so. */
-async function until(peer: Peer, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const events = peer.events();
-  while (!(await isSo())) await events.next();
-  await events.return?.();
 }
 
 const texts = async (peer: Peer): Promise<(string | undefined)[]> => (await peer.inbox()).map(({ text }) => text);
