@@ -114,6 +114,7 @@ export interface MailsResult {
  * collects at both caches. Then she is back.
  */
 export async function mailsThroughFailover({ cluster, backend, lags, mails }: MailsOptions): Promise<MailsResult> {
+  const others = new Set((await recipients(cluster)).map(({ key }) => key));
   const scene = await cachesOn(cluster, backend);
   try {
     const alice = await scene.alice();
@@ -125,7 +126,7 @@ export async function mailsThroughFailover({ cluster, backend, lags, mails }: Ma
     const half = Math.floor(mails / 2);
     for (let n = 0; n < half; n++) await send(n);
     await Promise.all(sent);
-    const victim = await fullest(cluster);
+    const victim = await homeOfMost(cluster, others);
     const replica = await cluster.replicaOf(victim);
     const load = lags ? await startLoad(cluster, LARGE_BYTES) : undefined;
     if (lags) {
@@ -240,17 +241,20 @@ async function missing(
   }
 }
 
-/** The primary with the most messages of one recipient. */
-async function fullest(cluster: RedisCluster): Promise<RedisServer> {
-  let [best, most]: [RedisServer | undefined, number] = [undefined, 0];
-  for (const server of await cluster.primaries()) {
-    for (const key of (await server.ask("keys", "*}m")).split("\n")) {
-      const count = key === "" ? 0 : Number(await server.ask("hlen", key));
-      if (count > most) [best, most] = [server, count];
-    }
-  }
-  if (best === undefined) throw new Error("the cluster is empty");
-  return best;
+/** The primary of the recipient for whom most lies there, but for those that are known: of earlier work. */
+async function homeOfMost(cluster: RedisCluster, known: ReadonlySet<string>): Promise<RedisServer> {
+  const [best] = (await recipients(cluster)).filter(({ key }) => !known.has(key)).sort((a, b) => b.count - a.count);
+  if (best === undefined) throw new Error("nothing has come to the cluster");
+  return best.server;
+}
+
+/** For each recipient that has messages: the key that they lie under, how many, and where. */
+async function recipients(cluster: RedisCluster): Promise<{ server: RedisServer; key: string; count: number }[]> {
+  const found: { server: RedisServer; key: string; count: number }[] = [];
+  for (const server of await cluster.primaries())
+    for (const key of (await server.ask("keys", "*}m")).split("\n").filter((name) => name !== ""))
+      found.push({ server, key, count: Number(await server.ask("hlen", key)) });
+  return found;
 }
 
 /** Until more waits for its replica than fits between the two processes. */
