@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
 import { judge } from "./judge.ts";
 import { readChecklist } from "./rows.ts";
-import { titles, titlesIn } from "./titles.ts";
+import { groups, titles, titlesIn } from "./titles.ts";
 
 test("each of the 214 rows has a test with its id in the title, and no title has an error", () => {
-  const assertionResults = titles().map((title) => ({ title, status: "passed", ancestorTitles: [] }));
+  const assertionResults = titles().map((title) => ({ title, status: "passed", ancestorTitles: [] as string[] }));
+  for (const group of groups())
+    assertionResults.push({ title: "in a group", status: "passed", ancestorTitles: [group] });
   const all = { testResults: [{ name: "all", status: "passed", assertionResults }] };
   const { missing, passed, errors } = judge(readChecklist(), all);
   expect(missing).toEqual(ARGUED);
@@ -25,6 +27,8 @@ test("a title is what a test is called, however it is made; what is data, a comm
     other("[A11] another call", () => {});
   `;
   expect(titlesIn("x.test.ts", source)).toEqual(["[A4] plain", "[A5] of , it", "[A6] here and there", "[A8] %s"]);
+  expect(titlesIn("x.test.ts", source, "describe")).toEqual(["a group"]);
+  expect(groups().length).toBeGreaterThan(50);
 });
 
 /** Rows that no test can prove, each with the reason. None. */

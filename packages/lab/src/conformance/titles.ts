@@ -7,27 +7,38 @@ import { parseSync } from "vite";
  * a title is left out.
  */
 export function titles(): string[] {
+  return allOf("test");
+}
+
+/** The titles of all groups of tests in these files. */
+export function groups(): string[] {
+  return allOf("describe");
+}
+
+function allOf(what: Called): string[] {
   return readdirSync(PACKAGES, { recursive: true, encoding: "utf8" })
     .filter((name) => /^[a-z]+\/src\/.*(?:\.test|-suite)\.ts$/.test(name))
     .map((name) => [name, readFileSync(new URL(name, PACKAGES), "utf8")] as const)
-    .flatMap(([name, source]) => (/\[[A-Z]\d/.test(source) ? titlesIn(name, source) : []));
+    .flatMap(([name, source]) => (/\[[A-Z]\d/.test(source) ? titlesIn(name, source, what) : []));
 }
 
 /**
  * The titles in one source: the first argument of `test(...)`, `test.skipIf(...)(...)`, `test.each(...)(...)`. Not of what never
  * runs: `test.skip`, `test.todo`. Of a text that is data, as `["[A1] text"]`, nothing.
  */
-export function titlesIn(file: string, source: string): string[] {
+export function titlesIn(file: string, source: string, what: Called = "test"): string[] {
   const found: string[] = [];
   const walk = (node: unknown): void => {
     if (typeof node !== "object" || node === null) return;
     const { type, callee, arguments: given } = node as Tree;
-    if (type === "CallExpression" && isTest(callee)) found.push(...text(given?.[0]));
+    if (type === "CallExpression" && isCall(callee, what)) found.push(...text(given?.[0]));
     for (const child of Object.values(node)) walk(child);
   };
   walk(parseSync(file, source).program);
   return found;
 }
+
+type Called = "test" | "describe";
 
 /** What is read of a syntax tree. */
 interface Tree {
@@ -42,11 +53,11 @@ interface Tree {
 }
 
 /** `test`, `test.each`, and what calls of those give. */
-function isTest(callee: Tree | undefined): boolean {
-  if (callee?.type === "Identifier") return callee.name === "test";
-  if (callee?.type === "CallExpression") return isTest(callee.callee);
+function isCall(callee: Tree | undefined, what: Called): boolean {
+  if (callee?.type === "Identifier") return callee.name === what;
+  if (callee?.type === "CallExpression") return isCall(callee.callee, what);
   if (callee?.type !== "MemberExpression") return false;
-  return !NEVER.has(callee.property?.name ?? "") && isTest(callee.object);
+  return !NEVER.has(callee.property?.name ?? "") && isCall(callee.object, what);
 }
 
 function text(node: Tree | undefined): string[] {

@@ -114,6 +114,13 @@ describe("messages", () => {
   test("[A6] are each an exchange of their own unless one is given", () => {
     const [first, second] = [seal(alice, bob, random(1)), seal(alice, bob, random(1))];
     expect(first.subarray(3, 19)).not.toEqual(second.subarray(3, 19));
+    const set = given(crypto.sets.get(0x3a));
+    const ephemeral = given(set.exchange(given(bob.keys.get(0x3a)), random));
+    const [third, fourth] = [1, 2].map((length) =>
+      given(sealMessage(crypto, { from: alice, to: bob.keys, inner: random(length), random, ephemeral })),
+    );
+    expect(third?.subarray(3, 19)).toEqual(fourth?.subarray(3, 19));
+    for (const other of [first, second]) expect(third?.subarray(3, 19)).not.toEqual(other.subarray(3, 19));
   });
 
   test("[A7] of one exchange there may be a thousand, and all open", () => {

@@ -151,8 +151,8 @@ describe("where files take room", () => {
   }
 });
 
-describe("[X8] a file above the size that is set", () => {
-  test("waits for a link, says so, holds up nothing else, and goes over the link when there is one", () => {
+describe("a file above the size that is set", () => {
+  test("[X8] waits for a link, says so, holds up nothing else, and goes over the link when there is one", () => {
     const world = new World(9, {}, crypto);
     const cache = world.cache();
     const [alice, bob] = [world.station([cache], { waitForLink: LARGE }), world.station([cache])];

@@ -21,7 +21,7 @@ function chooseCaches<C extends Candidate>(all: readonly C[], taken: (each: C) =
   return choose(all, taken, copies);
 }
 
-test("[X38] what works, delivers, is up, has room, and was named first, in this order", () => {
+test("[C2] [X38] what works, delivers, is up, has room, and was named first, in this order", () => {
   expect(names(chooseCaches([cache("a"), cache("b"), cache("c")], none))).toBe("a b");
   expect(names(chooseCaches([cache("a"), cache("b", { cap: 200 }), cache("c")], none))).toBe("b a");
   // Claims beyond what a cache has by itself count no more than that.

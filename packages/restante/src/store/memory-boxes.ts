@@ -52,7 +52,7 @@ interface Name {
  * one kind of sender, under one quota: twice the holder's number, and one more for strangers. A *half* is the record of a box
  * as one kind of sender filled it: nearly always the only one. 0 is none of each.
  */
-class MemoryBoxStore implements MemoryBoxes {
+export class MemoryBoxStore implements MemoryBoxes {
   readonly #limits: BoxLimits;
   readonly #hash: KeyedHash;
   readonly #words: Uint32Array = new Uint32Array(3);
@@ -186,6 +186,13 @@ class MemoryBoxStore implements MemoryBoxes {
       evicted: this.#evicted,
       expired: this.#expired,
     };
+  }
+
+  /** Bytes of the arrays behind all this, with the room in them that nothing fills yet. */
+  held(): number {
+    const parts = [this.#slots, this.#halves, this.#holders, this.#byId, this.#byBox, this.#byName];
+    const names = 4 * NAME_WORDS * this.#names.filter((name) => name !== undefined).length;
+    return parts.reduce((sum, part) => sum + part.held(), names + CUT_FROM);
   }
 
   #put(op: Put, now: Time): BoxAnswer[] {

@@ -56,6 +56,11 @@ export class HashIndex {
     else this.#items.setNext(before, other);
   }
 
+  /** Bytes of memory that it holds now. */
+  held(): number {
+    return 4 * PER_CHUNK * this.#heads.length;
+  }
+
   #grow(): void {
     if (this.#places === 2 * this.#round) this.#round = this.#places;
     const [from, to] = [this.#places - this.#round, this.#places];

@@ -90,6 +90,11 @@ export class MessageIndex {
     if (this.#halves.get(half, this.#fields.count) >= LISTED) this.#table.replace(this.#hashOf(message), from, message);
   }
 
+  /** Bytes of memory that it holds now, beside the words in messages and halves. */
+  held(): number {
+    return this.#table.held();
+  }
+
   #enter(half: number): void {
     const { count, roots } = this.#fields;
     this.#halves.set(half, count, this.#halves.get(half, count) + LISTED);

@@ -82,6 +82,11 @@ export class Records {
   add(record: number, field: number, difference: number): void {
     this.set(record, field, this.get(record, field) + difference);
   }
+
+  /** Bytes of memory that it holds now. */
+  held(): number {
+    return this.#chunks.reduce((sum, { words }) => sum + words.byteLength, 0);
+  }
 }
 
 const CHUNK_BITS = 10;
