@@ -3,11 +3,10 @@
  * SHOTS=DIR it leaves a picture of each page there, at the size of a phone and of a desktop.
  */
 import { spawn } from "node:child_process";
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,6 +18,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 import { encodeQR } from "qr";
 import type { Peer } from "restante";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { freePort } from "../../../testing/ports.ts";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 const shots = process.env["SHOTS"];
@@ -297,6 +297,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await page.getByText("write nothing that matters").waitFor();
     await page.getByRole("button", { name: "They are the same" }).press("Enter");
     await page.getByRole("heading", { name: "Verified" }).waitFor();
+    expect(await page.getByRole("alert").count()).toBe(0);
     // The button is gone: who works by keyboard goes on where it was.
     await expect.poll(() => page.evaluate("document.activeElement?.innerText ?? ''")).toMatch(/^Verified/);
     // The same by a picture of what Bob's page shows: of somebody else's words first.
@@ -310,7 +311,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
         buffer: Buffer.from(encodeQR(text, "gif", { ecc: "low", scale: 3 })),
       });
     await scan(shown.replace(bob.peer.hashname, carol.peer.hashname));
-    await page.getByRole("alert").waitFor();
+    await page.getByRole("alert").getByText("These are not the words").waitFor();
     expect(alice.peer.contacts().find(({ name }) => name === "Bob Ross")?.verified).toBe("none");
     await scan(shown);
     await page.getByText("They are the same: it is verified.").waitFor();
@@ -453,6 +454,9 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await page.getByRole("button", { name: "Send" }).click();
     await page.getByText("It goes to each of them alone").waitFor();
     expect(alice.peer.lists().map(({ name }) => name)).toEqual(["Painters"]);
+    await page.getByRole("link", { name: /Outbox/ }).click();
+    const listed = page.getByRole("main").getByRole("listitem").filter({ hasText: "Painters" });
+    await listed.getByText("To all painters").waitFor();
     await openBob();
     await bubble("To all painters").getByText("delivered").waitFor();
     await page.locator("a.who", { hasText: "Bob Ross" }).click();
@@ -611,6 +615,23 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await page.getByRole("link", { name: /Outbox/ }).click();
     await page.getByRole("button", { name: "Take back: Sent by a script." }).waitFor();
     await page.goBack();
+    // Pages that know nothing now say no more than that: why stands above them.
+    const conversation = page.url();
+    for (const route of [
+      `${new URL(conversation).hash}/about`,
+      "#/mesh",
+      "#/lists",
+      "#/devices",
+      "#/cache",
+      "#/blocked",
+    ]) {
+      await page.evaluate(`location.hash = ${JSON.stringify(route)}`);
+      await page.getByText("Not known while Restante does not answer.").waitFor();
+      expect(await page.getByRole("alert").allInnerTexts()).toEqual([
+        expect.stringContaining("You see what was last known"),
+      ]);
+      if (route === "#/mesh") await look("away-mesh");
+    }
     // What lies there says nothing, and its key is handed out to no script.
     const { bytes, isBare } = await record();
     expect(isBare).toBe(false);
@@ -624,7 +645,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     const tab = await context.newPage();
     await tab.clock.install();
     await tab.route("**/v1/**", () => {});
-    await tab.goto(page.url());
+    await tab.goto(conversation);
     await tab.clock.runFor(5000);
     await tab.locator(".bubble", { hasText: "It waits for you" }).waitFor();
     await tab.clock.setFixedTime(Date.now() + 31 * 86_400_000);
@@ -633,11 +654,42 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await tab.close();
     alice = await start("alice", { echo: true, web: { port } });
     expect(alice.peer.status().serving).toBe("on");
+    await page.getByText("Nobody.").waitFor();
+    await page.goto(conversation);
     await bubble("It waits for you").waitFor();
     const [contact] = bob.peer.contacts();
     await bob.peer.send(contact?.id ?? "", "Welcome back.");
     await bubble("Welcome back.").waitFor();
     await expect.poll(async () => (await record()).text).toContain("Welcome back.");
+  });
+
+  test("a page whose later parts are gone, as with another version of the daemon, says so and is loaded anew", async () => {
+    const other = await browser.newContext({ serviceWorkers: "block" });
+    const old = await other.newPage();
+    await old.goto(alice.webLink() ?? "");
+    await old.getByRole("link", { name: /Bob Ross/ }).waitFor();
+    await old.route(/assets\/(qr|decode)/, (route) => route.fulfill({ status: 404 }));
+    for (const reach of [
+      async () => {
+        await old.goto(new URL("#/welcome", old.url()).href);
+        await old.getByRole("button", { name: "Show my code" }).click();
+      },
+      async () => {
+        await old.goto(new URL("#/add", old.url()).href);
+        const buffer = Buffer.from(encodeQR("no matter what", "gif", { ecc: "low", scale: 3 }));
+        const file = { name: "code.gif", mimeType: "image/gif", buffer };
+        await old.getByLabel("Picture of a QR code").setInputFiles(file);
+      },
+    ]) {
+      await reach();
+      await old.getByText("A part of this page cannot be loaded.").waitFor();
+      await Promise.all([old.waitForEvent("load"), old.getByRole("button", { name: "Load the page anew" }).click()]);
+    }
+    await old.unrouteAll();
+    await old.goto(new URL("#/welcome", old.url()).href);
+    await old.getByRole("button", { name: "Show my code" }).click();
+    await old.getByRole("img", { name: "QR code of your invite" }).waitFor();
+    await other.close();
   });
 
   test("a browser that is logged out from another one shows and keeps nothing any more, as soon as it hears of it", async () => {
@@ -693,22 +745,6 @@ function filmOf(text: string): Buffer {
         light.fill(16, line * width + x * scale, line * width + (x + 1) * scale);
   const head = `YUV4MPEG2 W${width} H${height} F10:1 Ip A1:1 C420jpeg\nFRAME\n`;
   return Buffer.concat([Buffer.from(head), light, Buffer.alloc((width * height) / 2, 128)]);
-}
-
-/** From below those that a system gives to whoever asks for any: so it still is free when the daemon comes back to it. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 22_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
-    server.close();
-    await once(server, "close");
-    return port;
-  }
 }
 
 /** Resolves when the peer has come so far. */
