@@ -39,6 +39,10 @@ export interface BazaarOptions extends NodeOptions {
   readonly storage: BazaarStorage;
   /** Push nodes that keep what we send, and what is sent to us. */
   readonly pushNodes?: readonly Contact[];
+  /** How long an online attempt may wait for its answer at most, in milliseconds. 30 seconds unless it is given; 0: there are none. */
+  readonly onlineMs?: number;
+  /** How often we look for mail, in milliseconds: at push nodes each minute and in the DHT each hour unless it is given. */
+  readonly lookMs?: { readonly node?: number; readonly dht?: number };
   /** Be a push node, for these peers. */
   readonly push?: { readonly admitted: readonly PeerId[]; readonly limits?: Partial<PushLimits> };
   /**
@@ -186,6 +190,8 @@ class Running implements Bazaar {
       random: (length) => new Uint8Array(randomBytes(length)),
       now: Date.now,
       nodes: options.pushNodes ?? [],
+      onlineMs: options.onlineMs,
+      lookMs: options.lookMs,
       carry: (deed, answer) => this.#carrier?.carry(deed, answer),
       tell: (told) => this.#tell(told),
       trouble: (error) => options.onTrouble?.(error),

@@ -7,8 +7,14 @@ import type { Random } from "restante/protocol";
 import type { Identity } from "../format/index.ts";
 import { type ArrivalsOutput, IN_PREFIX } from "../offline/arrivals.ts";
 import type { Answer, Contact, Save } from "../offline/effects.ts";
-import { OUT_PREFIX, Outgoing, type OutgoingInput, type OutgoingOutput } from "../offline/outgoing.ts";
-import { Retrieve, type RetrieveInput, type RetrieveOutput } from "../offline/retrieve.ts";
+import {
+  OUT_PREFIX,
+  Outgoing,
+  type OutgoingInput,
+  type OutgoingOptions,
+  type OutgoingOutput,
+} from "../offline/outgoing.ts";
+import { Retrieve, type RetrieveInput, type RetrieveOptions, type RetrieveOutput } from "../offline/retrieve.ts";
 import { SEEN_PREFIX } from "../offline/seen.ts";
 import type { Deed } from "./carrier.ts";
 
@@ -24,6 +30,8 @@ export interface TurnsOptions {
   readonly now: () => number;
   /** Our push nodes. */
   readonly nodes: readonly Contact[];
+  readonly onlineMs?: OutgoingOptions["onlineMs"];
+  readonly lookMs?: RetrieveOptions["lookMs"];
   /** Begins an effect, and calls back with its answer. */
   readonly carry: (deed: Deed, answer: (answer: Answer) => void) => void;
   readonly tell: (told: Told) => void;
@@ -66,13 +74,13 @@ export class Turns {
   /** Makes the machines of what is stored. Throws what the store throws. */
   async load(): Promise<void> {
     await this.#flushing; // what is on its way to the disk is there, or not, before it is read
-    const { store, identity, random, nodes } = this.#options;
+    const { store, identity, random, nodes, onlineMs, lookMs } = this.#options;
     const out = await store.load(OUT_PREFIX);
     const in_ = [...(await store.load(IN_PREFIX)), ...(await store.load(SEEN_PREFIX))];
     if (this.#isStopped) return;
     this.#machines = {
-      outgoing: new Outgoing({ identity, random, nodes }, out),
-      retrieve: new Retrieve({ identity, nodes }, in_),
+      outgoing: new Outgoing({ identity, random, nodes, onlineMs }, out),
+      retrieve: new Retrieve({ identity, nodes, lookMs }, in_),
     };
     if (this.#isStarted) this.start();
   }

@@ -40,16 +40,18 @@ class Sender {
   /** Gives the answer to an effect; `null`: none for now. */
   rule: (effect: OutgoingOutput & { id: number }) => Answer | null | undefined = () => undefined;
   readonly nodes: readonly Contact[];
+  readonly onlineMs: number | undefined;
 
-  constructor(nodes: readonly Contact[] = []) {
+  constructor(nodes: readonly Contact[] = [], onlineMs?: number) {
     this.nodes = nodes;
+    this.onlineMs = onlineMs;
     this.machine = this.#make();
   }
 
   #make(): Outgoing {
     const chance = new Chance(this.out.length + 1);
     const random = (length: number) => Uint8Array.from({ length }, () => chance.between(0, 255));
-    return new Outgoing({ identity: alice, random, nodes: this.nodes }, [...this.store]);
+    return new Outgoing({ identity: alice, random, nodes: this.nodes, onlineMs: this.onlineMs }, [...this.store]);
   }
 
   restart(): void {
@@ -122,7 +124,7 @@ class Sender {
   }
 }
 
-test("[D12] the online attempt is as long as the peer took lately, 30 seconds at most, and left out for who just failed", () => {
+test("[D12] the online attempt is as long as the peer took lately, 30 seconds or what is set at most, and left out for who just failed", () => {
   const sender = new Sender();
   let took = 100;
   sender.rule = (effect) => {
@@ -132,6 +134,17 @@ test("[D12] the online attempt is as long as the peer took lately, 30 seconds at
     return { type: "answered", id: effect.id, message };
   };
   const timeouts = () => sender.of("request").map(({ timeoutMs }) => timeoutMs);
+  const hasty = new Sender([], 3000);
+  hasty.rule = (effect) => {
+    if (effect.type === "request") hasty.now += 20_000;
+    return sender.rule(effect);
+  };
+  for (const ref of ["c1", "c2", "c3"]) hasty.send(ref);
+  expect(hasty.of("request").map(({ timeoutMs }) => timeoutMs)).toEqual([3000, 3000, 3000]);
+  const never = new Sender([], 0);
+  never.send("d1");
+  expect(never.of("request")).toEqual([]);
+  expect(never.states("d1")).toEqual(["accepted", "stored", "published"]);
   sender.send("a1");
   sender.send("a2");
   expect(timeouts()[1]).toBe(2000);

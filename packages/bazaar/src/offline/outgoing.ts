@@ -40,6 +40,8 @@ export interface OutgoingOptions {
   readonly random: Random;
   /** Our own push nodes. */
   readonly nodes: readonly Contact[];
+  /** How long an online attempt may wait for its answer at most, in milliseconds. 30 seconds unless it is given; 0: there are none. */
+  readonly onlineMs?: number | undefined;
 }
 
 /** What the sender is told. */
@@ -132,7 +134,7 @@ export class Outgoing implements Machine<OutgoingInput, OutgoingOutput> {
   readonly #done = new Set<string>();
   readonly #deadlines = new Deadlines<string>();
   readonly #questions = new Questions();
-  readonly #reach = new Reach();
+  readonly #reach: Reach;
   readonly #pushing: Pushing;
   readonly #calls = new Slots(CALLS);
   readonly #seals = new Slots(SEALS);
@@ -152,6 +154,7 @@ export class Outgoing implements Machine<OutgoingInput, OutgoingOutput> {
     this.#identity = options.identity;
     this.#random = options.random;
     this.#nodes = options.nodes;
+    this.#reach = new Reach(options.onlineMs);
     this.#pushing = new Pushing({
       posting: (ref) => this.#entries.get(ref)?.posting,
       ask: (question, then) => this.#ask(question, then),

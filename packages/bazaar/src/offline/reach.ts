@@ -3,14 +3,20 @@ import type { PeerId } from "../format/index.ts";
 
 /** What is known of the peers that were called lately: at most 1000 of them. */
 export class Reach {
+  /** Never longer than that, in milliseconds. */
+  readonly #most: number;
   readonly #peers = new Map<PeerId, { took: number; failed: number | undefined }>();
+
+  constructor(most: number = MOST_MS) {
+    this.#most = most;
+  }
 
   /** How long to wait now. 0: they did not answer a moment ago, do not try. */
   timeout(peer: PeerId, now: number): number {
     const known = this.#peers.get(peer);
     if (known?.failed !== undefined && now - known.failed < QUIET_MS && now >= known.failed) return 0;
     const took = known === undefined || known.took === 0 ? DEFAULT_MS : 4 * known.took + 1000;
-    return Math.min(MOST_MS, Math.max(LEAST_MS, took));
+    return Math.min(this.#most, Math.max(LEAST_MS, took));
   }
 
   /** They answered after so many milliseconds. */

@@ -68,8 +68,8 @@ class Reader {
   /** Answers before the last. */
   pages: (effect: RetrieveOutput) => Answer[] = () => [];
 
-  constructor(nodes: readonly Contact[] = [], records: Iterable<readonly [string, Uint8Array]> = []) {
-    this.machine = new Retrieve({ identity: me, nodes }, records);
+  constructor(nodes: readonly Contact[] = [], records: Iterable<readonly [string, Uint8Array]> = [], lookMs = {}) {
+    this.machine = new Retrieve({ identity: me, nodes, lookMs }, records);
   }
 
   put(content: Uint8Array, where: "dht" | "pushed" = "dht"): void {
@@ -136,6 +136,19 @@ describe("looking", () => {
     reader.give({ type: "scan" });
     expect(looks()).toHaveLength(61 + 3 + 2);
     expect(reader.of("subscribe").map(({ topic }) => topic)).toEqual([topicOf(pointerKey(me.id))]);
+  });
+
+  test("[D48] how often it looks can be set, each for itself, but not to without end", () => {
+    const looks = (lookMs: { node?: number; dht?: number }) => {
+      const reader = new Reader([node], [], lookMs);
+      reader.give({ type: "start" });
+      reader.run(3_600_000);
+      const [dht, pushed] = [reader.of("lookup").filter(({ at }) => at === "dht"), reader.of("lookup")];
+      return [pushed.length - dht.length, dht.length];
+    };
+    expect(looks({ node: 600_000 })).toEqual([1 + 6, 2]);
+    expect(looks({ dht: 600_000 })).toEqual([1 + 60, 2 + 5]);
+    expect(looks({ node: 0 })).toEqual([1 + 3600, 2]);
   });
 
   test("when nobody answered, that is no empty box: it is asked again within minutes", () => {

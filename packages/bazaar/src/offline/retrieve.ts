@@ -23,6 +23,8 @@ export interface RetrieveOptions {
   readonly identity: Identity;
   /** The push nodes that keep mail for us. */
   readonly nodes: readonly Contact[];
+  /** How often it looks, in milliseconds: at push nodes each minute and in the DHT each hour unless it is given; a second at least. */
+  readonly lookMs?: Readonly<Partial<Record<"node" | "dht", number>>> | undefined;
 }
 
 /** What the recipient is told. */
@@ -106,6 +108,7 @@ export class Retrieve implements Machine<RetrieveInput, RetrieveOutput> {
   readonly #dead = new Map<string, Time>();
   readonly #allowance = new Allowance(DHT_FETCHES, DHT_FETCHES_MS);
   readonly #hearing = new Allowance(HEARD, HEARD_MS);
+  readonly #lookMs: Readonly<Record<"node" | "dht", number>>;
   #nodes: readonly Contact[];
   #fetching = 0;
   #https = 0;
@@ -123,6 +126,7 @@ export class Retrieve implements Machine<RetrieveInput, RetrieveOutput> {
     this.#key = pointerKey(options.identity.id);
     this.#topic = topicOf(this.#key);
     this.#nodes = options.nodes.slice(0, NODES);
+    this.#lookMs = { ...LOOK_MS, ...options.lookMs };
   }
 
   get stats(): RetrieveStats {
@@ -230,7 +234,7 @@ export class Retrieve implements Machine<RetrieveInput, RetrieveOutput> {
   }
 
   #pause(at: Place, failures: number): number {
-    const usual = at === "dht" ? DHT_MS : NODE_MS;
+    const usual = Math.max(LEAST_LOOK_MS, this.#lookMs[at === "dht" ? "dht" : "node"]);
     if (failures > 0) return backOff(failures, FAILED_MS, Math.max(usual, FAILED_MS * 8));
     if (at !== "dht" || this.#isSecond) return usual;
     // A node that has just started knows few others, and may have asked the wrong ones.
@@ -449,8 +453,8 @@ const NONE: Set<string> = new Set();
 const SWEEP = "sweep";
 const EARLY = "early";
 const PUMP = "pump"; // nothing but a reason to look again
-const NODE_MS = 60_000; // D48
-const DHT_MS = 3_600_000; // D48
+const LOOK_MS = { node: 60_000, dht: 3_600_000 } as const; // D48
+const LEAST_LOOK_MS = 1000;
 const SECOND_MS = 20_000;
 const FAILED_MS = 30_000;
 const SWEEP_MS = 3_600_000;
