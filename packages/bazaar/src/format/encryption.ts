@@ -44,8 +44,13 @@ function encryptBox(key: Uint8Array, plain: Uint8Array, random: Random): Uint8Ar
 
 function decryptBox(seed: Uint8Array, ciphertext: Uint8Array): Uint8Array | undefined {
   if (ciphertext.length < NONCE + KEY + BOX_TAG) return undefined;
-  const shared = portable.beforenm(ed25519.utils.toMontgomerySecret(seed), ciphertext.subarray(NONCE, NONCE + KEY));
-  return shared && portable.secretboxOpen(shared, ciphertext.subarray(0, NONCE), ciphertext.subarray(NONCE + KEY));
+  const theirs = ciphertext.subarray(NONCE, NONCE + KEY);
+  const shared = portable.beforenm(ed25519.utils.toMontgomerySecret(seed), theirs);
+  const plain =
+    shared && portable.secretboxOpen(shared, ciphertext.subarray(0, NONCE), ciphertext.subarray(NONCE + KEY));
+  // The box does not hold the key, and opens for others than the sender's: anybody could give a file further names. Asked last, for it
+  // costs as much as the rest.
+  return plain && hasSecret(theirs) ? plain : undefined;
 }
 
 /** The X25519 key of who signs with this Ed25519 key. */
@@ -54,6 +59,21 @@ function montgomery(key: Uint8Array): Uint8Array | undefined {
     return ed25519.utils.toMontgomery(key);
   } catch {
     return undefined;
+  }
+}
+
+/**
+ * Whether an X25519 key is one that belongs to a secret: below 2^255 - 19, and in the group of the base point. To each such key there are
+ * seven on the curve that agree on the same with everybody, for secrets are multiples of eight (RFC 7748 §5).
+ */
+function hasSecret(key: Uint8Array): boolean {
+  const { Fp } = ed25519.Point;
+  try {
+    const u = Fp.fromBytes(key);
+    const y = Fp.div(Fp.sub(u, Fp.ONE), Fp.add(u, Fp.ONE)); // RFC 7748 §4.1
+    return ed25519.Point.fromBytes(Fp.toBytes(y)).isTorsionFree();
+  } catch {
+    return false; // not reduced, or of no point of the curve
   }
 }
 

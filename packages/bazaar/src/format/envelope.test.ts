@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
+import { ED25519_TORSION_SUBGROUP, ed25519 } from "@noble/curves/ed25519.js";
 import * as fc from "fast-check";
-import { concat, encodeVarint, toHex, utf8 } from "restante/protocol";
+import { concat, encodeVarint, equal, portable, toHex, utf8 } from "restante/protocol";
 import { Chance } from "restante/testing";
 import { expect, test } from "vitest";
 import { nodeRsaKey } from "../rsa-node.ts";
@@ -65,6 +66,12 @@ test.each([
     // The storage learns neither who wrote it nor to whom.
     for (const hidden of [from.publicKey.subarray(5), to().publicKey.subarray(5)])
       expect(toHex(sealed)).not.toContain(toHex(hidden));
+    // Nor does what stands in the envelope, which is the same search's to find.
+    for (const plain of [envelope.subarray(0, 24), utf8("hello"), utf8(from.id)]) {
+      expect(toHex(sealed)).not.toContain(toHex(plain));
+    }
+    expect(toHex(envelope)).toContain(toHex(utf8("hello")));
+    expect(toHex(envelope)).toContain(toHex(from.publicKey.subarray(5)));
   }
 });
 
@@ -72,14 +79,39 @@ test("any changed or cut byte of a sealed message is refused, with either kind o
   for (const to of [bob, rsa]) {
     const sealed = seal(alice, to.publicKey, hello, random) ?? new Uint8Array();
     const at = to === bob ? [0, 24, 55, 56, 72, sealed.length - 1] : [0, 3, 4, 400, 515, 516, 532, sealed.length - 1];
-    for (const place of at) {
-      const bad = sealed.slice();
-      bad[place] = (bad[place] ?? 0) ^ 1;
-      expect(open(to, bad), `byte ${place}`).toBeUndefined();
-    }
+    for (const place of at)
+      for (let bit = 0; bit < 8; bit++) {
+        const bad = sealed.slice();
+        bad[place] = (bad[place] ?? 0) ^ (1 << bit);
+        expect(open(to, bad), `bit ${bit} of byte ${place}`).toBeUndefined();
+      }
     for (const length of [0, 23, 55, 56, 71, 72, 515, 516, 563, 564, sealed.length - 1])
       if (length < sealed.length) expect(open(to, sealed.subarray(0, length)), `${length} bytes`).toBeUndefined();
   }
+});
+
+test("of the ephemeral keys that open a box one is taken, or others could give a file further names", () => {
+  const { Point, utils } = ed25519;
+  const nonce = new Uint8Array(24);
+  const box = (key: Uint8Array): Uint8Array => {
+    const shared = portable.beforenm(utils.toMontgomerySecret(new Uint8Array(32).fill(2)), key); // Bob's: the sender's is not known
+    return concat(nonce, key, portable.secretboxSeal(shared ?? new Uint8Array(32), nonce, utf8("text")));
+  };
+  const base = utils.toMontgomery(Point.BASE.toBytes());
+  const genuine = box(base);
+  expect(decrypt(bob, genuine)).toEqual(utf8("text"));
+  const others = ED25519_TORSION_SUBGROUP.map((point) =>
+    utils.toMontgomery(Point.BASE.add(Point.fromHex(point)).toBytes()),
+  ).filter((key) => !equal(key, base));
+  expect(new Set(others.map(toHex)).size).toBe(7);
+  const spelled = base.map((byte, at) => (at === 31 ? byte | 0x80 : byte));
+  const notReduced = base.map((byte, at) => (at === 0 ? byte + 0xed : at === 31 ? 0x7f : 0xff)); // 9 + 2^255 - 19
+  for (const key of [...others, spelled, notReduced]) {
+    const other = box(key);
+    expect(other.subarray(56), "the same box").toEqual(genuine.subarray(56));
+    expect(decrypt(bob, other), toHex(key)).toBeUndefined();
+  }
+  expect(decrypt(bob, box(Uint8Array.of(2, ...new Uint8Array(31)))), "of the curve's twist").toBeUndefined();
 });
 
 test("a badly padded RSA block looks like a changed message: the MAC fails, nothing else differs", () => {

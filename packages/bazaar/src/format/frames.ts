@@ -17,6 +17,8 @@ export function encodeFrame(bytes: Uint8Array): Uint8Array {
 export class Frames {
   readonly #most: number;
   #pieces: Uint8Array[] = [];
+  /** What of the first piece was given away. */
+  #read = 0;
   #held = 0;
   /** Of the frame that is being read: the bytes of its length and of its content together. */
   #wanted: { readonly head: number; readonly all: number } | undefined;
@@ -39,10 +41,13 @@ export class Frames {
     this.#held += piece.length;
     const frames: Uint8Array[] = [];
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) frames.push(frame);
-    if (!this.#broken) return frames;
-    this.#pieces = [];
-    this.#held = 0;
-    return undefined;
+    if (this.#broken) this.#held = 0;
+    // Once for a piece, not once for a frame: a piece may be of empty ones alone.
+    const [first] = this.#pieces;
+    if (this.#held === 0) this.#pieces = [];
+    else if (first !== undefined && this.#read > 0) this.#pieces[0] = first.subarray(this.#read);
+    this.#read = 0;
+    return this.#broken ? undefined : frames;
   }
 
   #next(): Uint8Array | undefined {
@@ -50,19 +55,21 @@ export class Frames {
     if (this.#wanted === undefined || this.#held < this.#wanted.all) return undefined;
     const { head, all } = this.#wanted;
     // Once for a frame, not once for a piece: a peer that sends single bytes costs no more than they are.
-    const bytes = this.#pieces.length === 1 ? this.#pieces[0] : concat(...this.#pieces);
-    if (bytes === undefined) return undefined;
+    if (this.#pieces.length > 1) this.#pieces = [concat(...this.#pieces)]; // nothing of the first was given away in this turn
+    const from = this.#read;
     this.#wanted = undefined;
     this.#held -= all;
-    this.#pieces = this.#held > 0 ? [bytes.subarray(all)] : [];
-    return bytes.slice(head, all);
+    this.#read += all;
+    return this.#pieces[0]?.slice(from + head, from + all);
   }
 
   #head(): { readonly head: number; readonly all: number } | undefined {
     let length = 0;
     let place = 0;
+    let at = this.#read;
     for (const piece of this.#pieces) {
-      for (const byte of piece) {
+      for (; at < piece.length; at++) {
+        const byte = piece[at] ?? 0;
         length += (byte & 0x7f) * 0x80 ** place;
         place++;
         if (length > this.#most || (byte === 0 && place > 1) || (byte >= 0x80 && place === LENGTH_BYTES)) {
@@ -71,6 +78,7 @@ export class Frames {
         }
         if (byte < 0x80) return { head: place, all: place + length };
       }
+      at = 0;
     }
     return undefined;
   }

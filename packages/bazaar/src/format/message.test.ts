@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { concat, toHex, utf8 } from "restante/protocol";
+import { concat, encodeVarint, toHex, utf8 } from "restante/protocol";
 import { expect, test } from "vitest";
 import {
   acknowledgedBy,
@@ -12,6 +12,7 @@ import {
   cidOf,
   commandMessage,
   commandOf,
+  encodeChat,
   encodeMessage,
   errorMessage,
   errorOf,
@@ -28,6 +29,7 @@ import {
   parsePeerId,
   parsePrivateKey,
   parsePublicKey,
+  payloadOf,
   pointerKey,
   storedCids,
   storeMessage,
@@ -48,8 +50,31 @@ test("[D8][D9][D10] a chat goes into a message and comes out of it", () => {
     const messageId = chatId("héllo ✓", "QmOrder", time);
     expect(chatOf(parsed)).toEqual({ messageId, text: "héllo ✓", subject: "QmOrder", time, flag });
   }
+  // The last field, a varint; none for 0. The numbers are openbazaar-go's.
+  const flagged = (flag: "message" | "typing" | "read") =>
+    toHex(encodeChat({ messageId: "", subject: "", text: "", time: undefined, flag }));
+  expect([flagged("message"), flagged("typing"), flagged("read")]).toEqual(["", "2801", "2802"]);
   expect(chatOf({ type: TYPES.CHAT })).toBeUndefined();
   expect(chatOf({ ...(chatMessage({ text: "", subject: "", time }) as Message), type: TYPES.ORDER })).toBeUndefined();
+});
+
+test("a message of more than 1000 fields is none, wherever they stand: each would be an object, of two bytes", () => {
+  const unknown = (count: number): Uint8Array => concat(...Array.from({ length: count }, () => Uint8Array.of(0x28, 1)));
+  const within = (count: number): Uint8Array => concat(encodeVarint(0x12), encodeVarint(2 * count), unknown(count));
+  for (const [bytes, isRead] of [
+    [unknown(1000), true],
+    [unknown(1001), false],
+    [within(999), true],
+    [within(1000), false],
+    [concat(within(500), within(498)), true],
+    [concat(within(500), within(499)), false],
+    [concat(...Array.from({ length: 1001 }, () => within(0))), false],
+  ] as const)
+    expect(parseMessage(bytes) !== undefined, `${bytes.length} bytes`).toBe(isRead);
+  const block = (value: Uint8Array): Message => ({ type: TYPES.BLOCK, payload: payloadOf("Block", value) });
+  const { value } = blockMessage(cidOf(utf8("x")), utf8("x")).payload ?? { value: utf8("") };
+  expect(blockOf(block(concat(value, unknown(998))))).toBeDefined();
+  expect(blockOf(block(concat(value, unknown(999))))).toBeUndefined();
 });
 
 test("[D5] a chat is at most 20,000 bytes, its subject at most 500, and its time has a name", () => {

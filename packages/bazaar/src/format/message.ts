@@ -10,7 +10,7 @@ import {
   toBinary,
   type UnknownField,
 } from "@bufbuild/protobuf";
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { fromUtf8, utf8 } from "restante/protocol";
 import { BlockSchema, CidListSchema, ErrorSchema, MessageSchema } from "./gen/openbazaar_pb.ts";
@@ -164,13 +164,30 @@ export function errorOf(message: Message): { readonly code: number; readonly tex
   return error && { code: error.code, text: error.errorMessage.slice(0, ERROR_TEXT) };
 }
 
-/** Reads a generated kind; what is not of that kind is `undefined` instead of an exception. */
+/** Reads a generated kind; what is not of that kind is `undefined` instead of an exception, and what has more than 1000 fields. */
 export function parse<D extends DescMessage>(schema: D, bytes: Uint8Array): MessageShape<D> | undefined {
   try {
-    return fromBinary(schema, bytes);
+    return fieldsLeft(schema, bytes, FIELDS) < 0 ? undefined : fromBinary(schema, bytes);
   } catch {
     return undefined;
   }
+}
+
+/**
+ * How many fields there may still be after those in these bytes and in the kinds within; below 0: there are too many, and the rest was
+ * not looked at. The library makes an object of each, even of two bytes: 4 MiB would be seconds, and hundreds of megabytes.
+ */
+function fieldsLeft(schema: DescMessage, bytes: Uint8Array, most: number): number {
+  const reader = new BinaryReader(bytes);
+  let left = most;
+  while (reader.pos < reader.len && left >= 0) {
+    const [no, wireType] = reader.tag();
+    left--;
+    const inner = schema.fields.find(({ number }) => number === no)?.message;
+    if (inner && wireType === WireType.LengthDelimited) left = fieldsLeft(inner, reader.bytes(), left);
+    else reader.skip(wireType, no);
+  }
+  return left;
 }
 
 /** Fields in bytes, one by one, as the library wants them. They are ours, or came whole from it. */
@@ -191,6 +208,7 @@ function unknownBytes(fields: readonly UnknownField[] | undefined): { unknown?: 
   return { unknown: writer.finish() };
 }
 
+const FIELDS = 1000; // a STORE of 128 blocks has the most
 const TYPE_PREFIX = "type.googleapis.com/";
 const ID_TEXT_MAX = 46; // `Qm...`
 const ERROR_TEXT = 1000;

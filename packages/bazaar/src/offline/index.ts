@@ -13,7 +13,7 @@ export {
   type OutgoingStats,
 } from "./outgoing.ts";
 export { type PointerLimits, type PointerPage, type PointerRow, Pointers, type Source } from "./pointers.ts";
-export { type PushEffect, type PushLimits, PushNode } from "./push.ts";
+export { type BundleRow, type PushEffect, type PushLimits, PushNode } from "./push.ts";
 export {
   Retrieve,
   type RetrieveInput,

@@ -13,6 +13,7 @@ import {
   identityFromSeed,
   type Message,
   momentOf,
+  open,
   type PointerRecord,
   parseAddress,
   parseMessage,
@@ -456,6 +457,21 @@ describe("a world without faults", () => {
     expect(alice.progress).toContain("sealed delivered online");
     for (const effect of ["put", "provide", "publish"]) expect(world.counts.get(effect), effect).toBeUndefined();
     expect([...alice.store.keys()]).toEqual([]);
+  });
+
+  test("[D22] [D23] the file that waits is the ciphertext, under the hex of its SHA-256, and of its blocks", () => {
+    const world = new World(2);
+    const [alice, bob] = [world.peer(1), world.peer(2)];
+    alice.wake().say(bob, "hello");
+    world.run(10 * MINUTE);
+    const [[name, content] = ["", new Uint8Array()]] = [...alice.files];
+    expect(alice.files.size).toBe(1);
+    expect(name).toMatch(/^[0-9a-f]{64}$/);
+    expect(name).toBe(toHex(sha256(content)));
+    const opened = open(bob.identity, content);
+    expect(opened?.from).toBe(alice.identity.id);
+    expect(opened && chatOf(opened.message)?.text).toBe("hello");
+    expect([...alice.blocks.keys()]).toEqual(split(content).map(({ cid }) => cid));
   });
 
   test("[D12][D19][D28] never online together: a push node holds the blocks, the acknowledgement takes all of it back", () => {

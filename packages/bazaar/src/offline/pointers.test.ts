@@ -45,6 +45,16 @@ describe("what is kept", () => {
     expect(POINTER_LIFE_MS).toBe(7 * 24 * 3600_000);
   });
 
+  test("what is over is not shown, not even when the clock was set back before it was put", () => {
+    const store = new Pointers();
+    store.put(key, pointer("before"), source("a"), 60_000);
+    store.put(key, pointer("after"), source("b"), 0);
+    const { pointers } = store.get(key, undefined, 60_000, POINTER_LIFE_MS + 2000);
+    expect(pointers.map(({ id, life }) => [toHex(id), life])).toEqual([[toHex(pointer("before").id), 58]]);
+    expect(all(store, POINTER_LIFE_MS + 60_000)).toEqual([]);
+    expect(store.size).toBe(0);
+  });
+
   test("the secret of its hash withdraws it, and it is not taken again; another secret does nothing", () => {
     const store = new Pointers();
     const record = pointer(1, { withdraw: sha256(secret) });

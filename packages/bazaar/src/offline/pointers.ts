@@ -111,6 +111,7 @@ export class Pointers {
     for (let last: Kept | undefined; at < kept.length; at++) {
       const entry = kept[at];
       if (entry === undefined) break;
+      if (entry.until <= now) continue; // it was put after the clock was set back, and stands behind one that ends later
       left -= encodedPointerBytes(entry.pointer);
       if (pointers.length === PAGE_POINTERS || (left < 0 && last))
         return { pointers, ...(last && { next: encodeCursor(last) }) };

@@ -11,8 +11,16 @@ const blocks = split(content);
 const cids = blocks.map(({ cid }) => cid);
 const secret = utf8("32 bytes that the envelope holds");
 
-function small(name: string): { cid: Cid; bytes: Uint8Array } {
+interface Block {
+  readonly cid: Cid;
+  readonly bytes: Uint8Array;
+}
+function small(name: string): Block {
   const bytes = utf8(name);
+  return { cid: cidOf(bytes), bytes };
+}
+function large(size: number, fill: number): Block {
+  const bytes = new Uint8Array(size).fill(fill);
   return { cid: cidOf(bytes), bytes };
 }
 const kinds = (effects: readonly PushEffect[] | undefined): string[] => (effects ?? []).map(({ type }) => type);
@@ -66,6 +74,52 @@ describe("limits", () => {
     for (const { cid, bytes } of [a, b]) node.block("alice", cid, bytes, 1);
     expect(node.store("alice", [c.cid], 1)?.wanted).toEqual([c.cid]);
     expect(node.block("bob", c.cid, new Uint8Array(1001), 1)).toBeUndefined();
+  });
+
+  test("blocks that others brought count as well, and who has no room for them is told so", () => {
+    const node = new PushNode({ admitted: ["alice", "bob"], limits: { perPeer: 2000, blockBytes: 1000 } });
+    const [a, b, c] = [1, 2, 3].map((fill) => large(900, fill)) as [Block, Block, Block];
+    node.store("alice", [a.cid, b.cid], 0);
+    for (const { cid, bytes } of [a, b]) node.block("alice", cid, bytes, 0);
+    node.store("bob", [c.cid], 0);
+    node.block("bob", c.cid, c.bytes, 0);
+    expect(node.store("bob", [a.cid], 1)?.wanted).toEqual([]);
+    expect(node.store("bob", [b.cid], 1)).toBeUndefined();
+    expect(node.store("bob", [a.cid], 2), "the same again takes no room").toBeDefined();
+  });
+
+  test("a block counts once for a peer, in however many of its messages it is", () => {
+    const node = new PushNode({ admitted: ["alice"], limits: { perPeer: 2000, blockBytes: 1000 } });
+    const [shared, own] = [large(900, 1), small("own")];
+    node.store("alice", [shared.cid], 0);
+    node.store("alice", [own.cid, shared.cid], 0);
+    for (const { cid, bytes } of [shared, own]) node.block("alice", cid, bytes, 0);
+    expect(node.store("alice", [small("another").cid], 1)?.wanted).toHaveLength(1);
+    node.pointed("alice", own.cid, sha256(secret));
+    expect(kinds(node.withdraw(secret))).toEqual(["forget", "save"]);
+    expect(node.has(shared.cid)).toBe(true);
+    expect(node.bytes).toBe(900);
+  });
+
+  test("who listed a block, did not send it in time and has no room any more loses that message when another sends it", () => {
+    const late = 11 * 60_000;
+    for (const [size, isKept] of [
+      [40, true],
+      [900, false],
+    ] as const) {
+      const node = new PushNode({ admitted: ["alice", "bob"], limits: { perPeer: 2000, blockBytes: 1000 } });
+      const [a, x] = [large(size, 1), large(950, 2)];
+      node.store("bob", [small("root").cid, a.cid], 0);
+      node.block("bob", small("root").cid, small("root").bytes, 0);
+      node.store("bob", [x.cid], late);
+      node.block("bob", x.cid, x.bytes, late);
+      node.store("bob", [large(950, 3).cid], late); // may still come
+      node.store("alice", [a.cid], late);
+      const effects = node.block("alice", a.cid, a.bytes, late) ?? [];
+      expect(kinds(effects)).toEqual(isKept ? ["keep", "save", "save"] : ["forget", "save", "keep", "save"]);
+      expect(node.has(small("root").cid)).toBe(isKept);
+      expect(node.has(a.cid)).toBe(true);
+    }
   });
 
   test("there is a limit to messages of one peer and to bytes of all", () => {

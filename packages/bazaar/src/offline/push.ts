@@ -77,9 +77,9 @@ export class PushNode {
   /** Takes in what was saved, at the start. */
   load(rows: Iterable<BundleRow>, now: Time): PushEffect[] {
     for (const row of [...rows].sort((a, b) => a.until - b.until)) {
-      const bundle: Bundle = { ...row, name: bundleName(row.peer, row.blocks[0]?.cid), blocks: new Map() };
+      const bundle: Bundle = { ...row, name: bundleName(row.peer, row.blocks[0]?.cid), blocks: new Set() };
       this.#add(bundle);
-      for (const { cid, size } of row.blocks) this.#count(bundle, cid, size);
+      for (const { cid, size } of row.blocks) this.#fill(this.#tie(bundle, cid), size);
     }
     return this.expire(now);
   }
@@ -98,29 +98,30 @@ export class PushNode {
     // Nobody knows how large the blocks are: there is room for all that may come, or the peer is told now.
     const { perPeer, total, blockBytes } = this.#limits;
     const own = this.#expected(peer, wanted, now);
+    const lent = this.#lent(peer, cids);
     const isTooMuch =
-      (used?.bytes ?? 0) + own * blockBytes > perPeer ||
+      (used?.bytes ?? 0) + lent + own * blockBytes > perPeer ||
       this.#bytes + (own + this.#expectedOfOthers(peer, now)) * blockBytes > total;
-    if (wanted.length > 0 && isTooMuch) return undefined;
+    if ((wanted.length > 0 || lent > 0) && isTooMuch) return undefined;
     const before = this.#bundles.get(name);
     if (!before && (used?.bundles ?? 0) >= this.#limits.bundles) return undefined;
     const withdraw = before?.withdraw;
     const bundle: Bundle = {
       peer,
       name,
-      blocks: new Map(),
+      blocks: new Set(),
       until: now + BUNDLE_LIFE_MS,
       ...(withdraw && { withdraw }),
     };
     this.#bundles.delete(name);
     this.#add(bundle);
-    for (const cid of new Set(cids)) this.#count(bundle, cid, this.#blocks.get(cid)?.size ?? 0);
+    for (const cid of new Set(cids)) this.#tie(bundle, cid);
     // Only now, so that what stays in the message is not forgotten in between.
     const effects = before ? this.#detach(before) : [];
     const awaited = this.#awaited.get(peer) ?? new Map<Cid, Time>();
     for (const cid of wanted) awaited.set(cid, now + AWAITED_MS);
     if (awaited.size > 0) this.#awaited.set(peer, awaited);
-    return { wanted, effects: [...effects, saveOf(bundle)] };
+    return { wanted, effects: [...effects, this.#save(bundle)] };
   }
 
   /** A block that came. `undefined`: nobody asked this peer for it, it is too large, or it is not what its name says. */
@@ -133,12 +134,14 @@ export class PushNode {
     if (awaited?.size === 0) this.#awaited.delete(peer);
     const held = this.#blocks.get(cid);
     if (held === undefined || held.size > 0) return [];
-    const saves: PushEffect[] = [];
-    for (const bundle of [...held.bundles]) {
-      this.#count(bundle, cid, bytes.length);
-      saves.push(saveOf(bundle));
-    }
-    return [{ type: "keep", cid, bytes }, ...saves];
+    // Who listed it too, and did not send it in time, may have no room for it any more.
+    const late = [...held.bundles].filter(
+      (other) => other.peer !== peer && !this.#hasRoom(other.peer, cid, bytes.length, now),
+    );
+    const effects = late.flatMap((bundle) => this.#remove(bundle));
+    if (held.bundles.size === 0) return effects;
+    this.#fill(held, bytes.length);
+    return [...effects, { type: "keep", cid, bytes }, ...[...held.bundles].map((bundle) => this.#save(bundle))];
   }
 
   /** Whether the block is kept here. */
@@ -151,7 +154,7 @@ export class PushNode {
     const bundle = this.#bundles.get(bundleName(peer, root));
     if (bundle === undefined) return [];
     bundle.withdraw = withdraw;
-    return [saveOf(bundle)];
+    return [this.#save(bundle)];
   }
 
   /** Somebody showed the secret: the messages that it ends are forgotten. */
@@ -204,17 +207,44 @@ export class PushNode {
     this.#used.set(bundle.peer, used);
   }
 
-  /** A block of a bundle has this size now. */
-  #count(bundle: Bundle, cid: Cid, size: number): void {
-    const held = this.#blocks.get(cid) ?? { size: 0, bundles: new Set<Bundle>() };
-    const before = bundle.blocks.get(cid) ?? 0;
-    bundle.blocks.set(cid, size);
-    held.bundles.add(bundle);
-    if (held.size === 0) this.#bytes += size;
-    held.size = Math.max(held.size, size);
+  /** The block is one of the message's from now on. Of a peer it counts once, however many of its messages it is in. */
+  #tie(bundle: Bundle, cid: Cid): Held {
+    const held = this.#blocks.get(cid) ?? { size: 0, bundles: new Set(), peers: new Map() };
     this.#blocks.set(cid, held);
-    const used = this.#used.get(bundle.peer);
-    if (used) used.bytes += size - before;
+    if (held.bundles.has(bundle)) return held;
+    bundle.blocks.add(cid);
+    held.bundles.add(bundle);
+    const times = held.peers.get(bundle.peer) ?? 0;
+    held.peers.set(bundle.peer, times + 1);
+    if (times === 0) this.#use(bundle.peer, held.size);
+    return held;
+  }
+
+  /** The block has come. */
+  #fill(held: Held, size: number): void {
+    if (held.size > 0) return;
+    held.size = size;
+    this.#bytes += size;
+    for (const peer of held.peers.keys()) this.#use(peer, size);
+  }
+
+  #use(peer: string, bytes: number): void {
+    const used = this.#used.get(peer);
+    if (used) used.bytes += bytes;
+  }
+
+  /** Bytes of the list that others have brought, and that would count as the peer's as well. */
+  #lent(peer: string, cids: readonly Cid[]): number {
+    const held = [...new Set(cids)].flatMap((cid) => this.#blocks.get(cid) ?? []);
+    return held.reduce((sum, { size, peers }) => sum + (peers.has(peer) ? 0 : size), 0);
+  }
+
+  /** Whether a peer has room for a block that another one brings. For what it still may bring itself there is. */
+  #hasRoom(peer: string, cid: Cid, size: number, now: Time): boolean {
+    const awaited = this.#stillAwaited(peer, now);
+    if (awaited?.has(cid)) return true;
+    const { perPeer, blockBytes } = this.#limits;
+    return (this.#used.get(peer)?.bytes ?? 0) + size + (awaited?.size ?? 0) * blockBytes <= perPeer;
   }
 
   #remove(bundle: Bundle): PushEffect[] {
@@ -227,11 +257,14 @@ export class PushNode {
     const effects: PushEffect[] = [];
     const used = this.#used.get(bundle.peer);
     if (used) used.bundles--;
-    for (const [cid, size] of bundle.blocks) {
-      if (used) used.bytes -= size;
+    for (const cid of bundle.blocks) {
       const held = this.#blocks.get(cid);
-      held?.bundles.delete(bundle);
-      if (held === undefined || held.bundles.size > 0) continue;
+      if (held === undefined) continue;
+      held.bundles.delete(bundle);
+      const times = (held.peers.get(bundle.peer) ?? 0) - 1;
+      if (times > 0) held.peers.set(bundle.peer, times);
+      else if (held.peers.delete(bundle.peer)) this.#use(bundle.peer, -held.size);
+      if (held.bundles.size > 0) continue;
       this.#blocks.delete(cid);
       this.#bytes -= held.size;
       if (held.size > 0) effects.push({ type: "forget", cid });
@@ -239,12 +272,17 @@ export class PushNode {
     if (used?.bundles === 0) this.#used.delete(bundle.peer);
     return effects;
   }
+
+  #save({ peer, name, until, withdraw, blocks }: Bundle): PushEffect {
+    const sizes = [...blocks].map((cid) => ({ cid, size: this.#blocks.get(cid)?.size ?? 0 }));
+    return { type: "save", name, row: { peer, until, blocks: sizes, ...(withdraw && { withdraw }) } };
+  }
 }
 
 interface Bundle {
   readonly peer: string;
   readonly name: string;
-  readonly blocks: Map<Cid, number>;
+  readonly blocks: Set<Cid>;
   readonly until: Time;
   withdraw?: Uint8Array;
 }
@@ -253,21 +291,12 @@ interface Bundle {
 interface Held {
   size: number;
   readonly bundles: Set<Bundle>;
+  /** In how many messages of each peer it is. */
+  readonly peers: Map<string, number>;
 }
 
 function bundleName(peer: string, root: Cid | undefined): string {
   return `${peer}/${root ?? ""}`;
-}
-
-function saveOf(bundle: Bundle): PushEffect {
-  const { peer, until, withdraw } = bundle;
-  const row = {
-    peer,
-    until,
-    blocks: [...bundle.blocks].map(([cid, size]) => ({ cid, size })),
-    ...(withdraw && { withdraw }),
-  };
-  return { type: "save", name: bundle.name, row };
 }
 
 const AWAITED_MS = 10 * 60 * 1000; // as long as a slow line may take for a large message
