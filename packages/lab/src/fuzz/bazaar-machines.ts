@@ -1,12 +1,10 @@
-/** The machines of the bazaar: sender and recipient among peers that say anything, and what nodes keep for others. */
+/** The machines of the bazaar: sender and recipient among peers, nodes and storages that say anything. */
 import {
-  type Cid,
   chatMessage,
   cidOf,
   encodeAddress,
   encodeMessage,
   encodePointerAnswer,
-  encodePointerRequest,
   extend,
   identityFromSeed,
   type Message,
@@ -15,38 +13,40 @@ import {
   type PointerRecord,
   parseMessage,
   parsePointerAnswer,
-  parsePointerRequest,
   pointerKey,
   seal,
   sealedMessage,
   split,
+  storedCids,
   storeMessage,
+  TYPES,
   topicOf,
 } from "@restante/bazaar/format";
 import {
   type Answer,
   type Contact,
+  type Effect,
   Outgoing,
   type OutgoingInput,
-  type OutgoingOutput,
-  Pointers,
-  PushNode,
   Retrieve,
   type RetrieveInput,
   type RetrieveOutput,
 } from "@restante/bazaar/offline";
+import { toHex } from "restante/protocol";
 import { Chance } from "restante/testing";
+import { OutgoingJudge, RetrieveJudge } from "./bazaar-judges.ts";
 import type { Mutator } from "./mutate.ts";
 import { machine, type Target } from "./target.ts";
 
 export const BAZAAR_MACHINES: readonly Target[] = [
   machine("bazaar-retrieve", 2500, retrieve, { growth: 8 << 20 }),
   machine("bazaar-outgoing", 2500, outgoing, { growth: 8 << 20 }),
-  machine("bazaar-kept-pointers", 8000, keptPointers, { growth: 4 << 20 }),
-  machine("bazaar-push", 8000, push, { growth: 4 << 20 }),
 ];
 
+type Question = Extract<Effect, { readonly id: number }>;
+
 const START = 1_700_000_000_000;
+const HOUR = 3_600_000;
 const { random } = new Chance(11);
 const [alice, bob, mallory] = [1, 2, 3].map(() => identityFromSeed(random(32))) as [Person, Person, Person];
 type Person = ReturnType<typeof identityFromSeed>;
@@ -59,86 +59,100 @@ const toBob = { recipient: bob.id, id: random(16), time: START, preimage: random
 const MESSAGES: readonly Message[] = [
   chat,
   typing,
-  { type: 0, requestId: 7 },
+  { type: TYPES.PING, requestId: 7 },
   extend(chat, toBob),
   { ...extend(sealedMessage(random(300)), toBob), requestId: 9 },
   extend(chat, { ...toBob, recipient: alice.id }),
   offlineAck(magicId(random(30))),
   storeMessage([cidOf(random(10))]),
-  { type: 4, payload: { typeUrl: "type.googleapis.com/Order", value: random(50) } },
-  { type: 15, payload: { typeUrl: "", value: random(80) } },
+  { type: TYPES.ORDER, payload: { typeUrl: "type.googleapis.com/Order", value: random(50) } },
   { type: 4711 },
 ];
-const ENCODED = MESSAGES.map(encodeMessage);
 /** What opens, and how it may look. */
-const CONTENTS = [...MESSAGES, extend(typing, toBob)].flatMap((message) =>
-  [alice, mallory].flatMap((from) => seal(from, bob.publicKey, message, random) ?? []),
-);
+const CONTENTS = [
+  ...MESSAGES,
+  extend(typing, toBob),
+  extend(chat, { ...toBob, time: START - 60 * 24 * HOUR }),
+  extend(chat, { ...toBob, time: START + 48 * HOUR }),
+].flatMap((message) => [alice, mallory].flatMap((from) => seal(from, bob.publicKey, message, random) ?? []));
+const RELAYED: Message = { type: TYPES.OFFLINE_RELAY, payload: { typeUrl: "", value: CONTENTS[0] ?? random(80) } };
+const ENCODED = [...MESSAGES, RELAYED].map(encodeMessage);
+/** Where they lie, each in the two ways that there are. */
+const POINTERS = CONTENTS.flatMap((content) => [
+  pointerTo(content),
+  {
+    ...pointerTo(content),
+    address: encodeAddress({ type: "https", url: `https://example.org/${toHex(magicId(content))}` }),
+  },
+]);
+const AT = new Map(POINTERS.map(({ address }, at) => [toHex(address), CONTENTS[at >> 1]]));
 
 /** Somebody whose pointers, contents and streams are all in other hands; started again now and then, on damaged records too. */
 function retrieve(mutator: Mutator): () => boolean {
   const { chance } = mutator;
-  const saved = new Map<string, Uint8Array>();
+  const judge = new RetrieveJudge(mutator);
   const questions: Extract<RetrieveOutput, { readonly id: number }>[] = [];
-  const pages = [0, 1, 7].map((count) =>
-    encodePointerAnswer({
-      type: "pointers",
-      key: pointerKey(bob.id),
-      pointers: Array.from({ length: count }, () => pointerTo(chance.pick(CONTENTS))),
-    }),
-  );
   let now = START;
-  let role = make();
+  let role: Retrieve;
   let took = false;
+  let timesEmptied = 0;
+  restart();
 
-  function make(): Retrieve {
+  function restart(): void {
     questions.length = 0;
-    const records = [...saved].map(([key, value]) =>
-      chance.happens(0.05) ? ([key, mutator.bytes([value])] as const) : ([key, value] as const),
-    );
-    const made = new Retrieve({ identity: bob, nodes: [NODE] }, records);
-    give(made, { type: "start" });
-    return made;
+    role = new Retrieve({ identity: bob, nodes: [NODE] }, judge.restart());
+    give({ type: "start" });
   }
-  function give(to: Retrieve, input: RetrieveInput): void {
-    const outs = to.handle(input, now);
-    if (outs.length > MOST_OUTS) throw new Error(`${outs.length} things to do for one input`);
+  function give(input: RetrieveInput): void {
+    const outs = role.handle(input, now);
+    // When what is to be saved cannot be, nothing has happened: it begins again from what is on the disk.
+    if (chance.happens(0.002)) return restart();
+    judge.turn(input, outs, now);
     for (const out of outs) {
-      if (out.type === "save") {
-        if (out.value === undefined) saved.delete(out.key);
-        else saved.set(out.key, out.value);
-      } else if (out.type === "offer") took = true;
+      if (out.type === "offer") took = true;
       if ("id" in out) questions.push(out);
     }
-    if (questions.length > MOST_OPEN) throw new Error(`${questions.length} questions are open`);
+    bounded(input, role, outs, questions, now);
   }
   function answer(): RetrieveInput {
     const [question] = questions.splice(chance.between(0, questions.length - 1), 1);
     if (question === undefined) return { type: "tick" };
     if (question.type === "offer")
       return { type: "taken", id: question.id, result: chance.pick(["done", "early", "refused"]) };
-    if (question.type === "lookup") {
-      const page = parsePointerAnswer(chance.happens(0.5) ? chance.pick(pages) : mutator.bytes(pages));
-      const pointers = page?.type === "pointers" ? page.pointers : [pointerTo(chance.random(5), mutator)];
-      if (chance.happens(0.3)) questions.push(question);
-      else return { type: "found", id: question.id, pointers, last: { asked: chance.between(0, 3) } };
-      return { type: "found", id: question.id, pointers };
+    if (question.type !== "lookup") return answerTo(question, mutator);
+    const found = { type: "found", id: question.id, pointers: pageOf(mutator) } as const;
+    const by = chance.happens(0.5) ? { by: chance.pick(PEOPLE).id } : {};
+    if (chance.happens(0.7)) return { ...found, ...by, last: { asked: chance.between(0, 3) } };
+    questions.push(question);
+    return { ...found, ...by };
+  }
+  /** Whatever was said before: what waits is offered until it is taken. */
+  function empty(): void {
+    timesEmptied++;
+    for (let i = 0; i < 500 && role.stats.waiting > 0; i++) {
+      for (let one = questions.shift(); one !== undefined; one = questions.shift())
+        give(one.type === "offer" ? { type: "taken", id: one.id, result: "done" } : nothingTo(one));
+      now = Math.max(now, role.deadline() ?? now);
+      give({ type: "tick" });
     }
-    return answerOf(question.id, question.type, mutator);
+    if (role.stats.waiting > 0) throw new Error("what waits is not offered");
   }
   return () => {
     took = false;
-    now += chance.pick([0, 1, 1000, 60_000, 3_600_000]);
+    now += chance.pick([0, 1, 1000, 60_000, HOUR, -600_000]);
     const from = chance.pick(PEOPLE);
     const fate = chance.between(0, 19);
-    if (fate < 10) give(role, answer());
-    else if (fate < 13) give(role, { type: "received", from, message: damaged(mutator) });
-    else if (fate < 15) give(role, { type: "heard", topic: topicOf(pointerKey(bob.id)), data: contentOf(mutator) });
-    else if (fate < 17) give(role, { type: "tick" });
-    else if (fate === 17)
-      give(role, { type: chance.pick(["banned", "contacts"]), peers: chance.happens(0.8) ? [] : [from.id] });
-    else if (fate === 18) give(role, chance.happens(0.5) ? { type: "scan" } : { type: "nodes", nodes: [NODE, from] });
-    else if (chance.happens(0.2)) role = make();
+    if (fate < 10) give(answer());
+    else if (fate < 13) give({ type: "received", from, message: damaged(mutator) });
+    else if (fate < 15) give({ type: "heard", topic: topicOf(pointerKey(bob.id)), data: contentOf(mutator) });
+    else if (fate < 17) {
+      if (chance.happens(0.5)) now = Math.max(now, role.deadline() ?? now);
+      give({ type: "tick" });
+    } else if (fate === 17)
+      give({ type: chance.pick(["banned", "contacts"]), peers: chance.happens(0.8) ? [] : [from.id] });
+    else if (fate === 18) give(chance.happens(0.5) ? { type: "scan" } : { type: "nodes", nodes: [NODE, from] });
+    else if (chance.happens(0.2)) restart();
+    else if (timesEmptied < MOST_EMPTIED && chance.happens(0.1)) empty();
     return took;
   };
 }
@@ -146,170 +160,179 @@ function retrieve(mutator: Mutator): () => boolean {
 /** Somebody who writes, and whose storage, nodes and recipients do what they like. */
 function outgoing(mutator: Mutator): () => boolean {
   const { chance } = mutator;
-  const saved = new Map<string, Uint8Array>();
-  const questions: Extract<OutgoingOutput, { readonly id: number }>[] = [];
+  const judge = new OutgoingJudge(mutator);
+  const questions: Question[] = [];
   const magics: Uint8Array[] = [chance.random(34)];
+  const files = new Map<string, Uint8Array>();
   let now = START;
-  let role = make();
+  let role: Outgoing;
   let took = false;
+  let timesEmptied = 0;
+  restart();
 
-  function make(): Outgoing {
+  function restart(): void {
     questions.length = 0;
-    const records = [...saved].map(([key, value]) =>
-      chance.happens(0.05) ? ([key, mutator.bytes([value])] as const) : ([key, value] as const),
-    );
-    const made = new Outgoing({ identity: alice, random: chance.random, nodes: [NODE] }, records);
-    give(made, { type: "start" });
-    return made;
+    role = new Outgoing({ identity: alice, random: chance.random, nodes: [NODE] }, judge.restart());
+    give({ type: "start" });
   }
-  function give(to: Outgoing, input: OutgoingInput): void {
-    const outs = to.handle(input, now);
-    if (outs.length > MOST_OUTS) throw new Error(`${outs.length} things to do for one input`);
+  function give(input: OutgoingInput): void {
+    const outs = role.handle(input, now);
+    if (chance.happens(0.002)) return restart(); // as above
+    judge.turn(input, outs);
     for (const out of outs) {
-      if (out.type === "save") {
-        if (out.value === undefined) saved.delete(out.key);
-        else saved.set(out.key, out.value);
-      } else if (out.type === "progress") took = true;
-      else if (out.type === "put") magics.unshift(magicId(out.content));
+      if (out.type === "progress") took = true;
+      else if (out.type === "put") {
+        magics.unshift(magicId(out.content));
+        files.set(out.name, out.content);
+      } else if (out.type === "remove") files.delete(out.name);
       if ("id" in out) questions.push(out);
     }
     magics.length = Math.min(magics.length, 50);
-    if (questions.length > MOST_OPEN) throw new Error(`${questions.length} questions are open`);
+    bounded(input, role, outs, questions, now);
+  }
+  /** When everybody does their part, and nobody writes any more, nothing is left in the end. */
+  function empty(): void {
+    timesEmptied++;
+    const isOnline = chance.happens(0.5);
+    const end = now + 40 * 24 * HOUR;
+    while (now < end && (questions.length > 0 || role.deadline() !== undefined)) {
+      for (let one = questions.shift(); one !== undefined; one = questions.shift()) give(goodTo(one, isOnline, files));
+      now = Math.max(now + 6 * HOUR, Math.min(role.deadline() ?? now, end));
+      give({ type: "tick" });
+    }
+    if ((judge.left ?? 0) > 0) throw new Error("something is left of what came to its end");
+  }
+  function send(to: Contact): void {
+    const ref = chance.happens(0.9) ? `letter-${chance.between(0, 30)}` : mutator.text(["letter", "ack-1"]);
+    const [isPlain, isAnew] = [chance.happens(0.5), chance.happens(0.2)];
+    const nodes = chance.happens(0.3) ? [chance.pick(PEOPLE)] : [];
+    give({ type: "send", ref, to, message: damaged(mutator), isPlain, isAnew, nodes });
   }
   return () => {
     took = false;
-    now += chance.pick([0, 1, 1000, 60_000, 12 * 3_600_000]);
-    const to = chance.pick([...PEOPLE, { id: bob.id }, { id: bob.id, publicKey: alice.publicKey }]);
+    now += chance.pick([0, 1, 1000, 60_000, 12 * HOUR, -600_000]);
+    const to: Contact = chance.pick([...PEOPLE, { id: bob.id }]);
     const fate = chance.between(0, 19);
     if (fate < 11) {
       const [question] = questions.splice(chance.between(0, questions.length - 1), 1);
-      if (question !== undefined) give(role, answerOf(question.id, question.type, mutator));
-    } else if (fate < 13) {
-      const ref = chance.happens(0.9) ? `letter-${chance.between(0, 30)}` : mutator.text(["letter", "ack-1"]);
-      give(role, { type: "send", ref, to, message: damaged(mutator), isPlain: chance.happens(0.5) });
-    } else if (fate < 15) give(role, { type: "acknowledged", from: to.id, magic: mutator.bytes(magics) });
-    else if (fate === 15) give(role, { type: "acknowledged", from: to.id, magic: chance.pick(magics) });
-    else if (fate === 16) give(role, { type: "acknowledge", to, magic: chance.pick(magics) });
-    else if (fate === 17) give(role, { type: "tick" });
-    else if (fate === 18) give(role, { type: "heard", peer: to.id });
-    else if (chance.happens(0.2)) role = make();
-    else give(role, { type: "cancel", ref: `letter-${chance.between(0, 30)}` });
+      if (question !== undefined) give(answerTo(question, mutator, files));
+    } else if (fate < 13) send(chance.happens(0.1) ? { id: bob.id, publicKey: alice.publicKey } : to);
+    else if (fate < 15) give({ type: "acknowledged", from: to.id, magic: mutator.bytes(magics) });
+    else if (fate === 15) give({ type: "acknowledged", from: to.id, magic: chance.pick(magics) });
+    else if (fate === 16)
+      give({ type: "acknowledge", to, magic: chance.pick(magics), isStranger: chance.happens(0.5) });
+    else if (fate === 17) {
+      if (chance.happens(0.5)) now = Math.max(now, role.deadline() ?? now);
+      give({ type: "tick" });
+    } else if (fate === 18)
+      give(chance.happens(0.8) ? { type: "heard", peer: to.id } : { type: "nodes", nodes: [chance.pick(PEOPLE)] });
+    else if (chance.happens(0.2)) restart();
+    else if (timesEmptied < MOST_EMPTIED && chance.happens(0.1)) empty();
+    else give({ type: "cancel", ref: `letter-${chance.between(0, 30)}` });
     return took;
   };
 }
 
-/** A node that keeps pointers of whoever comes. */
-function keptPointers(mutator: Mutator): () => boolean {
-  const { chance } = mutator;
-  const limits = { total: 400, perKey: 100, perPeer: 60, perGroup: 150 };
-  const secret = chance.random(32);
-  const keys = [alice, bob, mallory].map(({ id }) => pointerKey(id));
-  const requests = keys.flatMap((key) => [
-    encodePointerRequest({ type: "add", key, pointer: pointerTo(chance.random(9)) }),
-    encodePointerRequest({ type: "get", key }),
-    encodePointerRequest({ type: "withdraw", key, id: magicId(chance.random(9)), preimage: secret }),
-  ]);
-  const cursors: Uint8Array[] = [chance.random(8)];
-  let pointers = new Pointers(limits);
-  let now = START;
-  return () => {
-    now += chance.pick([0, 1000, 60_000, 12 * 3_600_000]);
-    if (chance.happens(0.02)) {
-      const rows = pointers.changes().flatMap(({ row }) => row ?? []);
-      pointers = new Pointers(limits);
-      pointers.load(rows, now);
-    }
-    if (chance.happens(0.1)) pointers.expire(now);
-    const source = { peer: `peer ${chance.between(0, 40)}`, group: `group ${chance.between(0, 5)}` };
-    const fresh = encodePointerRequest({ type: "add", key: chance.pick(keys), pointer: pointerTo(chance.random(9)) });
-    const request = parsePointerRequest(chance.happens(0.4) ? fresh : mutator.bytes([...requests, fresh]));
-    if (request === undefined) return false;
-    const { key } = request;
-    let isDone = true;
-    if (request.type === "add") isDone = pointers.put(key, request.pointer, source, now) === "done";
-    else if (request.type === "withdraw") isDone = pointers.withdraw(key, request.id, request.preimage, now) === "done";
-    else {
-      const cursor = request.cursor ?? (chance.happens(0.5) ? mutator.bytes(cursors) : undefined);
-      const { pointers: page, next } = pointers.get(key, cursor, 4000, now);
-      if (page.length > limits.perKey) throw new Error("a page is longer than all that there may be");
-      if (next !== undefined) cursors[0] = next;
-    }
-    if (pointers.size > limits.total) throw new Error("the pointers outgrew their bound");
-    return isDone;
-  };
-}
-
-/** A push node between peers that it lets in and others. */
-function push(mutator: Mutator): () => boolean {
-  const { chance } = mutator;
-  const limits = { perPeer: 40_000, total: 90_000, bundles: 10, blocks: 8, blockBytes: 3000 };
-  const node = new PushNode({ admitted: PEOPLE.slice(0, 2).map(({ id }) => id), limits });
-  const messages = Array.from({ length: 20 }, () => {
-    const content = chance.random(chance.between(1, 2500));
-    const blocks = Array.from({ length: chance.between(1, 4) }, () => chance.random(chance.between(1, 3500)));
-    return [content, ...blocks].map((bytes) => ({ bytes, cid: cidOf(bytes) }));
-  });
-  const wanted = new Set<Cid>();
-  const kept = new Set<Cid>();
-  const secrets = [chance.random(32), chance.random(32)];
-  let now = START;
-  return () => {
-    now += chance.pick([0, 1, 1000, 60_000, 86_400_000]);
-    const effects = [...node.expire(now)];
-    const peer = chance.pick(PEOPLE).id;
-    const blocks = chance.pick(messages);
-    const block = chance.pick(blocks);
-    const fate = chance.between(0, 9);
-    let isTaken = true;
-    if (fate < 3) {
-      const answer = node.store(
-        peer,
-        blocks.map(({ cid }) => cid),
-        now,
-      );
-      effects.push(...(answer?.effects ?? []));
-      for (const cid of answer?.wanted ?? []) wanted.add(cid);
-      isTaken = answer !== undefined;
-    } else if (fate < 8) {
-      const bytes = chance.happens(0.7) ? block.bytes : mutator.bytes([block.bytes]);
-      const taken = node.block(peer, block.cid, bytes, now);
-      if (taken?.some(({ type }) => type === "keep") && !wanted.has(block.cid))
-        throw new Error("a block that nobody asked for was taken");
-      effects.push(...(taken ?? []));
-      isTaken = taken !== undefined;
-    } else if (fate === 8) effects.push(...node.pointed(peer, block.cid, chance.pick(secrets)));
-    else effects.push(...node.withdraw(chance.pick(secrets)));
-    for (const effect of effects) {
-      if (effect.type === "keep") kept.add(effect.cid);
-      else if (effect.type === "forget") kept.delete(effect.cid);
-    }
-    if (node.bytes > limits.total) throw new Error("the blocks outgrew their bound");
-    for (const cid of kept) if (!node.has(cid)) throw new Error("a block is kept that it does not know of");
-    return isTaken;
-  };
+/** What both keep to: nothing is done without end, and who calls them when they want to be called comes to rest. */
+function bounded(
+  input: { readonly type: string },
+  role: { deadline(): number | undefined },
+  outs: readonly unknown[],
+  questions: readonly unknown[],
+  now: number,
+): void {
+  if (outs.length > MOST) throw new Error(`${outs.length} things to do for one input`);
+  if (questions.length > MOST) throw new Error(`${questions.length} questions are open`);
+  if (input.type === "tick" && (role.deadline() ?? now + 1) <= now)
+    throw new Error("woken, it wants to be woken at once");
 }
 
 /** An answer that the asker may get: what it hopes for, or something else. */
-function answerOf(id: number, question: string, mutator: Mutator): Answer {
+function answerTo(question: Question, mutator: Mutator, files?: ReadonlyMap<string, Uint8Array>): Answer {
   const { chance } = mutator;
-  const isGood = chance.happens(0.6);
-  switch (question) {
-    case "put":
-      return { type: "stored", id, address: isGood ? encodeAddress({ type: "ipfs", cid: A_CID }) : undefined };
+  const fate = chance.fraction();
+  if (fate < 0.5) return goodTo(question, true, files);
+  if (fate < 0.7) return nothingTo(question);
+  const { id } = question;
+  switch (question.type) {
     case "get":
     case "fetch":
-      return { type: "content", id, content: isGood ? contentOf(mutator) : undefined };
-    case "remove":
-      return { type: "removed", id, ok: isGood };
-    case "send":
-      return { type: "sent", id, ok: isGood };
+      return { type: "content", id, content: contentOf(mutator) };
     case "request":
-      return { type: "answered", id, message: isGood ? damaged(mutator) : undefined };
+      return { type: "answered", id, message: { ...damaged(mutator), isResponse: true } };
     case "find-key":
-      return { type: "key", id, publicKey: isGood ? chance.pick(PEOPLE).publicKey : chance.random(36) };
+      return { type: "key", id, publicKey: chance.happens(0.5) ? chance.pick(PEOPLE).publicKey : chance.random(36) };
     default:
-      return { type: "provided", id, took: isGood ? chance.between(1, 20) : 0 };
+      return nothingTo(question);
   }
+}
+
+/** What it hopes for. Of a list of blocks the first are wanted. */
+function goodTo(question: Question, isOnline: boolean, files?: ReadonlyMap<string, Uint8Array>): Answer {
+  const { id } = question;
+  switch (question.type) {
+    case "put":
+      return { type: "stored", id, address: encodeAddress({ type: "ipfs", cid: question.blocks[0]?.cid ?? A_CID }) };
+    case "get":
+      return { type: "content", id, content: files?.get(question.name) };
+    case "fetch":
+      return { type: "content", id, content: AT.get(toHex(question.address)) };
+    case "remove":
+      return { type: "removed", id, ok: true };
+    case "send":
+      return { type: "sent", id, ok: isOnline };
+    case "request": {
+      const { type } = question.message;
+      const wanted = storedCids(question.message, MOST);
+      if (wanted !== undefined) return { type: "answered", id, message: { ...storeMessage(wanted), isResponse: true } };
+      return { type: "answered", id, message: isOnline ? { type, isResponse: true } : undefined };
+    }
+    case "find-key":
+      return { type: "key", id, publicKey: PEOPLE.find((one) => one.id === question.peer)?.publicKey };
+    case "lookup":
+      return { type: "found", id, pointers: [], last: { asked: 1 } };
+    default:
+      return { type: "provided", id, took: 3 };
+  }
+}
+
+/** As when nobody was reached. */
+function nothingTo(question: Question): Answer {
+  const { id } = question;
+  switch (question.type) {
+    case "put":
+      return { type: "stored", id, address: undefined };
+    case "get":
+    case "fetch":
+      return { type: "content", id, content: undefined };
+    case "remove":
+      return { type: "removed", id, ok: false };
+    case "send":
+      return { type: "sent", id, ok: false };
+    case "request":
+      return { type: "answered", id, message: undefined };
+    case "find-key":
+      return { type: "key", id, publicKey: undefined };
+    case "lookup":
+      return { type: "found", id, pointers: [], last: { asked: 0 } };
+    default:
+      return { type: "provided", id, took: 0 };
+  }
+}
+
+/** A page of pointers to what there is, to what there is not, or as a node would damage it. */
+function pageOf(mutator: Mutator): readonly PointerRecord[] {
+  const { chance } = mutator;
+  const pointers = Array.from({ length: chance.pick([0, 1, 7]) }, () => ({
+    ...chance.pick(POINTERS),
+    ...(chance.happens(0.1) && { size: chance.pick([1, 1000, 1 << 30]) }),
+  }));
+  if (chance.happens(0.6)) return pointers;
+  const page = parsePointerAnswer(
+    mutator.bytes([encodePointerAnswer({ type: "pointers", key: pointerKey(bob.id), pointers })]),
+  );
+  const unknown = pointerTo(chance.random(5));
+  return page?.type === "pointers" ? page.pointers : [{ ...unknown, address: mutator.bytes([unknown.address]) }];
 }
 
 function contentOf(mutator: Mutator): Uint8Array {
@@ -322,17 +345,16 @@ function contentOf(mutator: Mutator): Uint8Array {
 
 function damaged(mutator: Mutator): Message {
   const { chance } = mutator;
-  return (chance.happens(0.5) ? undefined : parseMessage(mutator.bytes(ENCODED))) ?? chance.pick(MESSAGES);
+  return (
+    (chance.happens(0.5) ? undefined : parseMessage(mutator.bytes(ENCODED))) ?? chance.pick([...MESSAGES, RELAYED])
+  );
 }
 
-/** `mutator`: with an address that need not be one. */
-function pointerTo(content: Uint8Array, mutator?: Mutator): PointerRecord {
-  const [root] = split(content);
-  const address = encodeAddress({ type: "ipfs", cid: root?.cid ?? A_CID });
-  const record = { id: magicId(content), address, size: content.length };
-  return mutator === undefined ? record : { ...record, address: mutator.bytes([address]), size: 1 };
+function pointerTo(content: Uint8Array): PointerRecord {
+  const cid = split(content)[0]?.cid ?? cidOf(content);
+  return { id: magicId(content), address: encodeAddress({ type: "ipfs", cid }), size: content.length };
 }
 
 const A_CID = cidOf(new Uint8Array(8));
-const MOST_OUTS = 3000;
-const MOST_OPEN = 3000;
+const MOST = 3000;
+const MOST_EMPTIED = 5; // it takes its time

@@ -19,6 +19,7 @@ import {
 import { Chance, cs01 } from "restante/testing";
 import { afterAll, describe, expect, test } from "vitest";
 import { BAZAAR } from "./bazaar.ts";
+import { BAZAAR_KEPT } from "./bazaar-kept.ts";
 import { BAZAAR_MACHINES } from "./bazaar-machines.ts";
 import { readCorpus } from "./corpus.ts";
 import { threadCpu } from "./cpu.ts";
@@ -46,6 +47,7 @@ describe.each([
   ["machines", MACHINES],
   ["formats of the bazaar", BAZAAR],
   ["machines of the bazaar", BAZAAR_MACHINES],
+  ["nodes of the bazaar", BAZAAR_KEPT],
   ["requests to the API", HTTP],
   ["readers at the WebSocket", WEBSOCKET],
   ["texts of operators", TEXTS],

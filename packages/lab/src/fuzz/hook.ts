@@ -18,7 +18,7 @@ export async function load(url: string, context: unknown, next: Next): Promise<L
 function isOurs(url: string): boolean {
   if (!url.startsWith(PACKAGES)) return false;
   const path = url.slice(PACKAGES.length);
-  return /^(restante|node)\/dist\//.test(path) && !path.startsWith("restante/dist/testing/");
+  return /^(restante|bazaar|node)\/dist\//.test(path) && !path.startsWith("restante/dist/testing/");
 }
 
 const PACKAGES = new URL("../../../", import.meta.url).href;

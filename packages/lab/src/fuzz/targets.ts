@@ -1,5 +1,6 @@
-/** Everything that is fuzzed, in one list: a new parser, opener or machine gets its line in one of the eight. */
+/** Everything that is fuzzed, in one list: a new parser, opener or machine gets its line in one of the nine. */
 import { BAZAAR } from "./bazaar.ts";
+import { BAZAAR_KEPT } from "./bazaar-kept.ts";
 import { BAZAAR_MACHINES } from "./bazaar-machines.ts";
 import { HTTP } from "./http.ts";
 import { MACHINES } from "./machines.ts";
@@ -15,6 +16,7 @@ export const TARGETS: readonly Target[] = [
   ...MACHINES,
   ...BAZAAR,
   ...BAZAAR_MACHINES,
+  ...BAZAAR_KEPT,
   ...HTTP,
   ...WEBSOCKET,
   ...TEXTS,
