@@ -1,6 +1,7 @@
 /**
- * A time for each of many places, and the earliest of them at hand: a tree of minima with 16 children each, in arrays. 6.6
- * bytes per place, where a heap that knows where each entry stands takes 16. Setting a time costs O(log n).
+ * A time for each of many places, and those that have come at hand: a tree with 16 children each, in arrays, in which no time is
+ * before what stands above it. 6.6 bytes per place, where a heap that knows where each entry stands takes 16. A time that goes
+ * leaves what stands above it as it is: most go long before they come, and whoever looks for those that have come tidies up.
  */
 import type { Time } from "../../bytes/index.ts";
 
@@ -11,37 +12,27 @@ interface Leaves {
 
 export class Expiries {
   readonly #leaves: Leaves[] = [];
-  /** Each entry is the least of 16 below; the last level has one. */
+  /** Nothing of the 16 below an entry is earlier; the last level has one. */
   readonly #levels: number[][] = [];
 
-  /** The earliest of all; `NEVER` when there is none. */
+  /** None is earlier; `NEVER` when there is none. */
   next(): Time {
     return this.#levels.at(-1)?.[0] ?? NEVER;
   }
 
-  /** A place with the earliest time. */
-  first(): number {
-    let place = 0;
-    const time = this.next();
-    for (let level = this.#levels.length - 2; level >= -1; level--) {
-      place *= FAN;
-      while (this.#at(level, place) !== time) place++;
-    }
-    return place;
+  /** A place whose time is not after `now`; `undefined`: there is none, and `next` is after `now` as well. */
+  due(now: Time): number | undefined {
+    return this.#dueBelow(this.#levels.length - 1, 0, now);
   }
 
   get(place: number): Time {
     const leaves = this.#leaves[place >>> CHUNK_BITS];
-    if (leaves === undefined) return NEVER;
-    const at = place & (PER_CHUNK - 1);
-    return (leaves.high[at] ?? 0) * 2 ** 32 + (leaves.low[at] ?? 0);
+    return leaves === undefined ? NEVER : timeOf(leaves, place & (PER_CHUNK - 1));
   }
 
   /** `time` is a whole number from 0 to `NEVER`. */
   set(place: number, time: Time): void {
-    let was = this.get(place);
     this.#setLeaf(place, time);
-    let value = time;
     let at = place;
     for (let i = 0; i === 0 || (this.#levels[i - 1]?.length ?? 0) > 1; i++) {
       at >>>= FAN_BITS;
@@ -51,14 +42,14 @@ export class Expiries {
         this.#levels.push(level);
       }
       while (level.length <= at) level.push(NEVER);
-      const least = level[at] ?? NEVER;
-      if (value > least && was > least) return; // neither is the least now, nor was it
-      const now = value <= least ? value : this.#least(i, at);
-      if (now === least && i < this.#levels.length - 1) return;
-      level[at] = now;
-      value = now;
-      was = least;
+      if ((level[at] ?? NEVER) <= time) return;
+      level[at] = time;
     }
+  }
+
+  /** The places from `start` to `end` have no time any more. */
+  clear(start: number, end: number): void {
+    for (let place = start; place < end; place++) this.#setLeaf(place, NEVER);
   }
 
   /** From this place on there is nothing any more. */
@@ -79,6 +70,23 @@ export class Expiries {
     return this.#levels.reduce((sum, level) => sum + 8 * level.length, 6 * PER_CHUNK * this.#leaves.length);
   }
 
+  /** `due` among the places below this entry. */
+  #dueBelow(level: number, at: number, now: Time): number | undefined {
+    const entries = this.#levels[level];
+    if (entries === undefined || (entries[at] ?? NEVER) > now) return undefined;
+    for (let below = at * FAN; level > 0 && below < (at + 1) * FAN; below++) {
+      const due = this.#dueBelow(level - 1, below, now);
+      if (due !== undefined) return due;
+    }
+    const least = this.#least(level, at);
+    entries[at] = least;
+    if (level > 0 || least > now) return undefined;
+    let place = at * FAN;
+    while (this.get(place) > now) place++;
+    return place;
+  }
+
+  /** The least of what is directly below an entry. */
   #least(level: number, at: number): Time {
     let least = NEVER;
     if (level > 0) {
@@ -91,13 +99,8 @@ export class Expiries {
     const leaves = this.#leaves[place >>> CHUNK_BITS];
     if (leaves === undefined) return NEVER;
     const start = place & (PER_CHUNK - 1);
-    for (let i = start; i < start + FAN; i++)
-      least = Math.min(least, (leaves.high[i] ?? 0) * 2 ** 32 + (leaves.low[i] ?? 0));
+    for (let i = start; i < start + FAN; i++) least = Math.min(least, timeOf(leaves, i));
     return least;
-  }
-
-  #at(level: number, place: number): Time {
-    return level < 0 ? this.get(place) : (this.#levels[level]?.[place] ?? NEVER);
   }
 
   #setLeaf(place: number, time: Time): void {
@@ -109,6 +112,10 @@ export class Expiries {
     leaves.low[place & (PER_CHUNK - 1)] = time; // its low 32 bits
     leaves.high[place & (PER_CHUNK - 1)] = time / 2 ** 32;
   }
+}
+
+function timeOf({ low, high }: Leaves, at: number): Time {
+  return (high[at] ?? 0) * 2 ** 32 + (low[at] ?? 0);
 }
 
 /** Later than every time. */

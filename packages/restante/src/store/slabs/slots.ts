@@ -106,9 +106,9 @@ export class Slots {
     let earliest = NEVER;
     for (const [size, pool] of this.#pools.entries()) {
       if (pool === undefined) continue;
-      const next = pool.expiries.next();
-      if (next <= now) return pool.expiries.first() * CLASSES + size;
-      earliest = Math.min(earliest, next);
+      const place = pool.expiries.due(now);
+      if (place !== undefined) return place * CLASSES + size;
+      earliest = Math.min(earliest, pool.expiries.next());
     }
     this.#earliest = earliest;
     return 0;
@@ -184,7 +184,7 @@ class Pool {
     }
     for (let i = 0; i < HEAD_WORDS; i++) from.words[at + i] = 0;
     from.slab.fill(0, start, start + this.#capacity);
-    this.expiries.set(last, NEVER);
+    this.expiries.clear(last, last + 1);
     this.#giveBack();
     return last === place ? undefined : last;
   }
