@@ -12,7 +12,7 @@ import { type KeyedHash, keyedHash } from "./slabs/keyed-hash.ts";
 import { MessageIndex } from "./slabs/message-index.ts";
 import { OrderTree } from "./slabs/order-tree.ts";
 import { Records } from "./slabs/records.ts";
-import { HALF, ID_HIGH, ID_LOW, MAX_MESSAGE, messageMemory, Slots } from "./slabs/slots.ts";
+import { HALF, ID_HIGH, ID_LOW, MAX_MESSAGE, messageMemory, Slots, slotMemory, startOf } from "./slabs/slots.ts";
 
 /**
  * A store that answers at once. Limits not given are `BOX_LIMITS`; the longest message is 1 MiB. Under what is no hashname
@@ -60,6 +60,7 @@ export class MemoryBoxStore implements MemoryBoxes {
   readonly #box: Uint32Array = new Uint32Array(2);
   readonly #id: Uint32Array = new Uint32Array(2);
   readonly #slots: Slots = new Slots();
+  readonly #moved: (from: number, message: number) => void = (from, message) => this.#renumber(from, message);
   readonly #cut: (length: number) => Uint8Array = slabs(CUT_FROM);
   readonly #halves: Records = new Records(HALF_WORDS);
   readonly #holders: Records = new Records(HOLDER_WORDS);
@@ -126,8 +127,8 @@ export class MemoryBoxStore implements MemoryBoxes {
       case "clear": {
         const half = this.#halfOf(op);
         const twin = this.#twin(half);
-        if (half !== 0) this.#clear(half);
-        if (twin !== 0) this.#clear(twin);
+        if (half !== 0) this.#clear(half, this.#all(half));
+        if (twin !== 0) this.#clear(twin, this.#all(twin));
         return [{ type: "done", op: op.op }];
       }
       case "list":
@@ -265,7 +266,11 @@ export class MemoryBoxStore implements MemoryBoxes {
     const half = found === 0 ? this.#newHalf(shelf, other) : found;
     if (isSmall && found !== 0) this.#expose(found);
     if (isSmall && other !== 0) this.#expose(other);
-    this.#slots.setPlace(message, half, this.#id);
+    const words = this.#slots.words(message);
+    const at = startOf(message);
+    words[at + HALF] = half;
+    words[at + ID_LOW] = this.#id[0] ?? 0;
+    words[at + ID_HIGH] = this.#id[1] ?? 0;
     const field = isSmall ? HALF_SMALLS : HALF_LARGES;
     this.#halves.set(half, field, this.#order.append(this.#halves.get(half, field), message));
     this.#byId.add(half, message);
@@ -318,14 +323,15 @@ export class MemoryBoxStore implements MemoryBoxes {
     const isEmpty = this.#halves.get(half, HALF_SMALLS) === 0 && this.#halves.get(half, HALF_LARGES) === 0;
     if (isEmpty) this.#dropHalf(half);
     else this.#rank(half);
-    this.#erase(message);
+    this.#slots.drop([message], this.#moved);
     if (wasKept) this.#protect(isEmpty ? 0 : half, twin);
   }
 
   /** Removes the messages with these ids. Mostly they are all that is there, in order: then none needs to be looked for. */
   #removeFrom(half: number, ids: readonly string[]): void {
-    if (ids.length > 1 && this.#areAll(half, ids)) {
-      this.#clear(half);
+    const all = ids.length > 1 ? this.#allOf(half, ids) : undefined;
+    if (all !== undefined) {
+      this.#clear(half, all);
       return;
     }
     for (const id of ids) {
@@ -335,64 +341,71 @@ export class MemoryBoxStore implements MemoryBoxes {
     }
   }
 
-  /** Whether each message of the half has one of these ids. */
-  #areAll(half: number, ids: readonly string[]): boolean {
-    if (this.#byId.count(half) > ids.length) return false; // two messages with one id are left to others
-    const words: number[] = [];
-    for (const id of ids) if (parseId(id, this.#id)) words.push(this.#id[0] ?? 0, this.#id[1] ?? 0);
+  /** The messages of the half, if each has one of these ids. */
+  #allOf(half: number, ids: readonly string[]): number[] | undefined {
+    if (this.#byId.count(half) > ids.length) return undefined; // two messages with one id are left to others
+    const words = new Uint32Array(2 * ids.length);
+    let end = 0;
+    for (const id of ids) if (parseId(id, words, end)) end += 2;
+    const all = this.#all(half);
     let at = 0;
-    for (const field of ORDERS)
-      for (const message of this.#order.following(this.#halves.get(half, field), 0, ids.length)) {
-        const low = this.#slots.get(message, ID_LOW);
-        const high = this.#slots.get(message, ID_HIGH);
-        const start = at;
-        while (words[at] !== low || words[at + 1] !== high) {
-          at = at + 2 < words.length ? at + 2 : 0;
-          if (at === start) return false;
-        }
+    for (const message of all) {
+      const own = this.#slots.words(message);
+      const first = startOf(message);
+      const start = at;
+      while (words[at] !== own[first + ID_LOW] || words[at + 1] !== own[first + ID_HIGH]) {
+        at = at + 2 < end ? at + 2 : 0;
+        if (at === start) return undefined;
       }
-    return true;
+    }
+    return all;
   }
 
-  /**
-   * Removes all of a half: what it has first, and what of it is protected, need not be looked for after each one. From the
-   * highest number down, so that no message is moved that goes as well; most often none is moved at all.
-   */
-  #clear(half: number): void {
+  /** The messages of the half: the small ones in order, then the others. */
+  #all(half: number): number[] {
+    const count = this.#byId.count(half);
+    const smalls = this.#order.following(this.#halves.get(half, HALF_SMALLS), 0, count);
+    const larges = this.#halves.get(half, HALF_LARGES);
+    return larges === 0 ? smalls : smalls.concat(this.#order.following(larges, 0, count));
+  }
+
+  /** Removes all of a half, which are these: what it has first, and what of it is protected, need not be looked for after each one. */
+  #clear(half: number, messages: readonly number[]): void {
     const twin = this.#twin(half);
     const wasKept = this.#halves.get(half, HALF_KEPT) !== 0;
     if (wasKept) this.#unkeep(half);
-    const all: number[] = [];
-    for (const field of ORDERS) this.#order.all(this.#halves.get(half, field), all);
-    const messages = new Uint32Array(all).sort(); // not `from`, which goes through an iterator
-    for (const message of messages) this.#unlist(half, message);
+    this.#byId.clear(half, messages);
+    for (const message of messages) this.#discount(message);
+    this.#addShelf(this.#halves.get(half, HALF_SHELF), SHELF_BYTES, -this.#halves.get(half, HALF_BYTES));
     this.#dropHalf(half);
-    for (let i = messages.length - 1; i >= 0; i--) this.#erase(messages[i] ?? 0);
+    this.#slots.drop(messages, this.#moved);
     if (wasKept) this.#protect(0, twin);
   }
 
   /** Takes a message out of the index and the sums. */
   #unlist(half: number, message: number): void {
-    const length = this.#slots.length(message);
-    const size = Math.max(length, MIN_COUNTED);
+    const size = Math.max(this.#slots.length(message), MIN_COUNTED);
     this.#byId.remove(half, message);
     this.#halves.add(half, HALF_BYTES, -size);
     this.#addShelf(this.#halves.get(half, HALF_SHELF), SHELF_BYTES, -size);
-    this.#messages--;
-    this.#bytes -= length;
-    this.#memory -= messageMemory(length);
+    this.#discount(message);
   }
 
-  /** Overwrites what nothing leads to any more. Another message may get its number: who knew that one is told. */
-  #erase(message: number): void {
-    const moved = this.#slots.drop(message);
-    if (moved === 0) return;
+  /** Takes it out of the sums over everything. */
+  #discount(message: number): void {
+    this.#messages--;
+    this.#bytes -= this.#slots.length(message);
+    this.#memory -= slotMemory(this.#slots.capacity(message));
+  }
+
+  /** What was called `from` is `message` from now on: who knew it is told. */
+  #renumber(from: number, message: number): void {
     const half = this.#slots.get(message, HALF);
     const field = this.#orderField(message);
-    this.#halves.set(half, field, this.#order.renumber(this.#halves.get(half, field), moved, message));
-    this.#byId.renumber(half, moved, message);
-    for (const known of [HALF_KEPT, HALF_FIRST])
-      if (this.#halves.get(half, known) === moved) this.#halves.set(half, known, message);
+    this.#halves.set(half, field, this.#order.renumber(this.#halves.get(half, field), from, message));
+    this.#byId.renumber(half, from, message);
+    if (this.#halves.get(half, HALF_KEPT) === from) this.#halves.set(half, HALF_KEPT, message);
+    if (this.#halves.get(half, HALF_FIRST) === from) this.#halves.set(half, HALF_FIRST, message);
   }
 
   /** Sees to it that nothing pushes out the newest small message of the box that these halves are, of which 0 is none. */
@@ -693,13 +706,13 @@ function takeId(message: Given, into: Uint32Array): boolean {
   return true;
 }
 
-/** Writes an id as two words; `false` for anything but 16 lower-case hex digits. */
-function parseId(text: string, into: Uint32Array): boolean {
+/** Writes an id as two words to this place; `false` for anything but 16 lower-case hex digits. */
+function parseId(text: string, into: Uint32Array, at = 0): boolean {
   if (text.length !== 16) return false;
   const low = parseWord(text, 0);
   const high = parseWord(text, 8);
-  into[0] = low;
-  into[1] = high;
+  into[at] = low;
+  into[at + 1] = high;
   return low >= 0 && high >= 0;
 }
 

@@ -7,7 +7,7 @@ import { equal } from "../../bytes/index.ts";
 import { HashIndex } from "./hash-index.ts";
 import type { KeyedHash } from "./keyed-hash.ts";
 import type { Records } from "./records.ts";
-import { HALF, ID_HIGH, ID_LOW, LEFT, NEXT, RIGHT, type Slots } from "./slots.ts";
+import { HALF, ID_HIGH, ID_LOW, LEFT, NEXT, RIGHT, type Slots, startOf } from "./slots.ts";
 
 /** Where the record of a half has what is needed here. */
 export interface HalfFields {
@@ -85,6 +85,12 @@ export class MessageIndex {
     if (before >= LISTED) this.#table.remove(this.#hashOf(message), message);
   }
 
+  /** All that the half has are going, and the half with them. */
+  clear(half: number, messages: readonly number[]): void {
+    if (this.#halves.get(half, this.#fields.count) < LISTED) return;
+    for (const message of messages) this.#table.remove(this.#hashOf(message), message);
+  }
+
   /** What was called `from` is `message` from now on, in all its words. */
   renumber(half: number, from: number, message: number): void {
     if (this.#halves.get(half, this.#fields.count) >= LISTED) this.#table.replace(this.#hashOf(message), from, message);
@@ -118,19 +124,22 @@ export class MessageIndex {
   /** In order, for what is asked for is mostly the oldest. */
   #lookThrough(message: number, id: Uint32Array, bytes: Uint8Array | undefined): number {
     if (message === 0) return 0;
-    const before = this.#lookThrough(this.#slots.get(message, LEFT), id, bytes);
+    const words = this.#slots.words(message);
+    const start = startOf(message);
+    const before = this.#lookThrough(words[start + LEFT] ?? 0, id, bytes);
     if (before !== 0) return before;
     if (this.#isIt(message, id, bytes)) return message;
-    const bits = this.#slots.get(message, ID_LOW);
+    const bits = words[start + ID_LOW] ?? 0;
     this.#seen[0] = (this.#seen[0] ?? 0) | lowBits(bits);
     this.#seen[1] = (this.#seen[1] ?? 0) | highBits(bits);
-    return this.#lookThrough(this.#slots.get(message, RIGHT), id, bytes);
+    return this.#lookThrough(words[start + RIGHT] ?? 0, id, bytes);
   }
 
   #isIt(message: number, id: Uint32Array, bytes: Uint8Array | undefined): boolean {
-    const slots = this.#slots;
-    if (slots.get(message, ID_LOW) !== id[0] || slots.get(message, ID_HIGH) !== id[1]) return false;
-    return bytes === undefined || equal(slots.view(message), bytes);
+    const words = this.#slots.words(message);
+    const start = startOf(message);
+    if (words[start + ID_LOW] !== id[0] || words[start + ID_HIGH] !== id[1]) return false;
+    return bytes === undefined || equal(this.#slots.view(message), bytes);
   }
 
   #mayHave(half: number, id: Uint32Array): boolean {

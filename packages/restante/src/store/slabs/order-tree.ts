@@ -3,7 +3,7 @@
  * and Aragon 1996). Two words in each message, and every operation takes O(log n) steps on average, whatever was removed.
  * A tree is its root; 0 is the empty one.
  */
-import { LEFT, RIGHT, type Slots } from "./slots.ts";
+import { LEFT, RIGHT, SERIAL, type Slots, serialAt, startOf } from "./slots.ts";
 
 export class OrderTree {
   readonly #slots: Slots;
@@ -43,31 +43,39 @@ export class OrderTree {
   following(root: number, serial: number, most: number): number[] {
     const found: number[] = [];
     const later: number[] = []; // the way down, without what is too early
-    for (let at = root; found.length < most; at = this.#slots.get(at, RIGHT)) {
+    let at = root;
+    while (found.length < most) {
       while (at !== 0) {
-        const isAfter = this.#slots.serial(at) > serial;
+        const words = this.#slots.words(at);
+        const start = startOf(at);
+        const isAfter = serialAt(words, start) > serial;
         if (isAfter) later.push(at);
-        at = this.#slots.get(at, isAfter ? LEFT : RIGHT);
+        at = words[start + (isAfter ? LEFT : RIGHT)] ?? 0;
       }
       const next = later.pop();
       if (next === undefined) break;
       found.push(next);
-      at = next;
+      at = this.#slots.get(next, RIGHT);
     }
     return found;
   }
 
   /** Adds a message that is newer than all in the tree, and gives the new root. */
   append(root: number, message: number): number {
-    const weight = this.#weight(message);
+    const words = this.#slots.words(message);
+    const start = startOf(message);
+    const weight = this.#weight(words, start);
     let above = 0;
     let at = root;
-    while (at !== 0 && this.#weight(at) >= weight) {
+    while (at !== 0) {
+      const others = this.#slots.words(at);
+      const from = startOf(at);
+      if (this.#weight(others, from) < weight) break;
       above = at;
-      at = this.#slots.get(at, RIGHT);
+      at = others[from + RIGHT] ?? 0;
     }
-    this.#slots.set(message, LEFT, at);
-    this.#slots.set(message, RIGHT, 0);
+    words[start + LEFT] = at;
+    words[start + RIGHT] = 0;
     if (above === 0) return message;
     this.#slots.set(above, RIGHT, message);
     return root;
@@ -88,13 +96,13 @@ export class OrderTree {
   #swap(root: number, message: number, serial: number, other: number): number {
     if (root === message) return other;
     for (let at = root; ; ) {
-      const side = serial < this.#slots.serial(at) ? LEFT : RIGHT;
-      const next = this.#slots.get(at, side);
-      if (next === message) {
-        this.#slots.set(at, side, other);
-        return root;
-      }
-      at = next;
+      const words = this.#slots.words(at);
+      const start = startOf(at);
+      const link = start + (serial < serialAt(words, start) ? LEFT : RIGHT);
+      at = words[link] ?? 0;
+      if (at !== message) continue;
+      words[link] = other;
+      return root;
     }
   }
 
@@ -106,7 +114,7 @@ export class OrderTree {
     let above = 0;
     let side: typeof LEFT | typeof RIGHT = LEFT;
     while (left !== 0 && right !== 0) {
-      const isLeft = this.#weight(left) >= this.#weight(right);
+      const isLeft = this.#weightOf(left) >= this.#weightOf(right);
       const at = isLeft ? left : right;
       if (above === 0) root = at;
       else this.#slots.set(above, side, at);
@@ -121,9 +129,13 @@ export class OrderTree {
     return root;
   }
 
-  /** The lot of a message: the heavier stands above. The finish of MurmurHash3 on its salted serial. */
-  #weight(message: number): number {
-    let lot = this.#slots.serialLow(message) ^ this.#salt;
+  #weightOf(message: number): number {
+    return this.#weight(this.#slots.words(message), startOf(message));
+  }
+
+  /** The lot of the message whose words start there: the heavier stands above. The finish of MurmurHash3 on its salted serial. */
+  #weight(words: Uint32Array, start: number): number {
+    let lot = (words[start + SERIAL] ?? 0) ^ this.#salt;
     lot = Math.imul(lot ^ (lot >>> 16), 0x85ebca6b);
     lot = Math.imul(lot ^ (lot >>> 13), 0xc2b2ae35);
     return lot ^ (lot >>> 16);

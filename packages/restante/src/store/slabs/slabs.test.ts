@@ -46,7 +46,10 @@ describe("slots", () => {
     const drop = (message: number): void => {
       const at = places.get(message) ?? -1;
       bytes -= slots.length(message);
-      const moved = slots.drop(message);
+      let moved = 0;
+      slots.drop([message], (from) => {
+        moved = from;
+      });
       const last = kept.pop() ?? 0;
       if (last !== message) {
         kept[at] = last;
@@ -79,11 +82,61 @@ describe("slots", () => {
     expect(slots.held()).toBeLessThan(112 * 16 * 1024); // a little for each size, so that the next one need not be fetched
   });
 
+  test("messages that go together leave all others as they are, and zeros", () => {
+    const slots = new Slots();
+    const chance = new Chance(9);
+    const lengths = [100, 3000, 3001, 70_000, 300_000]; // up to one and seven in a chunk, and more than fit in one
+    let kept = new Map<number, { serial: number; length: number; expires: number }>();
+    let serial = 0;
+    for (let turn = 0; turn < 60; turn++) {
+      for (let n = chance.between(0, 100); n > 0; n--) {
+        serial++;
+        const length = chance.pick(lengths);
+        const expires = chance.between(1, 1000);
+        const message = slots.take(new Uint8Array(length).fill(serial % 255 || 1), serial, expires);
+        expect(kept.has(message)).toBe(false);
+        slots.set(message, 0, serial);
+        kept.set(message, { serial, length, expires });
+      }
+      // Some that lie together, some here and there, and now and then all, in any order.
+      const share = turn % 20 === 19 ? 1 : chance.between(0, 10) / 10;
+      let isGoing = false;
+      const going = [...kept.keys()].filter(() => {
+        if (chance.happens(0.2)) isGoing = chance.happens(share);
+        return isGoing || share === 1;
+      });
+      if (turn % 2 === 0) going.sort(() => chance.between(-1, 1));
+      for (const message of going) kept.delete(message);
+      const after = new Map(kept);
+      slots.drop(going, (from, to) => {
+        const it = kept.get(from);
+        if (it === undefined || slots.get(to, 0) !== it.serial || after.has(to)) expect.unreachable(`${from} to ${to}`);
+        after.delete(from);
+        after.set(to, it);
+      });
+      kept = after;
+      let earliest = 2 ** 40;
+      for (const [message, it] of kept) {
+        expect([slots.serial(message), slots.length(message), slots.get(message, 0)]).toEqual([
+          it.serial,
+          it.length,
+          it.serial,
+        ]);
+        const slot = slots.slots(message, 1);
+        const isWhole = equal(slot.subarray(0, it.length), new Uint8Array(it.length).fill(it.serial % 255 || 1));
+        expect(isWhole && slot.subarray(it.length).every((byte) => byte === 0)).toBe(true);
+        earliest = Math.min(earliest, it.expires);
+      }
+      expect(slots.due(earliest - 1)).toBe(0);
+      if (kept.size > 0) expect(kept.get(slots.due(earliest))?.expires).toBe(earliest);
+    }
+  });
+
   test("a message to and fro in an empty pool costs no memory", () => {
     const slots = new Slots();
-    slots.drop(slots.take(new Uint8Array(256), 1, 5));
+    slots.drop([slots.take(new Uint8Array(256), 1, 5)], () => {});
     const made = vi.spyOn(globalThis, "ArrayBuffer");
-    for (let serial = 2; serial < 10; serial++) slots.drop(slots.take(new Uint8Array(256), serial, 5));
+    for (let serial = 2; serial < 10; serial++) slots.drop([slots.take(new Uint8Array(256), serial, 5)], () => {});
     expect(made).not.toHaveBeenCalled();
     made.mockRestore();
   });
@@ -193,7 +246,7 @@ test("a tree has its messages in the order they came, and stays flat whatever wa
   let steps = 0;
   const counted = new Proxy(slots, {
     get(target, key) {
-      if (key === "get") steps++;
+      if (key === "words") steps++;
       const value = Reflect.get(target, key);
       return typeof value === "function" ? value.bind(target) : value;
     },

@@ -14,89 +14,104 @@ export const RIGHT = 2;
 export const NEXT = 3;
 export const ID_LOW = 4;
 export const ID_HIGH = 5;
+/** The low 32 bits of its serial: to be looked at alone. */
+export const SERIAL = 6;
 
 export class Slots {
   readonly #pools: Pool[] = [];
+  readonly #chunks: Chunks = new Chunks();
   /** Nothing expires before. */
   #earliest: Time = 0;
 
-  /** A slot for these bytes, of which it takes a copy: the number of the message. 0: the pool can hold no more. */
+  /** A slot for these bytes, of which it takes a copy: the number of the message. 0: there can be no more. */
   take(bytes: Uint8Array, serial: number, expires: Time): number {
-    const size = sizeClass(bytes.length);
-    this.#pools[size] ??= new Pool(size);
-    const pool = this.#pools[size];
-    const place = pool.grow();
-    if (place === undefined) return 0;
-    const { words, slab } = pool.chunk(place);
-    const at = pool.at(place);
+    const { length } = bytes;
+    const size = sizeClass(length);
+    let pool = this.#pools[size];
+    if (pool === undefined) {
+      pool = new Pool(size, this.#chunks);
+      this.#pools[size] = pool;
+    }
+    const message = pool.grow(expires);
+    if (message === 0) return 0;
+    const { words, slab } = this.#chunks.of(message);
+    const at = startOf(message);
     words[at + SERIAL] = serial; // its low 32 bits
     // The padding, not the length: 16 bits are enough for it.
-    words[at + SERIAL_PADDING] = Math.floor(serial / 2 ** 32) * 2 ** 16 + (capacity(size) - bytes.length);
-    slab.set(bytes, pool.start(place));
-    pool.expiries.set(place, expires);
+    words[at + SERIAL_PADDING] = Math.floor(serial / 2 ** 32) * 2 ** 16 + (pool.capacity - length);
+    slab.set(bytes, (message & INDEX_MASK) * pool.capacity);
     this.#earliest = Math.min(this.#earliest, expires);
-    return place * CLASSES + size;
+    return message;
   }
 
-  /** Overwrites the message. Gives the number that another had until now, which is `message` from now on. 0: none. */
-  drop(message: number): number {
-    const pool = this.#pool(message);
-    const moved = pool.drop(message >>> CLASS_BITS);
-    return moved === undefined ? 0 : moved * CLASSES + (message & CLASS_MASK);
+  /**
+   * Overwrites these messages, each of them once. Others go by new numbers then: `moved` hears from each what it was and what it is,
+   * one after the other, when the words are under both and what was under the new number is not looked for any more.
+   */
+  drop(messages: readonly number[], moved: (from: number, to: number) => void): void {
+    const [first] = messages;
+    if (first === undefined) return;
+    const { pool } = this.#chunks.of(first);
+    const places: number[] = [];
+    const others: number[] = [];
+    let isInOrder = true;
+    for (const message of messages) {
+      const chunk = this.#chunks.of(message);
+      if (chunk.pool !== pool) others.push(message);
+      else {
+        const place = chunk.first + (message & INDEX_MASK);
+        isInOrder &&= places.length === 0 || place > (places[places.length - 1] ?? 0);
+        places.push(place);
+      }
+    }
+    pool.drop(isInOrder ? places : places.sort((a, b) => a - b), moved);
+    this.drop(others, moved);
+  }
+
+  /** The words of this message, and of others: its own are from `startOf(message)` on. To be looked at and written to at once. */
+  words(message: number): Uint32Array {
+    return this.#chunks.of(message).words;
   }
 
   get(message: number, field: number): number {
-    const pool = this.#pool(message);
-    const place = message >>> CLASS_BITS;
-    return pool.chunk(place).words[pool.at(place) + field] ?? 0;
+    return this.words(message)[startOf(message) + field] ?? 0;
   }
 
   set(message: number, field: number, value: number): void {
-    const pool = this.#pool(message);
-    const place = message >>> CLASS_BITS;
-    pool.chunk(place).words[pool.at(place) + field] = value;
-  }
-
-  /** `set` of HALF and of the two words of the id. */
-  setPlace(message: number, half: number, id: Uint32Array): void {
-    const pool = this.#pool(message);
-    const place = message >>> CLASS_BITS;
-    const { words } = pool.chunk(place);
-    const at = pool.at(place);
-    words[at + HALF] = half;
-    words[at + ID_LOW] = id[0] ?? 0;
-    words[at + ID_HIGH] = id[1] ?? 0;
+    this.words(message)[startOf(message) + field] = value;
   }
 
   /** Its number in the order of all that ever came. */
   serial(message: number): number {
-    const pool = this.#pool(message);
-    const place = message >>> CLASS_BITS;
-    const { words } = pool.chunk(place);
-    const at = pool.at(place);
-    return ((words[at + SERIAL_PADDING] ?? 0) >>> 16) * 2 ** 32 + (words[at + SERIAL] ?? 0);
-  }
-
-  /** The low 32 bits of it. */
-  serialLow(message: number): number {
-    return this.get(message, SERIAL);
+    return serialAt(this.words(message), startOf(message));
   }
 
   /** Bytes of the message. */
   length(message: number): number {
-    return capacity(message & CLASS_MASK) - (this.get(message, SERIAL_PADDING) & 0xffff);
+    const { words, capacity } = this.#chunks.of(message);
+    return capacity - ((words[startOf(message) + SERIAL_PADDING] ?? 0) & PADDING_MASK);
+  }
+
+  /** Bytes of its slot: the message, and zeros. */
+  capacity(message: number): number {
+    return this.#chunks.of(message).capacity;
   }
 
   /** The bytes where they lie: to be looked at at once. */
   view(message: number): Uint8Array {
-    const pool = this.#pool(message);
-    const place = message >>> CLASS_BITS;
-    const start = pool.start(place);
-    return pool.chunk(place).slab.subarray(start, start + this.length(message));
+    return this.slots(message, 1).subarray(0, this.length(message));
+  }
+
+  /** The slots of this message and of those with the numbers after it: so many in all. */
+  slots(message: number, count: number): Uint8Array {
+    const { slab, capacity } = this.#chunks.of(message);
+    const start = (message & INDEX_MASK) * capacity;
+    return slab.subarray(start, start + count * capacity);
   }
 
   setExpires(message: number, expires: Time): void {
-    this.#pool(message).expiries.set(message >>> CLASS_BITS, expires);
+    const { pool, first } = this.#chunks.of(message);
+    pool.expiries.set(first + (message & INDEX_MASK), expires);
     this.#earliest = Math.min(this.#earliest, expires);
   }
 
@@ -104,10 +119,10 @@ export class Slots {
   due(now: Time): number {
     if (now < this.#earliest) return 0;
     let earliest = NEVER;
-    for (const [size, pool] of this.#pools.entries()) {
+    for (const pool of this.#pools) {
       if (pool === undefined) continue;
       const place = pool.expiries.due(now);
-      if (place !== undefined) return place * CLASSES + size;
+      if (place !== undefined) return pool.message(place);
       earliest = Math.min(earliest, pool.expiries.next());
     }
     this.#earliest = earliest;
@@ -118,118 +133,218 @@ export class Slots {
   held(): number {
     return this.#pools.reduce((sum, pool) => sum + (pool?.held() ?? 0), 0);
   }
+}
 
-  #pool(message: number): Pool {
-    const pool = this.#pools[message & CLASS_MASK];
-    assert(pool !== undefined, "a message that is looked at is there");
-    return pool;
-  }
+/** The first of the words of a message, among those of `words`. */
+export function startOf(message: number): number {
+  return (message & INDEX_MASK) * HEAD_WORDS;
+}
+
+/** The serial of the message whose words start there. */
+export function serialAt(words: Uint32Array, at: number): number {
+  return ((words[at + SERIAL_PADDING] ?? 0) >>> 16) * 2 ** 32 + (words[at + SERIAL] ?? 0);
 }
 
 /** What a message of this many bytes takes, all in all. */
 export function messageMemory(length: number): number {
-  return 4 * HEAD_WORDS + capacity(sizeClass(length)) + INDEX_BYTES;
+  return slotMemory(capacity(sizeClass(length)));
+}
+
+/** What one in a slot of this many bytes takes. */
+export function slotMemory(bytes: number): number {
+  return 4 * HEAD_WORDS + bytes + INDEX_BYTES;
 }
 
 interface Chunk {
   /** The words of each message: apart from the bytes, and of a fixed length, since all others are several times slower. */
-  readonly words: Uint32Array;
-  readonly slab: Uint8Array;
+  words: Uint32Array;
+  slab: Uint8Array;
+  readonly pool: Pool;
+  /** The place in the pool of its first slot. */
+  readonly first: number;
+  /** Bytes of a slot. */
+  readonly capacity: number;
 }
 
-/** The messages of one size class. Their places are numbers in which the chunk is the high part. */
+/** The chunks of all pools by number, which is the high part of the number of a message. */
+class Chunks {
+  readonly #chunks: (Chunk | undefined)[] = [undefined];
+  readonly #free: number[] = [];
+
+  of(message: number): Chunk {
+    const chunk = this.#chunks[message >>> INDEX_BITS];
+    assert(chunk !== undefined, "a message that is looked at is there");
+    return chunk;
+  }
+
+  /** Gives the number of its first message; 0: there can be no more chunks. */
+  add(chunk: Chunk): number {
+    const number = this.#free.pop() ?? this.#chunks.length;
+    if (number >= MAX_CHUNKS) return 0;
+    this.#chunks[number] = chunk;
+    return number * 2 ** INDEX_BITS;
+  }
+
+  remove(message: number): void {
+    this.#chunks[message >>> INDEX_BITS] = undefined;
+    this.#free.push(message >>> INDEX_BITS);
+  }
+}
+
+/** The messages of one size class, in places from 0 on. */
 class Pool {
   readonly expiries: Expiries = new Expiries();
-  readonly #chunks: Chunk[] = [];
   /** Bytes of a slot. */
-  readonly #capacity: number;
+  readonly capacity: number;
+  readonly #chunks: Chunks;
+  /** The first message of each of its chunks. */
+  readonly #firsts: number[] = [];
   readonly #perChunk: number;
-  readonly #bits: number;
-  readonly #mask: number;
   #count = 0;
 
-  constructor(size: number) {
-    this.#capacity = capacity(size);
+  constructor(size: number, chunks: Chunks) {
+    this.capacity = capacity(size);
+    this.#chunks = chunks;
     this.#perChunk = Math.max(1, Math.floor(CHUNK_BYTES / this.#stride()));
-    this.#bits = 32 - Math.clz32(this.#perChunk - 1);
-    this.#mask = (1 << this.#bits) - 1;
   }
 
-  /** The place after the last. */
-  grow(): number | undefined {
-    const place = this.#placeOf(this.#count);
-    if (place >= MAX_PLACES) return undefined;
-    const [first] = this.#chunks;
-    if (first === undefined) this.#resizeFirst(this.#leastSlots());
-    else if (this.#count < this.#perChunk && this.#count * HEAD_WORDS === first.words.length)
-      this.#resizeFirst(Math.min(2 * this.#count, this.#perChunk));
-    else if (this.#chunks.length <= place >>> this.#bits) this.#chunks.push(this.#newChunk(this.#perChunk));
-    this.#count++;
-    return place;
+  /** The message in this place. */
+  message(place: number): number {
+    const chunk = Math.floor(place / this.#perChunk);
+    return (this.#firsts[chunk] ?? 0) + (place - chunk * this.#perChunk);
   }
 
-  /** Moves the last one to this place. Gives where it was, or `undefined` if this was the last. */
-  drop(place: number): number | undefined {
-    const last = this.#placeOf(--this.#count);
-    const from = this.chunk(last);
-    const at = this.at(last);
-    const start = this.start(last);
-    if (last !== place) {
-      const to = this.chunk(place);
-      const over = this.at(place);
-      for (let i = 0; i < HEAD_WORDS; i++) to.words[over + i] = from.words[at + i] ?? 0;
-      if (from === to) to.slab.copyWithin(this.start(place), start, start + this.#capacity);
-      else to.slab.set(from.slab.subarray(start, start + this.#capacity), this.start(place));
-      this.expiries.set(place, this.expiries.get(last));
+  /** A message in the place after the last; 0: there can be no more. */
+  grow(expires: Time): number {
+    const place = this.#count;
+    if (place === this.#firsts.length * this.#perChunk) {
+      const isFirst = place === 0;
+      const first = this.#chunks.add(this.#newChunk(isFirst ? this.#leastSlots() : this.#perChunk, place));
+      if (first === 0) return 0;
+      this.#firsts.push(first);
+    } else if (place < this.#perChunk) {
+      const [first = 0] = this.#firsts;
+      if (place * HEAD_WORDS === this.#chunks.of(first).words.length)
+        this.#resizeFirst(Math.min(2 * place, this.#perChunk));
     }
-    for (let i = 0; i < HEAD_WORDS; i++) from.words[at + i] = 0;
-    from.slab.fill(0, start, start + this.#capacity);
-    this.expiries.clear(last, last + 1);
+    this.#count++;
+    this.expiries.set(place, expires);
+    return this.message(place);
+  }
+
+  /** Moves the last ones to these places, which are in order, and overwrites what is behind the last then. */
+  drop(places: readonly number[], moved: (from: number, to: number) => void): void {
+    const end = this.#count;
+    const start = end - places.length;
+    let gaps = places.length;
+    while (gaps > 0 && (places[gaps - 1] ?? 0) >= start) gaps--;
+    this.#count = start;
+    let filled = 0;
+    let gone = gaps;
+    for (let place = start; filled < gaps; ) {
+      if (places[gone] === place) {
+        gone++;
+        place++;
+        continue;
+      }
+      const to = places[filled] ?? 0;
+      let count = 1; // those that lie one after another go to others that do
+      while (
+        filled + count < gaps &&
+        places[filled + count] === to + count &&
+        places[gone] !== place + count &&
+        this.#isInChunk(place, to, count)
+      )
+        count++;
+      this.#move(place, to, count, moved);
+      filled += count;
+      place += count;
+    }
+    this.#wipe(start, end);
     this.#giveBack();
-    return last === place ? undefined : last;
+  }
+
+  /** Whether the next after so many places lies in the same chunk, of the one place and of the other. */
+  #isInChunk(place: number, other: number, count: number): boolean {
+    return (place + count) % this.#perChunk !== 0 && (other + count) % this.#perChunk !== 0;
+  }
+
+  #move(place: number, target: number, count: number, moved: (from: number, to: number) => void): void {
+    const from = this.message(place);
+    const to = this.message(target);
+    const source = this.#chunks.of(from);
+    const goal = this.#chunks.of(to);
+    const start = (from & INDEX_MASK) * this.capacity;
+    const end = start + count * this.capacity;
+    if (source === goal) goal.slab.copyWithin((to & INDEX_MASK) * this.capacity, start, end);
+    else goal.slab.set(source.slab.subarray(start, end), (to & INDEX_MASK) * this.capacity);
+    for (let i = 0; i < count; i++) {
+      const at = startOf(from + i);
+      const over = startOf(to + i);
+      for (let word = 0; word < HEAD_WORDS; word++) goal.words[over + word] = source.words[at + word] ?? 0;
+      this.expiries.set(target + i, this.expiries.get(place + i));
+      moved(from + i, to + i);
+    }
+  }
+
+  #wipe(start: number, end: number): void {
+    this.expiries.clear(start, end);
+    for (let place = start; place < end; ) {
+      const message = this.message(place);
+      const { words, slab, first } = this.#chunks.of(message);
+      const index = message & INDEX_MASK;
+      const count = Math.min(end - place, first + this.#perChunk - place);
+      words.fill(0, index * HEAD_WORDS, (index + count) * HEAD_WORDS);
+      slab.fill(0, index * this.capacity, (index + count) * this.capacity);
+      place += count;
+    }
   }
 
   /** With some slack, or a message to and fro would cost a chunk each time: so the first one stays, small as it is by then. */
   #giveBack(): void {
-    const first = this.#chunks[0];
-    if (first === undefined) return;
-    if (this.#count === 0 && first.slab.length > SPARE_BYTES) this.#chunks.length = 0;
-    else if (this.#chunks.length > 1) {
-      if (this.#count + (this.#perChunk >> 1) > (this.#chunks.length - 1) * this.#perChunk) return;
-      this.#chunks.pop();
-    } else {
-      const slots = first.words.length / HEAD_WORDS;
-      if (4 * this.#count > slots || slots <= this.#leastSlots()) return;
-      this.#resizeFirst(Math.max(slots >> 1, this.#leastSlots()));
-    }
-    this.expiries.trim(this.#count === 0 ? 0 : this.#placeOf(this.#count - 1) + 1);
+    const [first = 0] = this.#firsts;
+    const slots = this.#chunks.of(first).words.length / HEAD_WORDS;
+    const isSpare = this.#count === 0 && slots * this.capacity > SPARE_BYTES;
+    let keep = this.#firsts.length;
+    if (isSpare) keep = 0;
+    else while (keep > 1 && this.#count + (this.#perChunk >> 1) <= (keep - 1) * this.#perChunk) keep--;
+    const isLess = keep < this.#firsts.length;
+    while (this.#firsts.length > keep) this.#chunks.remove(this.#firsts.pop() ?? 0);
+    let least = slots;
+    while (keep === 1 && 4 * this.#count <= least && least > this.#leastSlots())
+      least = Math.max(least >> 1, this.#leastSlots());
+    if (least < slots) this.#resizeFirst(least);
+    if (isLess || least < slots) this.expiries.trim(this.#count);
   }
 
   /** The first chunk is as small as it can be: most caches are. */
   #resizeFirst(slots: number): void {
-    const old = this.#chunks[0];
-    const chunk = this.#newChunk(slots);
-    if (old !== undefined) {
-      chunk.words.set(old.words.subarray(0, this.#count * HEAD_WORDS));
-      chunk.slab.set(old.slab.subarray(0, this.#count * this.#capacity));
-      old.words.fill(0);
-      old.slab.fill(0);
-    }
-    this.#chunks[0] = chunk;
+    const [first = 0] = this.#firsts;
+    const chunk = this.#chunks.of(first);
+    const { words, slab } = chunk;
+    const fresh = this.#newChunk(slots, 0);
+    fresh.words.set(words.subarray(0, this.#count * HEAD_WORDS));
+    fresh.slab.set(slab.subarray(0, this.#count * this.capacity));
+    words.fill(0);
+    slab.fill(0);
+    chunk.words = fresh.words;
+    chunk.slab = fresh.slab;
   }
 
-  #newChunk(slots: number): Chunk {
+  #newChunk(slots: number, first: number): Chunk {
     // One that could be resized lies in pages of its own, which go back to the system with it: measured on Linux, a process
     // kept all 330 MB of a peak without this, and 50 with it. Making one costs ten times as much: not for what is small.
     const Pages: new (length: number, options?: { maxByteLength: number }) => ArrayBuffer = ArrayBuffer;
-    const length = this.#capacity * slots;
+    const { capacity } = this;
+    const length = capacity * slots;
     const buffer = length > SPARE_BYTES ? new Pages(length, { maxByteLength: length }) : new Pages(length);
-    return { words: new Uint32Array(HEAD_WORDS * slots), slab: new Uint8Array(buffer, 0, length) };
+    const slab = new Uint8Array(buffer, 0, length);
+    return { words: new Uint32Array(HEAD_WORDS * slots), slab, pool: this, first, capacity };
   }
 
   /** Bytes that a message takes in its chunk. */
   #stride(): number {
-    return 4 * HEAD_WORDS + this.#capacity;
+    return 4 * HEAD_WORDS + this.capacity;
   }
 
   #leastSlots(): number {
@@ -237,28 +352,8 @@ class Pool {
   }
 
   held(): number {
-    return this.#chunks.reduce((sum, { words, slab }) => sum + words.byteLength + slab.length, this.expiries.held());
-  }
-
-  chunk(place: number): Chunk {
-    const chunk = this.#chunks[place >>> this.#bits];
-    assert(chunk !== undefined, "a place is in a chunk");
-    return chunk;
-  }
-
-  /** The first word of this place among those of its chunk. */
-  at(place: number): number {
-    return (place & this.#mask) * HEAD_WORDS;
-  }
-
-  /** The first byte of this place in its slab. */
-  start(place: number): number {
-    return (place & this.#mask) * this.#capacity;
-  }
-
-  #placeOf(index: number): number {
-    const chunk = Math.floor(index / this.#perChunk);
-    return (chunk << this.#bits) + (index - chunk * this.#perChunk);
+    const chunks = this.#firsts.map((first) => this.#chunks.of(first));
+    return chunks.reduce((sum, { words, slab }) => sum + words.byteLength + slab.length, this.expiries.held());
   }
 }
 
@@ -278,12 +373,12 @@ function capacity(size: number): number {
 
 /** The longest message: 16 bits of padding, and 112 classes. */
 export const MAX_MESSAGE: number = 2 ** 20;
-const [SERIAL, SERIAL_PADDING, HEAD_WORDS] = [6, 7, 8];
+const [SERIAL_PADDING, HEAD_WORDS] = [7, 8];
 const INDEX_BYTES = 10; // among the expiries, and its place in the index by id
-const CLASS_BITS = 7;
-const CLASSES = 128;
-const CLASS_MASK = 127;
-const MAX_PLACES = 2 ** 25;
+const PADDING_MASK = 0xffff;
+const INDEX_BITS = 14; // for the slots of a chunk
+const INDEX_MASK: number = (1 << INDEX_BITS) - 1;
+const MAX_CHUNKS: number = 2 ** (32 - INDEX_BITS); // 128 GiB
 const CHUNK_BYTES: number = 512 * 1024;
 const LEAST_BYTES = 4096;
 const SPARE_BYTES: number = 64 * 1024;
