@@ -12,7 +12,17 @@ import { type KeyedHash, keyedHash } from "./slabs/keyed-hash.ts";
 import { MessageIndex } from "./slabs/message-index.ts";
 import { OrderTree } from "./slabs/order-tree.ts";
 import { Records } from "./slabs/records.ts";
-import { HALF, ID_HIGH, ID_LOW, MAX_MESSAGE, messageMemory, Slots, slotMemory, startOf } from "./slabs/slots.ts";
+import {
+  HALF,
+  ID_HIGH,
+  ID_LOW,
+  MAX_MESSAGE,
+  messageMemory,
+  Slots,
+  serialAt,
+  slotMemory,
+  startOf,
+} from "./slabs/slots.ts";
 
 /**
  * A store that answers at once. Limits not given are `BOX_LIMITS`; the longest message is 1 MiB. Under what is no hashname
@@ -152,27 +162,42 @@ export class MemoryBoxStore implements MemoryBoxes {
     const found = this.#following(half, after, Math.max(most, 1));
     let size = 0;
     let count = 0;
+    let left = room;
     for (const message of found) {
-      const length = this.#slots.length(message);
-      if (count > 0 && size + length > room) break;
-      size += length;
+      left -= this.#slots.length(message);
+      if (count > 0 && left < 0) break;
+      size += this.#slots.capacity(message);
       count++;
     }
-    if (size === 0) return { messages: [], isLast: true };
+    if (count === 0) return { messages: [], isLast: true };
     const isLast = count === found.length && count < most;
-    const all = size > MAX_CUT ? new Uint8Array(size) : this.#cut(size);
-    const messages: Message[] = [];
-    let end = 0;
     found.length = count;
+    const all = size > MAX_CUT ? new Uint8Array(size) : this.#cut(size);
+    this.#copy(found, all);
+    const messages: Message[] = [];
+    let start = 0;
     for (const message of found) {
-      const length = this.#slots.length(message);
-      const bytes = length === size ? all : all.subarray(end, end + length);
-      end += length;
-      bytes.set(this.#slots.view(message));
-      const id = wordsHex(this.#slots.get(message, ID_LOW), this.#slots.get(message, ID_HIGH));
-      messages.push({ id, bytes, cursor: this.#slots.serial(message) });
+      const words = this.#slots.words(message);
+      const at = startOf(message);
+      const id = wordsHex(words[at + ID_LOW] ?? 0, words[at + ID_HIGH] ?? 0);
+      const bytes = all.subarray(start, start + this.#slots.length(message));
+      start += this.#slots.capacity(message);
+      messages.push({ id, bytes, cursor: serialAt(words, at) });
     }
     return { messages, isLast };
+  }
+
+  /** The slots of these messages one behind the other: in one piece those that lie so, as most do that came together. */
+  #copy(messages: readonly number[], into: Uint8Array): void {
+    let end = 0;
+    for (let i = 0; i < messages.length; ) {
+      const message = messages[i] ?? 0;
+      let count = 1;
+      while (messages[i + count] === message + count) count++;
+      into.set(this.#slots.slots(message, count), end);
+      end += count * this.#slots.capacity(message);
+      i += count;
+    }
   }
 
   stats(): BoxStats {
