@@ -209,7 +209,7 @@ const BOXES: readonly Mutant[] = [
   ]),
   ...inFile("store/memory-boxes.ts", [
     ["C6", "bytes.fill(0);", ""],
-    ["C41", "while (this.#halves.get(half, HALF_BYTES) > boxLimit) this.#evict(half);", ""],
+    ["C41", "while ((box[boxAt + HALF_BYTES] ?? 0) > boxLimit) this.#evict(half);", ""],
   ]),
   ...inFile("mail/spool.ts", [
     [

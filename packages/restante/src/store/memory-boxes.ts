@@ -57,6 +57,23 @@ interface Name {
   half: number;
 }
 
+/** Where the messages of a put go. No holder, no half of the box for that kind of sender, none for the other: 0. */
+interface Spot {
+  readonly name: Name;
+  readonly isStranger: boolean;
+  readonly boxLimit: number;
+  readonly shelfLimit: number;
+  holder: number;
+  half: number;
+  /** What a put pushes out is of its own shelf, and so never in here. */
+  readonly other: number;
+  /** The words of that half and of its shelf, and where they begin: zeros where there is none. */
+  box: Uint32Array;
+  boxAt: number;
+  sums: Uint32Array;
+  sumsAt: number;
+}
+
 /**
  * What the store calls things: a *holder* is the record of a recipient that has messages. A *shelf* is a holder's messages of
  * one kind of sender, under one quota: twice the holder's number, and one more for strangers. A *half* is the record of a box
@@ -226,29 +243,25 @@ export class MemoryBoxStore implements MemoryBoxes {
     const isPlace = this.#takeBox(op.box, name);
     const expires = Math.min(Math.ceil(op.expires), Math.floor(now) + this.#limits.lifetime, NEVER - 1);
     const isOver = !(expires > now && expires > 0); // a time before 1970 is past on any clock
-    let half = isPlace ? this.#findHalf(this.#holderOf(name), name) : 0;
+    let spot = name !== undefined && isPlace ? this.#spotOf(name, op.class === "stranger") : undefined;
     let gained: BoxAnswer | undefined;
     const more = op.more ?? NO_MORE;
     for (let i = 0; i <= more.length; i++) {
       const given = i === 0 ? op : (more[i - 1] ?? op);
       const { bytes } = given;
-      const isId = takeId(given, this.#id);
-      const same = isId && half !== 0 ? this.#find(half, bytes) || this.#find(this.#twin(half), bytes) : 0;
-      if (same !== 0) {
+      const into = takeId(given, this.#id) ? spot : undefined;
+      const same = into === undefined ? 0 : this.#find(into.half, bytes) || this.#find(into.other, bytes);
+      const wasEmpty = into?.half === 0 && into.other === 0;
+      if (into !== undefined && same !== 0) {
         if (!isOver) this.#slots.setExpires(same, expires);
         else {
           this.#remove(same);
-          half = this.#findHalf(this.#holderOf(name), name);
+          spot = this.#spotOf(into.name, into.isStranger);
         }
-      } else {
-        const isWanted = name !== undefined && isPlace && isId && !isOver;
-        const into = isWanted ? this.#admit(op, bytes, name, half, expires) : 0;
-        if (into === 0) this.#refused++;
-        else {
-          this.#gained++;
-          gained ??= { type: "gained", recipient: op.recipient, box: op.box, wasEmpty: half === 0 };
-          half = into;
-        }
+      } else if (into === undefined || isOver || !this.#admit(into, bytes, expires)) this.#refused++;
+      else {
+        this.#gained++;
+        gained ??= { type: "gained", recipient: op.recipient, box: op.box, wasEmpty };
       }
       bytes.fill(0);
     }
@@ -256,60 +269,85 @@ export class MemoryBoxStore implements MemoryBoxes {
     return gained === undefined ? [done] : [gained, done];
   }
 
-  /**
-   * Puts the message there, and makes room for it: gives the half that it is in. 0 (and nothing is pushed out) when there can be
-   * no room. `first`: a half of the box, or 0.
-   */
-  #admit(op: Put, bytes: Uint8Array, name: Name, first: number, expires: Time): number {
+  /** Where what this kind of sender puts into the box at hand goes. */
+  #spotOf(name: Name, isStranger: boolean): Spot {
+    const holder = this.#holderOf(name);
+    const first = this.#findHalf(holder, name);
+    const twin = this.#twin(first);
+    const isFirst = first !== 0 && this.#isStranger(first) === isStranger;
+    const [half, other] = isFirst ? [first, twin] : [twin, first];
+    const boxLimit = isStranger ? this.#limits.strangerBox : this.#limits.box;
+    const shelfLimit = this.#shelfLimit(Number(isStranger));
+    const [box, sums] = [NOTHING, NOTHING];
+    const spot = { name, isStranger, boxLimit, shelfLimit, holder, half, other, box, boxAt: 0, sums, sumsAt: 0 };
+    this.#locate(spot);
+    return spot;
+  }
+
+  #locate(spot: Spot): void {
+    const { half, holder } = spot;
+    if (half !== 0) {
+      spot.box = this.#halves.words(half);
+      spot.boxAt = this.#halves.at(half);
+    }
+    if (holder !== 0) {
+      spot.sums = this.#holders.words(holder);
+      spot.sumsAt = this.#holders.at(holder) + SHELVES + Number(spot.isStranger) * SHELF_WORDS;
+    }
+  }
+
+  /** Puts the message there, and makes room for it. `false` (and nothing is pushed out) when there can be no room. */
+  #admit(spot: Spot, bytes: Uint8Array, expires: Time): boolean {
     const { length } = bytes;
-    if (length === 0 || length > MAX_MESSAGE) return 0;
-    const known = first === 0 ? this.#holderOf(name) : this.#halves.get(first, HALF_SHELF) >>> 1;
-    const isStranger = op.class === "stranger";
+    if (length === 0 || length > MAX_MESSAGE) return false;
+    const { name, isStranger, boxLimit, shelfLimit } = spot;
     const size = Math.max(length, MIN_COUNTED);
     const isSmall = length < SMALL_BYTES;
-    const boxLimit = isStranger ? this.#limits.strangerBox : this.#limits.box;
-    const limit = this.#shelfLimit(Number(isStranger));
-    const second = this.#twin(first);
-    const isFirst = first !== 0 && this.#isStranger(first) === isStranger;
-    const found = isFirst ? first : second;
-    const other = isFirst ? second : first;
 
     // What would stay whatever is pushed out. A small message takes the protection over from the one before it.
-    const kept = found === 0 ? 0 : this.#keptSize(found);
-    if ((isSmall ? 0 : kept) + size > boxLimit) return 0;
-    const keptOnShelf = known === 0 ? 0 : this.#shelf(2 * known + Number(isStranger), SHELF_KEPT);
-    if (keptOnShelf - (isSmall ? kept : 0) + size > limit) return 0;
-    const memory = messageMemory(length) + (found === 0 ? HALF_MEMORY : 0) + (known === 0 ? HOLDER_MEMORY : 0);
-    if (this.#memory + memory > this.#limits.total) return 0;
-    if (first === 0 && known !== 0 && this.#holders.get(known, HOLDER_BOXES) >= this.#limits.boxes) return 0;
-    if (this.#limits.boxes < 1) return 0;
+    const kept = this.#sizeOf(spot.box[spot.boxAt + HALF_KEPT] ?? 0);
+    if ((isSmall ? 0 : kept) + size > boxLimit) return false;
+    const keptOnShelf = spot.sums[spot.sumsAt + SHELF_KEPT] ?? 0;
+    if (keptOnShelf - (isSmall ? kept : 0) + size > shelfLimit) return false;
+    const memory = messageMemory(length);
+    const records = (spot.half === 0 ? HALF_MEMORY : 0) + (spot.holder === 0 ? HOLDER_MEMORY : 0);
+    if (this.#memory + memory + records > this.#limits.total) return false;
+    const isNew = spot.half === 0 && spot.other === 0;
+    if (isNew && this.#holders.get(spot.holder, HOLDER_BOXES) >= this.#limits.boxes) return false;
 
     const message = this.#slots.take(bytes, this.#serial + 1, expires);
-    if (message === 0) return 0;
+    if (message === 0) return false;
     this.#serial++;
-    const shelf = 2 * (known === 0 ? this.#newHolder(name) : known) + Number(isStranger);
-    const half = found === 0 ? this.#newHalf(shelf, other) : found;
-    if (isSmall && found !== 0) this.#expose(found);
+    if (spot.holder === 0) spot.holder = this.#newHolder(name);
+    const shelf = 2 * spot.holder + Number(isStranger);
+    if (spot.half === 0) {
+      spot.half = this.#newHalf(shelf, spot.other);
+      this.#locate(spot);
+    }
+    const { half, other, box, boxAt, sums, sumsAt } = spot;
     if (isSmall && other !== 0) this.#expose(other);
     const words = this.#slots.words(message);
-    const at = startOf(message);
-    words[at + HALF] = half;
-    words[at + ID_LOW] = this.#id[0] ?? 0;
-    words[at + ID_HIGH] = this.#id[1] ?? 0;
-    const field = isSmall ? HALF_SMALLS : HALF_LARGES;
-    this.#halves.set(half, field, this.#order.append(this.#halves.get(half, field), message));
+    const start = startOf(message);
+    words[start + HALF] = half;
+    words[start + ID_LOW] = this.#id[0] ?? 0;
+    words[start + ID_HIGH] = this.#id[1] ?? 0;
+    const root = boxAt + (isSmall ? HALF_SMALLS : HALF_LARGES);
+    box[root] = this.#order.append(box[root] ?? 0, message);
     this.#byId.add(half, message);
-    this.#halves.add(half, HALF_BYTES, size);
-    this.#addShelf(shelf, SHELF_BYTES, size);
+    box[boxAt + HALF_BYTES] = (box[boxAt + HALF_BYTES] ?? 0) + size;
+    sums[sumsAt + SHELF_BYTES] = (sums[sumsAt + SHELF_BYTES] ?? 0) + size;
+    if (isSmall) {
+      box[boxAt + HALF_KEPT] = message;
+      sums[sumsAt + SHELF_KEPT] = keptOnShelf + size - kept;
+    }
     this.#messages++;
     this.#bytes += length;
-    this.#memory += messageMemory(length);
-    if (isSmall) this.#keep(half, message);
+    this.#memory += memory;
     this.#rank(half, "up");
-    while (this.#halves.get(half, HALF_BYTES) > boxLimit) this.#evict(half);
-    if (this.#shelf(shelf, SHELF_BYTES) > limit) this.#evictFullest(shelf, limit, half);
+    while ((box[boxAt + HALF_BYTES] ?? 0) > boxLimit) this.#evict(half);
+    if ((sums[sumsAt + SHELF_BYTES] ?? 0) > shelfLimit) this.#evictFullest(shelf, shelfLimit, half);
     name.half = half;
-    return half;
+    return true;
   }
 
   /** Pushes out of the fullest half what is oldest there, until no more than `limit` is left. The last that came, into `newest`, stays. */
@@ -409,7 +447,7 @@ export class MemoryBoxStore implements MemoryBoxes {
 
   /** Takes a message out of the index and the sums. */
   #unlist(half: number, message: number): void {
-    const size = Math.max(this.#slots.length(message), MIN_COUNTED);
+    const size = this.#sizeOf(message);
     this.#byId.remove(half, message);
     this.#halves.add(half, HALF_BYTES, -size);
     this.#addShelf(this.#halves.get(half, HALF_SHELF), SHELF_BYTES, -size);
@@ -462,8 +500,12 @@ export class MemoryBoxStore implements MemoryBoxes {
   }
 
   #keptSize(half: number): number {
-    const kept = this.#halves.get(half, HALF_KEPT);
-    return kept === 0 ? 0 : Math.max(this.#slots.length(kept), MIN_COUNTED);
+    return this.#sizeOf(this.#halves.get(half, HALF_KEPT));
+  }
+
+  /** What a message counts. */
+  #sizeOf(message: number): number {
+    return message === 0 ? 0 : Math.max(this.#slots.length(message), MIN_COUNTED);
   }
 
   /** The message that goes next from here: the oldest that is not protected. 0: none. */
@@ -606,7 +648,7 @@ export class MemoryBoxStore implements MemoryBoxes {
   }
 
   #twin(half: number): number {
-    return half === 0 ? 0 : this.#halves.get(half, HALF_TWIN);
+    return this.#halves.get(half, HALF_TWIN);
   }
 
   /** The words of a hashname. Operations come in groups for the same recipient, so those of late are remembered. */
@@ -785,5 +827,6 @@ const [HALF_CHILD, HALF_AFTER, HALF_BEFORE, HALF_TWIN, HALF_COUNT, HALF_FILTER, 
 const [NAME_WORDS, HOLDER_NEXT, HOLDER_BOXES, HOLDER_ORDERED, SHELVES, HOLDER_WORDS] = [8, 8, 9, 10, 11, 17];
 const [SHELF_BYTES, SHELF_KEPT, SHELF_HEAP, SHELF_WORDS] = [0, 1, 2, 3];
 const ORDERS: readonly (typeof HALF_SMALLS | typeof HALF_LARGES)[] = [HALF_SMALLS, HALF_LARGES];
+const NOTHING: Uint32Array = new Uint32Array(HOLDER_WORDS);
 const HALF_MEMORY: number = 4 * (HALF_WORDS + 1); // one for its place in the index
 const HOLDER_MEMORY: number = 4 * (HOLDER_WORDS + 1);

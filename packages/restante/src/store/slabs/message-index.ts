@@ -50,30 +50,38 @@ export class MessageIndex {
   find(half: number, id: Uint32Array, bytes?: Uint8Array): number {
     const { count, filter, roots } = this.#fields;
     if (half === 0) return 0;
-    if (this.#halves.get(half, count) >= LISTED) return this.#lookUp(half, id, bytes);
-    if (!this.#mayHave(half, id)) return 0;
-    this.#seen.fill(0);
+    const record = this.#halves.words(half);
+    const at = this.#halves.at(half);
+    if ((record[at + count] ?? 0) >= LISTED) return this.#lookUp(half, id, bytes);
+    const low = lowBits(id[0] ?? 0);
+    const high = highBits(id[0] ?? 0);
+    const has = ((record[at + filter] ?? 0) & low) === low && ((record[at + filter + 1] ?? 0) & high) === high;
+    if (!has) return 0;
+    this.#seen[0] = 0;
+    this.#seen[1] = 0;
     for (const root of roots) {
-      const found = this.#lookThrough(this.#halves.get(half, root), id, bytes);
+      const found = this.#lookThrough(record[at + root] ?? 0, id, bytes);
       if (found !== 0) return found;
     }
     // What went meanwhile has left its bits.
-    this.#halves.set(half, filter, this.#seen[0] ?? 0);
-    this.#halves.set(half, filter + 1, this.#seen[1] ?? 0);
+    record[at + filter] = this.#seen[0] ?? 0;
+    record[at + filter + 1] = this.#seen[1] ?? 0;
     return 0;
   }
 
   /** This message of the half is there from now on, and in its order. */
   add(half: number, message: number): void {
     const { count, filter } = this.#fields;
-    const now = this.#halves.get(half, count) + 1;
-    this.#halves.set(half, count, now);
+    const record = this.#halves.words(half);
+    const at = this.#halves.at(half);
+    const now = (record[at + count] ?? 0) + 1;
+    record[at + count] = now;
     if (now > LISTED) this.#table.add(this.#hashOf(message), message);
     else if (now > FEW) this.#enter(half);
     else {
-      const bits = this.#slots.get(message, ID_LOW);
-      this.#halves.set(half, filter, (this.#halves.get(half, filter) | lowBits(bits)) >>> 0);
-      this.#halves.set(half, filter + 1, (this.#halves.get(half, filter + 1) | highBits(bits)) >>> 0);
+      const id = this.#slots.get(message, ID_LOW);
+      record[at + filter] = (record[at + filter] ?? 0) | lowBits(id);
+      record[at + filter + 1] = (record[at + filter + 1] ?? 0) | highBits(id);
     }
   }
 
@@ -140,14 +148,6 @@ export class MessageIndex {
     const start = startOf(message);
     if (words[start + ID_LOW] !== id[0] || words[start + ID_HIGH] !== id[1]) return false;
     return bytes === undefined || equal(this.#slots.view(message), bytes);
-  }
-
-  #mayHave(half: number, id: Uint32Array): boolean {
-    const { filter } = this.#fields;
-    const low = lowBits(id[0] ?? 0);
-    if ((this.#halves.get(half, filter) & low) !== low) return false;
-    const high = highBits(id[0] ?? 0);
-    return (this.#halves.get(half, filter + 1) & high) === high;
   }
 
   #hashOf(message: number): number {

@@ -57,9 +57,21 @@ export class Records {
     while (this.#chunks.at(-1)?.used === 0 && this.#chunks.at(-2)?.used === 0) this.#chunks.pop();
   }
 
-  get(record: number, field: number): number {
+  /** The words of this record, and of others: its own are from `at(record)` on, for as long as it lives. */
+  words(record: number): Uint32Array {
     const words = this.#chunks[(record - 1) >>> CHUNK_BITS]?.words;
-    return words?.[((record - 1) & (PER_CHUNK - 1)) * this.#size + field] ?? 0;
+    assert(words !== undefined, "a record that is looked at is there");
+    return words;
+  }
+
+  /** The first word of this record among those of `words`. */
+  at(record: number): number {
+    return ((record - 1) & (PER_CHUNK - 1)) * this.#size;
+  }
+
+  /** Of 0, which is no record, each is 0. */
+  get(record: number, field: number): number {
+    return record === 0 ? 0 : (this.words(record)[this.at(record) + field] ?? 0);
   }
 
   /** Whether the record begins with these words. */
@@ -73,9 +85,7 @@ export class Records {
 
   /** `value` is an unsigned 32-bit number. */
   set(record: number, field: number, value: number): void {
-    const words = this.#chunks[(record - 1) >>> CHUNK_BITS]?.words;
-    assert(words !== undefined, "a record that is written is there");
-    words[((record - 1) & (PER_CHUNK - 1)) * this.#size + field] = value;
+    this.words(record)[this.at(record) + field] = value;
   }
 
   /** `set` to what it is and `difference`. */
