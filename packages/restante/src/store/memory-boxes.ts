@@ -464,11 +464,13 @@ export class MemoryBoxStore implements MemoryBoxes {
   /** What was called `from` is `message` from now on: who knew it is told. */
   #renumber(from: number, message: number): void {
     const half = this.#slots.get(message, HALF);
-    const field = this.#orderField(message);
-    this.#halves.set(half, field, this.#order.renumber(this.#halves.get(half, field), from, message));
+    const box = this.#halves.words(half);
+    const at = this.#halves.at(half);
+    const root = at + this.#orderField(message);
+    box[root] = this.#order.renumber(box[root] ?? 0, from, message);
     this.#byId.renumber(half, from, message);
-    if (this.#halves.get(half, HALF_KEPT) === from) this.#halves.set(half, HALF_KEPT, message);
-    if (this.#halves.get(half, HALF_FIRST) === from) this.#halves.set(half, HALF_FIRST, message);
+    if (box[at + HALF_KEPT] === from) box[at + HALF_KEPT] = message;
+    if (box[at + HALF_FIRST] === from) box[at + HALF_FIRST] = message;
   }
 
   /** Sees to it that nothing pushes out the newest small message of the box that these halves are, of which 0 is none. */

@@ -278,10 +278,12 @@ class Pool {
     const end = start + count * this.capacity;
     if (source === goal) goal.slab.copyWithin((to & INDEX_MASK) * this.capacity, start, end);
     else goal.slab.set(source.slab.subarray(start, end), (to & INDEX_MASK) * this.capacity);
+    const { words } = source;
+    const { words: others } = goal;
     for (let i = 0; i < count; i++) {
       const at = startOf(from + i);
       const over = startOf(to + i);
-      for (let word = 0; word < HEAD_WORDS; word++) goal.words[over + word] = source.words[at + word] ?? 0;
+      for (let word = 0; word < HEAD_WORDS; word++) others[over + word] = words[at + word] ?? 0;
       this.expiries.set(target + i, this.expiries.get(place + i));
       moved(from + i, to + i);
     }
