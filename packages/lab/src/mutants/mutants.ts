@@ -196,7 +196,7 @@ const BOXES: readonly Mutant[] = [
     ["C53", "Object.freeze({ cap: options.cap })", "Object.freeze({ cap: options.cap >> 1 })"],
     [
       "C54",
-      'request: { type: "remove-many", recipient, box, ids }',
+      'request: { type: "remove-many", recipient, box, ids, words }',
       'request: { type: "remove-many", recipient, box, ids: ids.slice(1) }',
     ],
     ["C55", "if (isClear) recall(one, undefined);", "if (isClear) continue;"],

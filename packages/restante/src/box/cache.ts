@@ -309,8 +309,12 @@ function numbered(request: BoxRequest, op: number): BoxOp {
         ? { type: "remove", op, recipient, box, id }
         : { type: "remove", op, recipient, box, id, serial };
     }
-    case "remove-many":
-      return { type: "remove-many", op, recipient: request.recipient, box: request.box, ids: request.ids };
+    case "remove-many": {
+      const { recipient, box, ids, words } = request;
+      return words === undefined
+        ? { type: "remove-many", op, recipient, box, ids }
+        : { type: "remove-many", op, recipient, box, ids, words };
+    }
     case "list":
       return { type: "list", op, recipient: request.recipient };
     case "read": {

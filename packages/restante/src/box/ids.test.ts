@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromHex, toHex } from "../bytes/index.ts";
+import { concat, fromHex, toHex } from "../bytes/index.ts";
 import { type Backend, type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
-import { boxId, MessageIds, messageId, parseId } from "./ids.ts";
+import { boxId, idWords, MessageIds, messageId, parseId } from "./ids.ts";
 
 interface Vectors {
   box_ids: {
@@ -73,6 +73,15 @@ test("a message on its way to a store has its id as two words, too, whatever the
       }
     }),
     { numRuns: 50 },
+  );
+});
+
+test("ids one behind the other have two words each, as their text has", () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ minLength: 8, maxLength: 8 }), { maxLength: 5 }), (ids) => {
+      const words = ids.flatMap((id) => [toHex(id).slice(0, 8), toHex(id).slice(8)]).map((half) => Number(`0x${half}`));
+      expect([...idWords(concat(...ids))]).toEqual(words);
+    }),
   );
 });
 

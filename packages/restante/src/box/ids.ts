@@ -68,6 +68,13 @@ function wordOf(id: Uint8Array, at: number): number {
   return ((id[at] ?? 0) << 24) | ((id[at + 1] ?? 0) << 16) | ((id[at + 2] ?? 0) << 8) | (id[at + 3] ?? 0);
 }
 
+/** Ids one behind the other as words of 32 bits, two for each. */
+export function idWords(ids: Uint8Array): Uint32Array {
+  const words = new Uint32Array(ids.length / 4);
+  for (let i = 0; i < words.length; i++) words[i] = wordOf(ids, 4 * i);
+  return words;
+}
+
 /** A box or message id as a peer wrote it; `undefined` for anything but 16 lower-case hex characters. */
 export function parseId(value: unknown): string | undefined {
   return typeof value === "string" && value.length === 2 * ID_BYTES && fromHex(value) ? value : undefined;

@@ -47,6 +47,7 @@ export type BoxRequest =
       readonly recipient: Hashname;
       readonly box: string;
       readonly ids: readonly string[];
+      readonly words?: Uint32Array;
     }
   | { readonly type: "clear"; readonly recipient: Hashname; readonly box: string; readonly serial?: number }
   | { readonly type: "revoke"; readonly recipient: Hashname; readonly serials: readonly number[] }

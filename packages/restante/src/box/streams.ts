@@ -7,7 +7,7 @@ import type { Hashname } from "../crypto/index.ts";
 import { packetRoom } from "../e3x/index.ts";
 import { flag, type JsonObject, uint } from "../wire/index.ts";
 import { type ChannelEvent, type ChannelOpened, NOTHING } from "./channel.ts";
-import { ID_BYTES, IDS_PER_PACKET, parseId, removedId } from "./ids.ts";
+import { ID_BYTES, IDS_PER_PACKET, idWords, parseId, removedId } from "./ids.ts";
 import { packMany, sizeInMany } from "./many.ts";
 import type { BoxAnswer, PartOut } from "./operations.ts";
 
@@ -133,7 +133,10 @@ export class Streams {
       const [id] = ids;
       if (id !== undefined && ids.length === 1)
         outs.push({ type: "store", request: { type: "remove", recipient, box, id } });
-      else if (id !== undefined) outs.push({ type: "store", request: { type: "remove-many", recipient, box, ids } });
+      else if (id !== undefined) {
+        const words = idWords(packet.body);
+        outs.push({ type: "store", request: { type: "remove-many", recipient, box, ids, words } });
+      }
     }
     stream.caps++;
     this.#pump(stream, outs);

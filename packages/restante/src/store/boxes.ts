@@ -39,13 +39,14 @@ export type BoxOp =
       readonly id: string;
       readonly serial?: number;
     }
-  /** The same for each of these, by the recipient itself. */
+  /** The same for each of these, by the recipient itself. `words`: the ids as numbers of 32 bits, two for each, for who need not read the text. */
   | {
       readonly type: "remove-many";
       readonly op: number;
       readonly recipient: string;
       readonly box: string;
       readonly ids: readonly string[];
+      readonly words?: Uint32Array;
     }
   | {
       readonly type: "clear";

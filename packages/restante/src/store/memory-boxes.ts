@@ -147,8 +147,9 @@ export class MemoryBoxStore implements MemoryBoxes {
         const half = this.#halfOf(op);
         const twin = this.#twin(half);
         const ids = op.type === "remove" ? [op.id] : op.ids;
-        if (half !== 0) this.#removeFrom(half, ids);
-        if (twin !== 0) this.#removeFrom(twin, ids);
+        const words = op.type === "remove" ? undefined : op.words;
+        if (half !== 0) this.#removeFrom(half, ids, words);
+        if (twin !== 0) this.#removeFrom(twin, ids, words);
         return [{ type: "done", op: op.op }];
       }
       case "clear": {
@@ -391,8 +392,9 @@ export class MemoryBoxStore implements MemoryBoxes {
   }
 
   /** Removes the messages with these ids. Mostly they are all that is there, in order: then none needs to be looked for. */
-  #removeFrom(half: number, ids: readonly string[]): void {
-    const all = ids.length > 1 ? this.#allOf(half, ids) : undefined;
+  #removeFrom(half: number, ids: readonly string[], words: Uint32Array | undefined): void {
+    const isMany = ids.length > 1 && this.#byId.count(half) <= ids.length; // two messages with one id are left to others
+    const all = isMany ? this.#allOf(half, words ?? parseIds(ids)) : undefined;
     if (all !== undefined) {
       this.#clear(half, all);
       return;
@@ -404,12 +406,8 @@ export class MemoryBoxStore implements MemoryBoxes {
     }
   }
 
-  /** The messages of the half, if each has one of these ids. */
-  #allOf(half: number, ids: readonly string[]): number[] | undefined {
-    if (this.#byId.count(half) > ids.length) return undefined; // two messages with one id are left to others
-    const words = new Uint32Array(2 * ids.length);
-    let end = 0;
-    for (const id of ids) if (parseId(id, words, end)) end += 2;
+  /** The messages of the half, if each has one of these ids (two words each). */
+  #allOf(half: number, words: Uint32Array): number[] | undefined {
     const all = this.#all(half);
     let at = 0;
     for (const message of all) {
@@ -417,7 +415,7 @@ export class MemoryBoxStore implements MemoryBoxes {
       const first = startOf(message);
       const start = at;
       while (words[at] !== own[first + ID_LOW] || words[at + 1] !== own[first + ID_HIGH]) {
-        at = at + 2 < end ? at + 2 : 0;
+        at = at + 2 < words.length ? at + 2 : 0;
         if (at === start) return undefined;
       }
     }
@@ -773,6 +771,14 @@ function takeId(message: Given, into: Uint32Array): boolean {
   into[0] = low;
   into[1] = high;
   return true;
+}
+
+/** The words of these ids, without those of what is none. */
+function parseIds(ids: readonly string[]): Uint32Array {
+  const words = new Uint32Array(2 * ids.length);
+  let end = 0;
+  for (const id of ids) if (parseId(id, words, end)) end += 2;
+  return words.subarray(0, end);
 }
 
 /** Writes an id as two words to this place; `false` for anything but 16 lower-case hex digits. */
