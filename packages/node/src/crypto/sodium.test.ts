@@ -20,14 +20,10 @@ describe.skipIf(native === undefined)("texts of any length", () => {
       const plain = random(length);
       const boxed = portable.secretboxSeal(key, nonce, plain);
       expect(native?.secretboxSeal(key, nonce, plain)).toEqual(boxed);
-      const out = concat(new Uint8Array(21), plain, random(2));
-      const end = out.slice(-2);
-      into.secretboxSeal(out, 5, key, nonce, out.subarray(21, 21 + length));
-      expect(out).toEqual(concat(new Uint8Array(5), boxed, end));
-      for (const front of [16, 42, 128, 129, 300]) {
-        const head = random(front - 16);
+      for (const front of [0, 2, 120, 121, 300]) {
+        const head = concat(random(front), nonce);
         const packet = concat(head, random(16), plain);
-        into.secretboxSeal(packet, front - 16, key, nonce, packet, front);
+        into.secretboxSeal(packet, front + 40, key);
         expect(packet).toEqual(concat(head, boxed));
       }
     }
@@ -38,19 +34,24 @@ describe.skipIf(native === undefined)("texts of any length", () => {
       const plain = random(length);
       const boxed = portable.secretboxSeal(key, nonce, plain);
       expect(native?.secretboxOpen(key, nonce, boxed)).toEqual(plain);
-      const changed = boxed.slice();
-      changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
-      const before = changed.slice();
-      expect(into.secretboxOpen(changed, 16, key, nonce, changed)).toBe(false);
-      expect(changed).toEqual(before);
-      for (const front of [1, 42, 128, 129, 300]) {
-        const head = random(front);
-        const packet = concat(head, boxed);
-        expect(into.secretboxOpen(packet, front + 16, key, nonce, packet, front)).toBe(true);
+      for (const front of [0, 2, 120, 121, 300]) {
+        const head = concat(random(front), nonce);
+        const [packet, out, end] = [concat(head, boxed), random(length + 7), random(2)];
+        const [before, after] = [packet.slice(), concat(out.subarray(0, 5), plain, end)];
+        for (const wrong of [front, front + 24, front + 39, packet.length - 1]) {
+          packet[wrong] = (packet[wrong] ?? 0) ^ 1;
+          const [changed, room] = [packet.slice(), out.slice()];
+          expect(into.secretboxOpen(packet, front + 40, key)).toBe(false);
+          expect(into.secretboxOpen(packet, front + 40, key, out, 5)).toBe(false);
+          expect([packet, out]).toEqual([changed, room]);
+          packet[wrong] = (packet[wrong] ?? 0) ^ 1;
+        }
+        out.set(end, length + 5);
+        expect(into.secretboxOpen(packet, front + 40, key, out, 5)).toBe(true);
+        expect([packet, out]).toEqual([before, after]);
+        expect(into.secretboxOpen(packet, front + 40, key)).toBe(true);
         expect(packet).toEqual(concat(head, boxed.subarray(0, 16), plain));
       }
-      expect(into.secretboxOpen(boxed, 16, key, nonce, boxed)).toBe(true);
-      expect(boxed.subarray(16)).toEqual(plain);
     }
     expect(native?.secretboxOpen(key, nonce, random(15))).toBeUndefined();
   });
@@ -125,16 +126,16 @@ describe.skipIf(native === undefined)("below the checks of sodium-native", () =>
     for (const length of lengths) {
       const plain = random(length);
       const [one, other] = [above, below].map((hot) => {
-        const boxed = new Uint8Array(length + 16);
+        const box = concat(nonce, new Uint8Array(16), plain);
         const [tag, opened, cloaked] = [new Uint8Array(16), new Uint8Array(length), new Uint8Array(length)];
-        hot.secretboxSeal(boxed, 0, key, nonce, plain);
-        const isOpen = hot.secretboxOpen(opened, 0, key, nonce, boxed);
-        const isRefused = !hot.secretboxOpen(opened, 0, key, nonce, boxed.slice(0, -1).fill(7));
+        hot.secretboxSeal(box, 40, key);
+        const isOpen = hot.secretboxOpen(box, 40, key, opened, 0);
+        const isRefused = !hot.secretboxOpen(concat(box, Uint8Array.of(7)), 40, key);
         hot.onetimeauth(tag, 0, key, plain);
         hot.chacha20(cloaked, key, nonce8, plain);
         const id = new Uint8Array(8);
         hot.siphash(id, key.subarray(16), plain);
-        return { boxed, opened, isOpen, isRefused, tag, cloaked, id };
+        return { box, opened, isOpen, isRefused, tag, cloaked, id };
       });
       expect(one).toMatchObject({ opened: plain, isOpen: true, isRefused: true });
       expect(other).toEqual(one);

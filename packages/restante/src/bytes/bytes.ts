@@ -13,6 +13,14 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/**
+ * `out.set(bytes, at)`, for what is done to each packet: to look a method of a typed array up costs V8 (of Node 20) half as much
+ * as such a copy does, in optimised code too.
+ */
+export function place(out: Uint8Array, bytes: Uint8Array, at: number): void {
+  set.call(out, bytes, at);
+}
+
 /** Whether both hold the same bytes. For equal lengths the time does not depend on the bytes: fit for tags and keys. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
@@ -31,3 +39,5 @@ export function compare(a: Uint8Array, b: Uint8Array): -1 | 0 | 1 {
   if (a.length === b.length) return 0;
   return a.length < b.length ? -1 : 1;
 }
+
+const { set } = Uint8Array.prototype;

@@ -93,29 +93,15 @@ export interface IntoBackend {
   /** 16 bytes, into `out` from `at` on. */
   onetimeauth(out: Uint8Array, at: number, key: Uint8Array, data: Uint8Array): void;
   /**
-   * Seals what stands in `plain` from `from` on (its beginning unless given; nothing before it there is a secret), which may be
-   * where its ciphertext goes: in `out` from `at` + 16.
+   * Seals what stands in `bytes` from `at` to their end, in place. Before it stand its nonce, of 24 bytes, and room for its
+   * tag, of 16. Nothing before that is a secret.
    */
-  secretboxSeal(
-    out: Uint8Array,
-    at: number,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    plain: Uint8Array,
-    from?: number,
-  ): void;
+  secretboxSeal(bytes: Uint8Array, at: number, key: Uint8Array): void;
   /**
-   * Opens what stands in `boxed` from `from` on (its beginning unless given), into `out` from `at` on. The result may stand
-   * where its ciphertext is: in the same array, 16 bytes further. False: nothing is changed.
+   * Opens what `secretboxSeal` made, in place unless `out` is given: into that from `to` on (both or neither are). False:
+   * nothing is changed.
    */
-  secretboxOpen(
-    out: Uint8Array,
-    at: number,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    boxed: Uint8Array,
-    from?: number,
-  ): boolean;
+  secretboxOpen(bytes: Uint8Array, at: number, key: Uint8Array, out?: Uint8Array, to?: number): boolean;
   /**
    * ChaCha20 in layers, for cloaks: a nonce of 8 bytes stands in front of what it encrypts, and again a nonce in front of
    * both, and so on. protocol/cloaking.md §1, §2

@@ -1,5 +1,5 @@
 /** Cipher set 3a: Curve25519, XSalsa20, Poly1305, as in NaCl's crypto_box. protocol/cs3a.md */
-import { assert, concat, equal, type Random, slabs } from "../bytes/index.ts";
+import { assert, concat, equal, place, type Random, slabs } from "../bytes/index.ts";
 import type { Backend, IntoBackend } from "./backend.ts";
 import type { ChannelCipher, ChannelInPlace, CipherSet, Ephemeral, OpenedMessage } from "./cipher-set.ts";
 import type { KeyPair } from "./keys.ts";
@@ -20,7 +20,6 @@ export function cs3a(backend: Backend): CipherSet {
 
   // Filled anew by each message, since even a small array costs as much as to fill it ten times. See IntoBackend.
   const preimage = new Uint8Array(NONCE_BYTES + KEY_BYTES);
-  const nonce = new Uint8Array(NONCE_BYTES);
   const authKey = new Uint8Array(KEY_BYTES);
   const expected = new Uint8Array(TAG_BYTES);
 
@@ -59,10 +58,12 @@ export function cs3a(backend: Backend): CipherSet {
     const drawn = random(NONCE_BYTES);
     const sealed = new Uint8Array(front + MESSAGE_BYTES + inner.length);
     const end = sealed.length - TAG_BYTES;
-    sealed.set(ephemeral.key, front);
-    sealed.set(drawn, front + KEY_BYTES);
-    into.secretboxSeal(sealed, front + CIPHERTEXT, secret, drawn, inner);
-    authenticate(sealed, end, proof, sealed.subarray(front, end));
+    const signed = sealed.subarray(front, end);
+    signed.set(ephemeral.key);
+    signed.set(drawn, KEY_BYTES);
+    signed.set(inner, MESSAGE_INNER);
+    into.secretboxSeal(signed, MESSAGE_INNER, secret);
+    authenticate(sealed, end, proof, signed);
     return sealed;
   };
 
@@ -97,9 +98,8 @@ export function cs3a(backend: Backend): CipherSet {
       const secret = forOpening.get(to, ephemeral);
       if (secret === undefined) return undefined;
       const inner = innerRoom(body.length - MESSAGE_BYTES);
-      const boxed = body.subarray(CIPHERTEXT, body.length - TAG_BYTES);
-      for (let i = 0; i < NONCE_BYTES; i++) nonce[i] = body[KEY_BYTES + i] ?? 0;
-      if (!into.secretboxOpen(inner, 0, secret, nonce, boxed)) return undefined;
+      const signed = body.subarray(0, body.length - TAG_BYTES);
+      if (!into.secretboxOpen(signed, MESSAGE_INNER, secret, inner, 0)) return undefined;
       return { inner, ephemeral, prefix: ephemeral, verify: (from) => verify(to, from, body) };
     },
 
@@ -131,30 +131,27 @@ class Channel3a implements ChannelCipher {
 
   seal(token: Uint8Array, inner: Uint8Array, random: Random): Uint8Array {
     const body = new Uint8Array(CHANNEL_INNER + inner.length);
-    this.sealInto(body, 0, token, inner, 0, random);
+    body.set(inner, CHANNEL_INNER);
+    this.sealInPlace(token, body, random, 0);
     return body;
   }
 
   open(body: Uint8Array): Uint8Array | undefined {
     if (body.length < CHANNEL_INNER) return undefined;
     const inner = new Uint8Array(body.length - CHANNEL_INNER);
-    return this.openInto(inner, 0, body, 0) ? inner : undefined;
+    return this.#into.secretboxOpen(body, CHANNEL_INNER, this.receiveKey, inner, 0) ? inner : undefined;
   }
 
-  /** The BODY of what stands in `plain` from `from` on goes into `out` from `at` on, which may hold that already. */
-  sealInto(out: Uint8Array, at: number, token: Uint8Array, plain: Uint8Array, from: number, random: Random): void {
+  sealInPlace(token: Uint8Array, bytes: Uint8Array, random: Random, at: number): void {
     assert(token.length === TOKEN_BYTES, "a routing token has 16 bytes");
-    const drawn = random(NONCE_BYTES);
-    // One by one: to set so few bytes at once costs three times as much.
-    for (let i = 0; i < TOKEN_BYTES; i++) out[at + i] = token[i] ?? 0;
-    for (let i = 0; i < NONCE_BYTES; i++) out[at + TOKEN_BYTES + i] = drawn[i] ?? 0;
-    this.#into.secretboxSeal(out, at + CHANNEL_BOX, this.sendKey, drawn, plain, from);
+    place(bytes, token, at);
+    place(bytes, random(NONCE_BYTES), at + TOKEN_BYTES);
+    this.#into.secretboxSeal(bytes, at + CHANNEL_INNER, this.sendKey);
   }
 
-  /** Opens the BODY that stands in `bytes` from `from` on, into `out` from `at` on. */
-  openInto(out: Uint8Array, at: number, bytes: Uint8Array, from: number): boolean {
-    for (let i = 0; i < NONCE_BYTES; i++) channelNonce[i] = bytes[from + TOKEN_BYTES + i] ?? 0;
-    return this.#into.secretboxOpen(out, at, this.receiveKey, channelNonce, bytes, from + CHANNEL_BOX);
+  openInPlace(bytes: Uint8Array, at: number): number {
+    const start = at + CHANNEL_INNER;
+    return bytes.length >= start && this.#into.secretboxOpen(bytes, start, this.receiveKey) ? start : -1;
   }
 }
 
@@ -166,12 +163,11 @@ class InPlace3a implements ChannelInPlace {
   }
 
   seal(token: Uint8Array, bytes: Uint8Array, random: Random, at = 0): void {
-    this.#cipher.sealInto(bytes, at, token, bytes, at + CHANNEL_INNER, random);
+    this.#cipher.sealInPlace(token, bytes, random, at);
   }
 
   open(bytes: Uint8Array, at: number): number {
-    const start = at + CHANNEL_INNER;
-    return bytes.length >= start && this.#cipher.openInto(bytes, start, bytes, at) ? start : -1;
+    return this.#cipher.openInPlace(bytes, at);
   }
 }
 
@@ -209,14 +205,20 @@ function withArrays(backend: Backend): Into {
   return {
     sha256: (out, data) => out.set(backend.sha256(data)),
     onetimeauth: (out, at, key, data) => out.set(backend.onetimeauth(key, data), at),
-    secretboxSeal: (out, at, key, nonce, plain, from = 0) =>
-      out.set(backend.secretboxSeal(key, nonce, plain.subarray(from)), at),
-    secretboxOpen(out, at, key, nonce, boxed, from = 0) {
-      const plain = backend.secretboxOpen(key, nonce, boxed.subarray(from));
-      if (plain !== undefined) out.set(plain, at);
+    secretboxSeal(bytes, at, key) {
+      bytes.set(backend.secretboxSeal(key, nonceBefore(bytes, at), bytes.subarray(at)), at - TAG_BYTES);
+    },
+    secretboxOpen(bytes, at, key, out = bytes, to = at) {
+      const plain = backend.secretboxOpen(key, nonceBefore(bytes, at), bytes.subarray(at - TAG_BYTES));
+      if (plain !== undefined) out.set(plain, to);
       return plain !== undefined;
     },
   };
+}
+
+/** The nonce of a secretbox whose text begins at `at`: see IntoBackend. */
+function nonceBefore(bytes: Uint8Array, at: number): Uint8Array {
+  return bytes.subarray(at - TAG_BYTES - NONCE_BYTES, at - TAG_BYTES);
 }
 
 const CSID = 0x3a;
@@ -225,10 +227,8 @@ const NONCE_BYTES = 24; // XSalsa20
 const OPENED_BYTES = 2048; // what a message of up to 512 bytes that somebody keeps may keep alive
 const TAG_BYTES = 16; // Poly1305, of the secretbox and of the authenticator
 const TOKEN_BYTES = 16;
-const CIPHERTEXT = KEY_BYTES + NONCE_BYTES; // where it begins in a message
-const MESSAGE_BYTES = CIPHERTEXT + TAG_BYTES + TAG_BYTES; // BODY of an empty inner packet
-const CHANNEL_BOX = TOKEN_BYTES + NONCE_BYTES; // where the secretbox begins in a channel packet
-const CHANNEL_INNER = CHANNEL_BOX + TAG_BYTES; // where the plain text stands when it is made in place
+const MESSAGE_INNER = KEY_BYTES + NONCE_BYTES + TAG_BYTES; // where the inner packet stands in a message that is made in place
+const MESSAGE_BYTES = MESSAGE_INNER + TAG_BYTES; // BODY of an empty inner packet
+const CHANNEL_INNER = TOKEN_BYTES + NONCE_BYTES + TAG_BYTES; // the same in a channel packet
 const OUTER_HEAD_BYTES = 3; // LOB length 00 01 and the CSID
-const channelNonce = new Uint8Array(NONCE_BYTES); // filled anew by each packet
 const SECRETS = 1024; // per pair of ours, some 250 KiB; without it each message costs two DHs of 25-1500 us
