@@ -1,6 +1,6 @@
 /** Bytes: the leaf under everything else. Imports nothing. */
 export { Budget, Budgets, Shares } from "./budget.ts";
-export { compare, concat, equal, place } from "./bytes.ts";
+export { compare, concat, equal, place, shift, view } from "./bytes.ts";
 export { assert, RestanteError } from "./failure.ts";
 export { Deadlines, type Machine, type Random, type Time } from "./machine.ts";
 export { pooled } from "./pool.ts";

@@ -3,7 +3,7 @@
  * counts 0 ends the packet. Between packets it says nothing, and serves as acknowledgement and keepalive.
  * protocol/chunking.md
  */
-import { assert, shortLived } from "../bytes/index.ts";
+import { assert, shift, shortLived, view } from "../bytes/index.ts";
 
 /**
  * The chunks of one packet, with the one that ends it. `size`: bytes of a whole chunk with its count, 2 to 256; 0 or
@@ -24,7 +24,7 @@ export function encodeChunks(packet: Uint8Array, size: number = 0, free: number 
   for (let at = 0, left = packet.length; left > 0; ) {
     const length = Math.min(left, room);
     stream[at] = length;
-    stream.copyWithin(at + 1, from, from + length);
+    shift(stream, at + 1, from, from + length);
     at += 1 + length;
     from += length;
     left -= length;
@@ -106,31 +106,38 @@ export class Dechunker {
     let at = 0;
     let from = 0; // a packet that began in these bytes, without its counts
     let to = 0;
+    let left = this.#left;
     while (at < bytes.length) {
-      if (this.#left > 0) {
-        const length = Math.min(this.#left, bytes.length - at);
-        if (this.#length > 0 || this.#isOverlong) this.#append(bytes.subarray(at, at + length));
-        else {
-          if (from === to) from = to = at;
-          else bytes.copyWithin(to, at, at + length);
-          to += length;
+      if (left > 0) {
+        const end = Math.min(at + left, bytes.length);
+        if (this.#length > 0 || this.#isOverlong) this.#append(bytes.subarray(at, end));
+        else if (from === to) {
+          from = at;
+          to = end;
+        } else {
+          shift(bytes, to, at, end);
+          to += end - at;
         }
-        this.#left -= length;
-        at += length;
-        if (this.#left === 0) this.#chunks++;
+        left -= end - at;
+        at = end;
+        if (left === 0) this.#chunks++;
         continue;
       }
-      const isBetween = this.idle && from === to;
-      this.#left = bytes[at++] ?? 0;
-      if (this.#left > 0) continue;
-      if (isBetween) this.#acks++;
-      else this.#chunks++;
+      left = bytes[at++] ?? 0;
+      if (left > 0) continue;
+      if (to > from) {
+        this.#chunks++;
+        if (to - from <= this.#maxPacket) packets.push(view(bytes, from, to));
+        from = to = 0;
+        continue;
+      }
+      if (this.#length > 0 || this.#isOverlong) this.#chunks++;
+      else this.#acks++;
       if (this.#length > 0) packets.push(this.#buffer.slice(0, this.#length));
-      else if (to > from && to - from <= this.#maxPacket) packets.push(bytes.subarray(from, to));
-      from = to = 0;
       this.#clear();
     }
-    if (to > from) this.#append(bytes.subarray(from, to));
+    this.#left = left;
+    if (to > from) this.#append(view(bytes, from, to));
     return packets;
   }
 
