@@ -78,11 +78,11 @@ export function sodiumHot(sodium: SodiumPrimitives, binding: SodiumBinding = che
     used += length;
     return memory.subarray(used - length, used);
   };
-  const [key, polyKey, point, block] = [piece(32), piece(32), piece(32), piece(64)];
+  const [key, boxKey, polyKey, point, block] = [piece(32), piece(32), piece(32), piece(32), piece(64)];
   const [nonce8, zeros8, tag, key16, hash8] = [piece(8), piece(8), piece(16), piece(16), piece(8)];
   const [, text, result] = [piece(FRONT_BYTES), piece(TEXT_BYTES), piece(TEXT_BYTES)];
   // In `text` and `result` 32 bytes for the key of Poly1305 stand before the text itself, and the tag at their end.
-  const [textAt, resultAt, keyAt] = [text.byteOffset, result.byteOffset, key.byteOffset];
+  const [textAt, resultAt, boxKeyAt] = [text.byteOffset, result.byteOffset, boxKey.byteOffset];
   const boxAt = KEY_BYTES - TAG_BYTES;
   const nonceAt = textAt + KEY_BYTES - BOX_FRONT_BYTES;
   const [textWord, resultWord, polyKeyWord] = [textAt / 4, resultAt / 4, polyKey.byteOffset / 4];
@@ -92,14 +92,14 @@ export function sodiumHot(sodium: SodiumPrimitives, binding: SodiumBinding = che
 
   const veil = new Uint8Array(TEXT_BYTES + KEY_BYTES); // packets under a cloak, and its key
   const veilKey = veil.subarray(TEXT_BYTES);
-  let laidKey: Uint8Array | undefined;
+  let laidVeilKey: Uint8Array | undefined;
   const nonces = Array.from({ length: TEXT_BYTES / NONCE_BYTES }, (_, i) => veil.subarray(8 * i, 8 * i + NONCE_BYTES));
   const layers = Array.from({ length: TEXT_BYTES / NONCE_BYTES }, (): (Uint8Array | undefined)[] => []);
   /** Of what lies there from 0, 8, 16, ... on: under the rounds that we draw ourselves. */
   const taken = Array.from({ length: USUAL_ROUNDS + 1 }, (_, i) => views(veil, NONCE_BYTES * i));
   const lay = (bytes: Uint8Array, secret: Uint8Array): void => {
-    if (secret !== laidKey) put(veilKey, secret);
-    laidKey = secret;
+    if (secret !== laidVeilKey) put(veilKey, secret);
+    laidVeilKey = secret;
     place(veil, bytes, 0);
   };
   /** What lies there from `at` on goes back to its place in `bytes`. */
@@ -117,6 +117,9 @@ export function sodiumHot(sodium: SodiumPrimitives, binding: SodiumBinding = che
     onDesk.crypto_stream_chacha20_xor(data, data, nonces[i - 1] ?? zeros8, veilKey);
   };
   let soiled = CLEAN; // so much of the texts
+  // Packets come in rows under the same key, which needs not be laid there again before it was wiped.
+  let laidBoxKey: Uint8Array | undefined;
+  let laidHashKey: Uint8Array | undefined;
   /** To be called before anything secret is laid on the desk: texts that take up so many bytes there, keys and the like. */
   const wipeLater = (textBytes: number): void => {
     if (soiled === CLEAN) settled.then(wipe);
@@ -126,6 +129,8 @@ export function sodiumHot(sodium: SodiumPrimitives, binding: SodiumBinding = che
     memory.fill(0, 0, textAt + soiled);
     result.fill(0, 0, soiled);
     soiled = CLEAN;
+    laidBoxKey = undefined;
+    laidHashKey = undefined;
   };
   /** Puts a key or the like in its place, which it must fill. */
   const put = (spot: Uint8Array, bytes: Uint8Array): void => {
@@ -139,7 +144,8 @@ export function sodiumHot(sodium: SodiumPrimitives, binding: SodiumBinding = che
   const encrypt = (bytes: Uint8Array, at: number, length: number, secret: Uint8Array): void => {
     const size = Math.min(stepsOf(KEY_BYTES + length) * STEP_BYTES, TEXT_BYTES);
     wipeLater(size);
-    put(key, secret);
+    if (secret !== laidBoxKey) put(boxKey, secret);
+    laidBoxKey = secret;
     place(memory, bytes, textAt + KEY_BYTES - at);
     onDesk.crypto_stream_xor(
       buffer,
@@ -152,7 +158,7 @@ export function sodiumHot(sodium: SodiumPrimitives, binding: SodiumBinding = che
       nonceAt,
       24,
       buffer,
-      keyAt,
+      boxKeyAt,
       KEY_BYTES,
     );
     // The first 32 bytes of the key stream are the key of Poly1305. They were added to what stood before the text.
@@ -197,7 +203,8 @@ export function sodiumHot(sodium: SodiumPrimitives, binding: SodiumBinding = che
 
     siphash(out, secret, data) {
       wipeLater(0);
-      put(key16, secret);
+      if (secret !== laidHashKey) put(key16, secret);
+      laidHashKey = secret;
       onDesk.crypto_shorthash(hash8, data, key16);
       for (let i = 0; i < hash8.length; i++) out[i] = hash8[i] ?? 0;
     },
