@@ -5,7 +5,7 @@
 import { createRequire } from "node:module";
 import { assert, type Backend, concat } from "restante/protocol";
 import { openssl, sha256Into } from "./openssl.ts";
-import { type SodiumBinding, type SodiumPrimitives, sodiumHot } from "./sodium.ts";
+import { CHACHA_STATE_BYTES, type SodiumBinding, type SodiumPrimitives, sodiumHot } from "./sodium.ts";
 
 /** The native backend; `undefined` when sodium-native is not installed or has no binary for this machine. */
 export async function loadNative(): Promise<Backend | undefined> {
@@ -24,7 +24,10 @@ export function sodiumBinding(): SodiumBinding | undefined {
   const load = createRequire(import.meta.url);
   try {
     const { version }: { version: string } = load("sodium-native/package.json");
-    return version === KNOWN_BINDING ? load("sodium-native/binding.js") : undefined;
+    if (version !== KNOWN_BINDING) return undefined;
+    const binding: SodiumBinding & { crypto_stream_chacha20_xor_STATEBYTES: number } = load("sodium-native/binding.js");
+    // As the machines that we know lay it out.
+    return binding.crypto_stream_chacha20_xor_STATEBYTES === CHACHA_STATE_BYTES ? binding : undefined;
   } catch {
     return undefined;
   }

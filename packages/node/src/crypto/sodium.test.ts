@@ -135,7 +135,10 @@ describe.skipIf(native === undefined)("below the checks of sodium-native", () =>
         hot.chacha20(cloaked, key, nonce8, plain);
         const id = new Uint8Array(8);
         hot.siphash(id, key.subarray(16), plain);
-        return { box, opened, isOpen, isRefused, tag, cloaked, id };
+        const layered = concat(key.subarray(0, 16), plain);
+        hot.layers.seal(layered, 16, key);
+        const found = hot.layers.open(layered.slice(), 32, key);
+        return { layered, found, box, opened, isOpen, isRefused, tag, cloaked, id };
       });
       expect(one).toMatchObject({ opened: plain, isOpen: true, isRefused: true });
       expect(other).toEqual(one);
