@@ -1,5 +1,5 @@
 /** Texts on the desk and beyond it: the bytes that the portable backend gives, in whatever arrays they are asked for. */
-import { concat, portable } from "restante/protocol";
+import { concat, equal, portable } from "restante/protocol";
 import { Chance } from "restante/testing";
 import { describe, expect, test } from "vitest";
 import { loadNative, sodiumBinding } from "./native.ts";
@@ -24,7 +24,7 @@ describe.skipIf(native === undefined)("texts of any length", () => {
         const head = concat(random(front), nonce);
         const packet = concat(head, random(16), plain);
         into.secretboxSeal(packet, front + 40, key);
-        expect(packet).toEqual(concat(head, boxed));
+        expect(equal(packet, concat(head, boxed))).toBe(true);
       }
     }
   });
@@ -43,14 +43,14 @@ describe.skipIf(native === undefined)("texts of any length", () => {
           const [changed, room] = [packet.slice(), out.slice()];
           expect(into.secretboxOpen(packet, front + 40, key)).toBe(false);
           expect(into.secretboxOpen(packet, front + 40, key, out, 5)).toBe(false);
-          expect([packet, out]).toEqual([changed, room]);
+          expect(equal(packet, changed) && equal(out, room)).toBe(true);
           packet[wrong] = (packet[wrong] ?? 0) ^ 1;
         }
         out.set(end, length + 5);
         expect(into.secretboxOpen(packet, front + 40, key, out, 5)).toBe(true);
-        expect([packet, out]).toEqual([before, after]);
+        expect(equal(packet, before) && equal(out, after)).toBe(true);
         expect(into.secretboxOpen(packet, front + 40, key)).toBe(true);
-        expect(packet).toEqual(concat(head, boxed.subarray(0, 16), plain));
+        expect(equal(packet, concat(head, boxed.subarray(0, 16), plain))).toBe(true);
       }
     }
     expect(native?.secretboxOpen(key, nonce, random(15))).toBeUndefined();
@@ -98,6 +98,53 @@ describe.skipIf(native === undefined)("texts of any length", () => {
       expect(native?.secretboxSeal(key, nonce, new Uint8Array(length))).toEqual(
         portable.secretboxSeal(key, nonce, new Uint8Array(length)),
       );
+  });
+});
+
+describe.skipIf(native === undefined)("the desk", () => {
+  test("knows a key that lies there, also among others and after it was wiped", async () => {
+    const into = native?.into ?? expect.unreachable();
+    const keys = [key, random(32), random(32)];
+    for (const one of [0, 0, 1, 0, 2, 2, 0]) {
+      if (one === 2) await undefined;
+      const [secret, plain] = [keys[one] ?? key, random(70)];
+      const box = concat(nonce, new Uint8Array(16), plain);
+      into.secretboxSeal(box, 40, secret);
+      expect(box.subarray(24)).toEqual(portable.secretboxSeal(secret, nonce, plain));
+      expect(into.secretboxOpen(box, 40, secret)).toBe(true);
+      const id = new Uint8Array(8);
+      into.siphash(id, secret.subarray(16), plain);
+      expect(id).toEqual(portable.siphash(secret.subarray(16), plain));
+    }
+  });
+
+  test("has neither keys nor texts when the turn is over", async () => {
+    const name = "sodium-native";
+    const sodium: SodiumPrimitives = ((await import(name)) as { default: SodiumPrimitives }).default;
+    const binding = sodiumBinding() ?? expect.unreachable();
+    let desk: Uint8Array = new Uint8Array(0);
+    const hot = sodiumHot(sodium, {
+      ...binding,
+      crypto_stream_xor(...args) {
+        desk = new Uint8Array(args[0]);
+        binding.crypto_stream_xor(...args);
+      },
+    });
+    const work: (() => void)[] = [
+      () => hot.secretboxSeal(concat(nonce, random(16), random(1400)), 40, key),
+      () => hot.secretboxOpen(concat(nonce, random(16), random(2000)), 40, key),
+      () => hot.onetimeauth(new Uint8Array(16), 0, key, random(500)),
+      () => hot.chacha20(new Uint8Array(2048), key, nonce8, random(2048)),
+      () => hot.siphash(new Uint8Array(8), key.subarray(16), random(70)),
+      () => hot.x25519Key(key),
+      () => hot.beforenm(key, hot.x25519Key(random(32))),
+    ];
+    for (const step of [...work, ...work.reverse()]) {
+      step();
+      if (desk.length > 0) expect(desk.some((byte) => byte !== 0)).toBe(true);
+      await undefined;
+      expect(desk.every((byte) => byte === 0)).toBe(true);
+    }
   });
 });
 

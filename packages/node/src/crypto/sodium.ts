@@ -293,6 +293,7 @@ export function sodiumHot(sodium: SodiumPrimitives, binding: SodiumBinding = che
 
 /** Whether the desk has room for a text of so many bytes, which stands at `at` in its array. */
 function hasRoom(length: number, at: number): boolean {
+  assert(at >= BOX_FRONT_BYTES && length >= 0, "nonce and tag stand before what a secretbox holds");
   return KEY_BYTES + length <= TEXT_BYTES && at <= FRONT_BYTES + KEY_BYTES;
 }
 
