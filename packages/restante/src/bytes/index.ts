@@ -9,6 +9,7 @@ export { asJson, ofJson, type Save } from "./record.ts";
 export { siphash } from "./siphash.ts";
 export { shortLived, slabs } from "./slab.ts";
 export {
+  asciiText,
   fromBase32,
   fromBase64url,
   fromHex,

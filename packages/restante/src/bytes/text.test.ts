@@ -1,7 +1,18 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fromBase32, fromBase64url, fromHex, fromUtf8, hexAt, toBase32, toBase64url, toHex, utf8 } from "./index.ts";
+import {
+  concat,
+  fromBase32,
+  fromBase64url,
+  fromHex,
+  fromUtf8,
+  hexAt,
+  toBase32,
+  toBase64url,
+  toHex,
+  utf8,
+} from "./index.ts";
 
 interface Vectors {
   encode: { hex: string; expect: string }[];
@@ -178,6 +189,15 @@ describe("UTF-8", () => {
         expect(fromUtf8(b)).toBe(decoded(b));
       }),
       { numRuns: 3000 },
+    );
+    // A part of it, too, with ends that come before, within and behind where it is read eight bytes at a time.
+    fc.assert(
+      fc.property(fc.array(bytes, { maxLength: 300 }), fc.nat(), fc.nat(), (pieces, from, to) => {
+        const all = concat(...pieces);
+        const start = from % (all.length + 1);
+        const end = start + (to % (all.length - start + 1));
+        expect(fromUtf8(all, start, end)).toBe(decoded(all.slice(start, end)));
+      }),
     );
     expect(fromUtf8(Uint8Array.of(0xef, 0xbb, 0xbf, 0x61))).toBe("\ufeffa");
   });

@@ -6,7 +6,7 @@
  *
  * A hot path: its place in the bytes is a variable of the module, since an object for it would cost as much as the rest.
  */
-import { utf8 } from "../bytes/index.ts";
+import { asciiText, utf8 } from "../bytes/index.ts";
 import type { Json, JsonObject } from "./json.ts";
 
 /** The fields of a channel packet's head that are the channel's own, and numbers, or a list of them, or `true`. */
@@ -226,29 +226,10 @@ function readText(bytes: Uint8Array): string | undefined {
   const start = place;
   for (;;) {
     const byte = bytes[place++];
-    if (byte === QUOTE) return ascii(bytes, start, place - 1);
+    if (byte === QUOTE) return asciiText(bytes, start, place - 1);
     if (byte === undefined || byte < SPACE || byte > TILDE || byte === BACKSLASH || place - start > MAX_TEXT)
       return undefined;
   }
-}
-
-/** Eight at a time: a string of one more character is made twice as slowly. */
-function ascii(bytes: Uint8Array, from: number, to: number): string {
-  let text = "";
-  let i = from;
-  for (; i + 8 <= to; i += 8) {
-    // Without array patterns, which make an object for each element.
-    const a = bytes[i] ?? 0;
-    const b = bytes[i + 1] ?? 0;
-    const c = bytes[i + 2] ?? 0;
-    const d = bytes[i + 3] ?? 0;
-    const e = bytes[i + 4] ?? 0;
-    const f = bytes[i + 5] ?? 0;
-    const g = bytes[i + 6] ?? 0;
-    text += String.fromCharCode(a, b, c, d, e, f, g, bytes[i + 7] ?? 0);
-  }
-  for (; i < to; i++) text += String.fromCharCode(bytes[i] ?? 0);
-  return text;
 }
 
 /** Passes this word; false when another one stands there. */

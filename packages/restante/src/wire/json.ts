@@ -121,7 +121,8 @@ class Parser {
     for (let count = 1; count <= this.#keys; count++) {
       this.#space();
       const key = this.#bytes[this.#at] === QUOTE ? this.#string() : undefined;
-      if (key === undefined || key === FORBIDDEN_KEY || key in object || !this.#next(COLON)) return undefined;
+      if (key === undefined || key === FORBIDDEN_KEY || object[key] !== undefined || !this.#next(COLON))
+        return undefined;
       const value = this.#value(depth);
       if (value === undefined) return undefined;
       object[key] = value;
@@ -145,23 +146,22 @@ class Parser {
   }
 
   #string(): string | undefined {
+    const bytes = this.#bytes;
     let whole = "";
-    let start = ++this.#at; // of the bytes that stand for themselves; quote and backslash never cut a character
-    for (;;) {
-      const byte = this.#bytes[this.#at];
+    let start = this.#at + 1; // of the bytes that stand for themselves; quote and backslash never cut a character
+    for (let at = start; ; at++) {
+      const byte = bytes[at];
       if (byte === undefined || byte < 0x20) return undefined;
-      if (byte !== QUOTE && byte !== BACKSLASH) {
-        this.#at++;
-        continue;
-      }
-      const plain = fromUtf8(this.#bytes.subarray(start, this.#at++));
+      if (byte !== QUOTE && byte !== BACKSLASH) continue;
+      const plain = fromUtf8(bytes, start, at);
       if (plain === undefined) return undefined;
-      whole += plain;
-      if (byte === QUOTE) return whole;
+      this.#at = at + 1;
+      if (byte === QUOTE) return whole === "" ? plain : whole + plain;
       const escaped = this.#escape();
       if (escaped === undefined) return undefined;
-      whole += escaped;
+      whole += plain + escaped;
       start = this.#at;
+      at = start - 1;
     }
   }
 
@@ -211,7 +211,7 @@ class Parser {
       isInteger = false;
     }
     if (this.#at - start > MAX_NUMBER_LENGTH) return undefined;
-    const spelled = String.fromCharCode(...this.#bytes.subarray(start, this.#at));
+    const spelled = fromUtf8(this.#bytes, start, this.#at) ?? "";
     const value = Number(spelled);
     if (Object.is(value, -0)) return undefined; // some readers have one zero, some two, some none of this spelling
     if (isInteger && !Number.isSafeInteger(value)) return BigInt(spelled);
