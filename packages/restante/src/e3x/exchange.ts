@@ -42,7 +42,7 @@ export interface ReceivedHandshake {
   readonly z?: number | undefined;
   /** Its type: "key", "uri", ... */
   readonly kind: string;
-  /** Tells outer packets apart: equal exactly for equal bytes. */
+  /** Tells outer packets of one sender apart. */
   readonly digest: string;
 }
 

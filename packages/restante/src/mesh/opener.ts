@@ -44,6 +44,13 @@ export interface Known {
  */
 export type Origin = "expected" | "unasked" | { readonly by: Hashname; readonly isSought: boolean };
 
+/** The routing token of messages that begin with these bytes. */
+interface Token {
+  readonly start: Uint8Array;
+  readonly token: Uint8Array;
+  readonly name: string; // in hex
+}
+
 export type Refusal = "handshake-size" | "budget" | "unopened" | "malformed" | "downgrade" | "forged";
 
 export class Opener {
@@ -54,7 +61,7 @@ export class Opener {
   readonly #sought: Shares<Hashname> = byRouter();
   readonly #brought: Shares<Hashname> = byRouter();
   readonly #links: Budgets<Hashname> = new Budgets(() => new Budget(LINK_PER_SECOND, LINK_AT_ONCE), LINKS);
-  #asked: { readonly body: Uint8Array; readonly token: Uint8Array; readonly name: string } | undefined; // by `token`, until it is opened
+  #lastToken: Token | undefined; // mostly the next message is of the same exchange
   #lastKeys: { readonly csid: number; readonly body: Uint8Array; readonly packet: KeyPacket } | undefined;
   readonly #warm = new Map<Uint8Array, number>(); // prefixes whose secrets are remembered, with their CSIDs; used least recently first
 
@@ -65,8 +72,7 @@ export class Opener {
 
   /** The routing token (hex) of a message BODY: to find out who is known to use it. */
   token(body: Uint8Array): string {
-    this.#asked = tokenOf(this.#crypto, body);
-    return this.#asked.name;
+    return this.#tokenOf(body).name;
   }
 
   /**
@@ -75,8 +81,6 @@ export class Opener {
    * throws.
    */
   open(outer: Uint8Array, body: Uint8Array, known: Known | undefined, origin: Origin, now: Time): Opened | Refusal {
-    const asked = this.#asked;
-    this.#asked = undefined;
     if (outer.length >= HANDSHAKE_BYTES) return "handshake-size";
     // The token alone does not tell, for it covers only 16 bytes of the prefix.
     const prefix = known?.prefix !== undefined && startsWith(body, known.prefix) ? known.prefix : undefined;
@@ -100,10 +104,21 @@ export class Opener {
     if (linked !== undefined && linked.hashname !== who.hashname) return "forged";
     if (!opened.verify(who.key)) return "forged";
     if (prefix !== undefined) this.#warmed(prefix, csid);
-    const digest = toHex(this.#crypto.backend.sha256(outer));
-    const { token, name } = asked?.body === body ? asked : tokenOf(this.#crypto, body);
+    const { token, name } = this.#tokenOf(body);
+    // Under a key that all know: who could make two messages with one digest is their sender, whom it would harm alone.
+    const digest = toHex(this.#crypto.backend.siphash(token, outer));
     const { hashname, key } = who;
     return { hashname, csid, key, at, token, name, ephemeral, prefix: opened.prefix, digest, message };
+  }
+
+  /** The token of a message BODY, which is that of its first bytes. */
+  #tokenOf(body: Uint8Array): Token {
+    const last = this.#lastToken;
+    if (last !== undefined && startsWith(body, last.start)) return last;
+    const token = routingToken(this.#crypto.backend, body);
+    const found = { start: body.slice(0, TOKEN_BYTES), token, name: toHex(token) };
+    this.#lastToken = found;
+    return found;
   }
 
   /** Mostly a message comes with another one of the same sender: its hashname need not be computed twice. */
@@ -149,21 +164,17 @@ export class Opener {
   }
 }
 
-/** The token of a message BODY, which is that of its prefix. */
-function tokenOf({ backend }: Crypto, body: Uint8Array): { body: Uint8Array; token: Uint8Array; name: string } {
-  const token = routingToken(backend, body);
-  return { body, token, name: toHex(token) };
-}
-
 function byRouter(): Shares<Hashname> {
   const share = (): Budget => new Budget(ROUTER_PER_SECOND, ROUTER_AT_ONCE);
   return new Shares({ common: new Budget(OPENINGS_PER_SECOND), share, limit: ROUTERS });
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  return equal(bytes.subarray(0, prefix.length), prefix);
+  for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix[i]) return false;
+  return true;
 }
 
+const TOKEN_BYTES = 16; // and as many of a message tell its token: seed 004, "Routing Token"
 const CSID_AT = 2; // behind the LOB length 00 01
 const OPENINGS_PER_SECOND = 50; // some 0.15 s of one core with the portable backend
 const CURVE25519 = 0x3a;
