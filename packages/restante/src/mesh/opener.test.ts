@@ -23,18 +23,22 @@ const OTHER_CSID = 0x02;
 const { random } = new Chance(1);
 
 /** Curve25519 without its curve, so that tests can make thousands of exchanges; and how often it was asked. */
-function counting(): { backend: Backend; count: { agreements: number } } {
-  const count = { agreements: 0 };
+function counting(): { backend: Backend; count: { agreements: number; hashes: number } } {
+  const count = { agreements: 0, hashes: 0 };
   const beforenm: Backend["beforenm"] = (secret, key) => {
     count.agreements += 1;
     return portable.sha256(secret.map((byte, i) => byte ^ (key[i] ?? 0)));
   };
-  return { backend: { ...portable, x25519Key: (secret) => secret.slice(), beforenm }, count };
+  const sha256: Backend["sha256"] = (data) => {
+    count.hashes += 1;
+    return portable.sha256(data);
+  };
+  return { backend: { ...portable, x25519Key: (secret) => secret.slice(), beforenm, sha256 }, count };
 }
 
 /** An opener, what it has spent, and the means to send it something. */
 class Scene {
-  readonly count: { agreements: number };
+  readonly count: { agreements: number; hashes: number };
   readonly us: Identity;
   readonly opener: Opener;
   /** Openings of another set: of those nothing is ever remembered. */
@@ -126,6 +130,27 @@ describe("peers with links", () => {
     expect(scene.count.agreements).toBeLessThanOrEqual(2 * bound);
     expect(peers.length * seconds * perSecond).toBeGreaterThan(5 * bound); // it is a flood
     expect(Math.min(...heard.values())).toBeGreaterThanOrEqual(8); // and each was heard more often than keepalives come
+  });
+
+  test("that shake hands at once have their hashnames computed once each, and no others'", () => {
+    const scene = new Scene();
+    const peers = Array.from({ length: 8 }, () => scene.peer());
+    const hashesOf = (sender: (i: number) => Identity): number => {
+      const before = scene.count.hashes;
+      for (const [i, { ephemeral, known }] of peers.entries()) {
+        const from = sender(i);
+        const opened = scene.open(scene.handshake(from, ephemeral), known, START);
+        expect(opened).toEqual(
+          from === peers[i]?.identity ? expect.objectContaining({ hashname: known.hashname }) : "forged",
+        );
+      }
+      return scene.count.hashes - before;
+    };
+    const own = (i: number): Identity => given(peers[i]).identity;
+    const [first, again] = [hashesOf(own), hashesOf(own)];
+    expect(first - again).toBe(3 * peers.length); // of the key, and two for one key to its hashname
+    expect(hashesOf((i) => own((i + 1) % peers.length))).toBeGreaterThan(again);
+    expect(hashesOf(own)).toBe(again);
   });
 
   test("cannot have others verified in their exchange", () => {

@@ -44,6 +44,13 @@ export interface Known {
  */
 export type Origin = "expected" | "unasked" | { readonly by: Hashname; readonly isSought: boolean };
 
+/** What the body of a key message said. */
+interface ReadKeys {
+  readonly csid: number;
+  readonly body: Uint8Array;
+  readonly packet: KeyPacket;
+}
+
 /** The routing token of messages that begin with these bytes. */
 interface Token {
   readonly start: Uint8Array;
@@ -62,7 +69,7 @@ export class Opener {
   readonly #brought: Shares<Hashname> = byRouter();
   readonly #links: Budgets<Hashname> = new Budgets(() => new Budget(LINK_PER_SECOND, LINK_AT_ONCE), LINKS);
   #lastToken: Token | undefined; // mostly the next message is of the same exchange
-  #lastKeys: { readonly csid: number; readonly body: Uint8Array; readonly packet: KeyPacket } | undefined;
+  readonly #keyPackets = new Map<Hashname, ReadKeys>(); // the last of each sender; parsed least recently first
   readonly #warm = new Map<Uint8Array, number>(); // prefixes whose secrets are remembered, with their CSIDs; used least recently first
 
   constructor(crypto: Crypto, identity: Identity) {
@@ -93,7 +100,7 @@ export class Opener {
     const { at, message } = handshake;
     const { csid, ephemeral } = opened;
     const carriesKeys = message.type === "key" || (message.type === "uri" && message.body.length > 0);
-    const sender = carriesKeys ? this.#keys(csid, message.body) : undefined;
+    const sender = carriesKeys ? this.#keys(csid, message.body, known?.hashname) : undefined;
     if (carriesKeys && sender === undefined) return "malformed";
     // The hashname holds digests of all the peer's keys: one of a better set in common shows that this one is forced.
     for (const other of sender?.intermediates.keys() ?? [])
@@ -121,12 +128,13 @@ export class Opener {
     return found;
   }
 
-  /** Mostly a message comes with another one of the same sender: its hashname need not be computed twice. */
-  #keys(csid: number, body: Uint8Array): KeyPacket | undefined {
-    const last = this.#lastKeys;
+  /** All messages of a sender carry the same keys: its hashname need not be computed for each. `claimed`: whose it may be. */
+  #keys(csid: number, body: Uint8Array, claimed: Hashname | undefined): KeyPacket | undefined {
+    const last = claimed === undefined ? undefined : this.#keyPackets.get(claimed);
     if (last !== undefined && last.csid === csid && equal(last.body, body)) return last.packet;
     const packet = parseKeyPacket(this.#crypto, csid, body);
-    if (packet !== undefined) this.#lastKeys = { csid, body: body.slice(), packet };
+    if (packet !== undefined)
+      remember(this.#keyPackets, packet.hashname, { csid, body: body.slice(), packet }, KEY_PACKETS);
     return packet;
   }
 
@@ -157,11 +165,16 @@ export class Opener {
 
   /** A message of this exchange was opened and verified: now its secrets are remembered, for a while. */
   #warmed(prefix: Uint8Array, csid: number): void {
-    this.#warm.delete(prefix);
-    const [oldest] = this.#warm.size >= WARM ? this.#warm.keys() : [];
-    if (oldest !== undefined) this.#warm.delete(oldest);
-    this.#warm.set(prefix, csid);
+    remember(this.#warm, prefix, csid, WARM);
   }
+}
+
+/** Enters this as the latest of `limit`, of which the oldest goes. */
+function remember<K, V>(all: Map<K, V>, key: K, value: V, limit: number): void {
+  all.delete(key);
+  const [oldest] = all.size >= limit ? all.keys() : [];
+  if (oldest !== undefined) all.delete(oldest);
+  all.set(key, value);
 }
 
 function byRouter(): Shares<Hashname> {
@@ -186,5 +199,6 @@ const LINK_PER_SECOND = 1 / 8; // a keepalive comes every 30 s, and when it goes
 const LINK_AT_ONCE = 4;
 const LINKS = 65_536; // as many as there may be
 const WARM = 512; // half of the secrets that a cipher set remembers: strangers, whom it remembers too, push out the others
+const KEY_PACKETS = 256; // of peers that shake hands at once, as many as wait for approval: 1.4 KB each at most, mostly 60 B
 /** One slot each before approval. Seed 004, "Message Types" */
 const TYPES: readonly string[] = ["key", "uri", "jwt", "tx"];
