@@ -93,14 +93,14 @@ const rsa: Rsa = {
 
   sha1(data) {
     const digest = new Uint8Array(SHA1_BYTES);
-    hashInto("sha1", digest, data);
+    hashInto("sha1", data, digest, 0, SHA1_BYTES);
     return digest;
   },
 };
 
 /** SHA-256 into an array of 32 bytes. */
 export function sha256Into(digest: Uint8Array, data: Uint8Array): void {
-  hashInto("sha256", digest, data);
+  hashInto("sha256", data, digest, 0, DIGEST_BYTES);
 }
 
 /** To be spread into a backend. */
@@ -115,15 +115,14 @@ export const openssl: Pick<Backend, Served> & { readonly rsa: Rsa } = {
     if (data.length > HMAC_DATA) return plain(createHmac("sha256", createSecretKey(key)).update(data).digest());
     // RFC 2104 §2, by two hashes at once: a fifth of what the object costs.
     const block = key.length > HASH_BLOCK ? openssl.sha256(key) : key;
-    const digest = new Uint8Array(DIGEST_BYTES);
-    const length = HASH_BLOCK + data.length;
-    for (let i = 0; i < HASH_BLOCK; i++) hmacDesk[i] = 0x36 ^ (block[i] ?? 0);
+    const end = HASH_BLOCK + data.length;
+    for (let i = 0; i < block.length; i++) hmacDesk[i] = INNER_PAD ^ (block[i] ?? 0);
+    for (let i = block.length; i < HASH_BLOCK; i++) hmacDesk[i] = INNER_PAD;
     hmacDesk.set(data, HASH_BLOCK);
-    sha256Into(digest, hmacDesk.subarray(0, length));
-    for (let i = 0; i < HASH_BLOCK; i++) hmacDesk[i] = 0x5c ^ (block[i] ?? 0);
-    hmacDesk.set(digest, HASH_BLOCK);
-    sha256Into(digest, hmacDesk.subarray(0, HASH_BLOCK + DIGEST_BYTES));
-    hmacDesk.fill(0);
+    hashInto("sha256", hmacDesk.subarray(0, end), hmacDesk, HASH_BLOCK, DIGEST_BYTES);
+    for (let i = 0; i < HASH_BLOCK; i++) hmacDesk[i] = INNER_PAD ^ OUTER_PAD ^ (hmacDesk[i] ?? 0);
+    const digest = openssl.sha256(hmacOuter);
+    hmacDesk.fill(0, 0, Math.max(end, hmacOuter.length));
     return digest;
   },
   hkdf(ikm, salt, info, length) {
@@ -178,17 +177,15 @@ export const openssl: Pick<Backend, Served> & { readonly rsa: Rsa } = {
   rsa,
 };
 
-/** Through a text, where each character is a byte: a Buffer would cost twice the hash. */
-function hashInto(algorithm: string, digest: Uint8Array, data: Uint8Array): void {
+/** Into `out`, from `at` on. Through a text, where each character is a byte: a Buffer would cost twice the hash. */
+function hashInto(algorithm: string, data: Uint8Array, out: Uint8Array, at: number, length: number): void {
   const text = hash(algorithm, data, "binary");
-  for (let i = 0; i < digest.length; i++) digest[i] = text.charCodeAt(i);
+  for (let i = 0; i < length; i++) out[at + i] = text.charCodeAt(i);
 }
 
 /** DigestInfo of the SHA-256 of this; overwritten by the next call. RFC 8017 9.2 */
 function digestInfoOf(data: Uint8Array): Uint8Array {
-  const text = hash("sha256", data, "binary");
-  const at = digestInfo.length - DIGEST_BYTES;
-  for (let i = 0; i < DIGEST_BYTES; i++) digestInfo[at + i] = text.charCodeAt(i);
+  hashInto("sha256", data, digestInfo, digestInfo.length - DIGEST_BYTES, DIGEST_BYTES);
   return digestInfo;
 }
 
@@ -307,7 +304,9 @@ const DIGEST_BYTES = 32;
 const MAX_BLOCKS = 255; // RFC 5869 §2.3
 const HASH_BLOCK = 64; // of SHA-256
 const HMAC_DATA = 2048; // longer data gains nothing
+const [INNER_PAD, OUTER_PAD] = [0x36, 0x5c]; // RFC 2104 §2
 const hmacDesk = new Uint8Array(HASH_BLOCK + HMAC_DATA);
+const hmacOuter = hmacDesk.subarray(0, HASH_BLOCK + DIGEST_BYTES);
 const curves = new Map<Curve, ECDH>();
 const used = new Set<ECDH>(); // in this turn
 const NO_SECRET = Uint8Array.of(1);
