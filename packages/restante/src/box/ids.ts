@@ -9,7 +9,7 @@ import { flag, type JsonObject } from "../wire/index.ts";
  * Half of a hashname is no secret, so whoever guesses the pair recognises the box. seed 003, "Box IDs"
  */
 export function boxId(backend: Backend, sender: Hashname, recipient: Hashname): string {
-  const key = hashnameBytes(sender).subarray(0, 2 * ID_BYTES);
+  const key = hashnameBytes(sender).slice(0, 2 * ID_BYTES);
   return toHex(backend.siphash(key, hashnameBytes(recipient)));
 }
 

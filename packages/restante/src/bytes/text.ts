@@ -106,17 +106,36 @@ function base32Code(value: number): number {
 }
 
 /**
- * The bytes of canonical base32: exactly when `toBase32` of them gives `text` again. `undefined` for upper case,
- * padding, foreign characters, impossible lengths and unused bits that are not zero.
+ * The bytes of canonical base32 from `from` on: exactly when `toBase32` of them gives the text there again. `undefined` for upper
+ * case, padding, foreign characters, impossible lengths and unused bits that are not zero.
  */
-export function fromBase32(text: string): Uint8Array | undefined {
-  const bytes = new Uint8Array((text.length * 5) >> 3);
-  let bits = 0;
-  let count = 0;
+export function fromBase32(text: string, from = 0): Uint8Array | undefined {
+  const bytes = new Uint8Array(((text.length - from) * 5) >> 3);
   let at = 0;
-  for (let i = 0; i < text.length; i++) {
-    const value = BASE32_VALUES[text.charCodeAt(i)] ?? NO_DIGIT;
-    if (value === NO_DIGIT) return undefined;
+  let i = from;
+  let all = 0; // negative when any of the characters is none
+  for (; i + 8 <= text.length; i += 8) {
+    const a = base32Value(text, i);
+    const b = base32Value(text, i + 1);
+    const c = base32Value(text, i + 2);
+    const d = base32Value(text, i + 3);
+    const e = base32Value(text, i + 4);
+    const f = base32Value(text, i + 5);
+    const g = base32Value(text, i + 6);
+    const h = base32Value(text, i + 7);
+    all |= a | b | c | d | e | f | g | h;
+    bytes[at] = (a << 3) | (b >> 2);
+    bytes[at + 1] = (b << 6) | (c << 1) | (d >> 4);
+    bytes[at + 2] = (d << 4) | (e >> 1);
+    bytes[at + 3] = (e << 7) | (f << 2) | (g >> 3);
+    bytes[at + 4] = (g << 5) | h;
+    at += 5;
+  }
+  let bits = 0; // at most 12 bits are waiting, the newest lowest
+  let count = 0;
+  for (; i < text.length; i++) {
+    const value = base32Value(text, i);
+    all |= value;
     bits = ((bits << 5) | value) & 0xfff;
     count += 5;
     if (count >= 8) {
@@ -125,8 +144,13 @@ export function fromBase32(text: string): Uint8Array | undefined {
     }
   }
   // Five bits left or more: the last character holds no bit of the data. What is left must be zero.
-  if (count >= 5 || (bits & ((1 << count) - 1)) !== 0) return undefined;
+  if (all < 0 || count >= 5 || (bits & ((1 << count) - 1)) !== 0) return undefined;
   return bytes;
+}
+
+/** What the character is worth as a digit; `NO_DIGIT` when it is none. */
+function base32Value(text: string, at: number): number {
+  return BASE32_VALUES[text.charCodeAt(at)] ?? NO_DIGIT;
 }
 
 /** Base64url without padding (RFC 7515 §2): 3 bytes give 4 characters. */

@@ -95,15 +95,15 @@ export function verifyToken(
   const [kind, work, edition] = [classOf(token), workOf(token), editionOf(token)];
   if (token.length !== TOKEN_BYTES || kind === undefined || work === undefined || edition === undefined)
     return undefined;
-  const bytes = token.subarray(0, 32);
-  const terms = token.subarray(32, 45);
+  const bytes = token.slice(0, TERMS);
   const kR = keyOf(backend, kC, bytes, edition);
   const holder = kind === "contact" || kind === "member" ? sender : undefined;
-  if (!equal(token.subarray(45), tag(backend, kR, terms, holder))) return undefined;
+  if (!equal(token.subarray(TAG), tag(backend, kR, token.subarray(TERMS, TAG), holder))) return undefined;
   const recipient = hashnameFromBytes(bytes);
   if (kind === "member" && sender !== recipient) return undefined;
-  const [until, serial] = [fromUint48(terms.subarray(1, 7)), fromUint48(terms.subarray(7, 13))];
+  const until = readUint48(token, TERMS + 1);
   if (until !== 0 && now >= until * 1000) return undefined;
+  const serial = readUint48(token, TERMS + 7);
   return { recipient, class: kind, until, serial, ...(work > 0 && { work }), ...(edition > 0 && { edition }) };
 }
 
@@ -119,7 +119,7 @@ export function admissionWork(uri: string | undefined): number {
 /** The serial of the token in this URI, which is what a revocation names; `undefined` without a token. It is not verified. */
 export function admissionSerial(uri: string | undefined): number | undefined {
   const token = uri === undefined ? undefined : parseAdmissionUri(uri);
-  return token && fromUint48(token.subarray(39, 45));
+  return token && readUint48(token, TERMS + 7);
 }
 
 /** Whether so many bits of work may be asked of strangers: a whole number, 0 to 24. */
@@ -146,7 +146,7 @@ export function admissionUri(token: Uint8Array, host = ""): string {
 export function parseAdmissionUri(uri: string): Uint8Array | undefined {
   // As nearly all are that we write: by the rules of links it would take five times as long.
   if (uri.length === PLAIN_START.length + TOKEN_CHARACTERS && uri.startsWith(PLAIN_START))
-    return fromBase32(uri.slice(PLAIN_START.length));
+    return fromBase32(uri, PLAIN_START.length);
   if (uri.length > URI_LENGTH) return undefined;
   const link = parseLink(uri);
   return link === undefined || link.keys.size > 0 ? undefined : tokenOf(link);
@@ -242,7 +242,7 @@ export function encodeRevocations(serials: Iterable<number>): Uint8Array[] {
 /** The serials in one such body; `undefined` when it is cut, unsorted, has one twice, or more than 200. */
 export function parseRevocations(body: Uint8Array): number[] | undefined {
   if (body.length % 6 !== 0 || body.length > REVOCATIONS * 6) return undefined;
-  const serials = Array.from({ length: body.length / 6 }, (_, i) => fromUint48(body.subarray(i * 6, i * 6 + 6)));
+  const serials = Array.from({ length: body.length / 6 }, (_, i) => readUint48(body, i * 6));
   return serials.every((serial, i) => i === 0 || serial > (serials[i - 1] ?? 0)) ? serials : undefined;
 }
 
@@ -253,7 +253,7 @@ export function parseRevocations(body: Uint8Array): number[] | undefined {
  */
 export function tokenSerial(backend: Backend, kR: Uint8Array, holder: string, generation: number, edition = 0): number {
   const label = concat(SERIAL_INFO, uint48(generation), utf8(holder));
-  const serial = fromUint48(backend.hmac(kR, label).subarray(0, 6));
+  const serial = readUint48(backend.hmac(kR, label), 0);
   return edition === 0 ? serial : editionSerial(edition) + (serial % EDITION);
 }
 
@@ -273,7 +273,7 @@ function tag(backend: Backend, kR: Uint8Array, terms: Uint8Array, sender: Hashna
 
 /** The low bits of the byte. */
 function codeOf(token: Uint8Array): number {
-  return (token[32] ?? 0) & ((1 << WORK_SHIFT) - 1);
+  return (token[TERMS] ?? 0) & ((1 << WORK_SHIFT) - 1);
 }
 
 function classOf(token: Uint8Array): TokenClass | undefined {
@@ -284,13 +284,13 @@ function classOf(token: Uint8Array): TokenClass | undefined {
 /** 0 in the classes 1 to 4; `undefined` when no token says that. */
 function editionOf(token: Uint8Array): number | undefined {
   if (codeOf(token) <= CLASSES.length) return 0;
-  const edition = token[39] ?? 0;
+  const edition = token[TERMS + 7] ?? 0;
   return edition === 0 ? undefined : edition;
 }
 
 /** The high bits of it; `undefined` when no token says that. */
 function workOf(token: Uint8Array): number | undefined {
-  const work = (token[32] ?? 0) >> WORK_SHIFT;
+  const work = (token[TERMS] ?? 0) >> WORK_SHIFT;
   return isWork(work) && (work === 0 || classOf(token) === "invite") ? work : undefined;
 }
 
@@ -315,9 +315,9 @@ function uint48(value: number): Uint8Array {
   return bytes;
 }
 
-function fromUint48(bytes: Uint8Array): number {
+function readUint48(bytes: Uint8Array, at: number): number {
   let value = 0;
-  for (let i = 0; i < bytes.length; i++) value = value * 256 + (bytes[i] ?? 0);
+  for (let i = at; i < at + 6; i++) value = value * 256 + (bytes[i] ?? 0);
   return value;
 }
 
@@ -331,6 +331,7 @@ const TOKEN_FIELD = "t";
 const PLAIN_START = `link:///?${TOKEN_FIELD}=`;
 /** recipient 32, class 1, until 6, serial 6, tag 32. admission.md §2 */
 export const TOKEN_BYTES = 77;
+const [TERMS, TAG] = [32, 45]; // where they begin
 const TOKEN_CHARACTERS = 124;
 const KEY_BYTES = 32;
 const KEY_CHARACTERS = 52;
