@@ -162,11 +162,15 @@ export class Assembly {
     return this.#size > 0;
   }
 
-  /** Adds a copy of the body; gives the whole message (the caller's own) with its last packet, unless it is empty. */
-  push(body: Uint8Array, isLast: boolean, now: Time): Uint8Array | undefined {
+  /**
+   * Adds a copy of the body; gives the whole message (the caller's own) with its last packet, unless it is empty. `isGiven`: nobody
+   * else has the body, so that a message of one packet need not be copied.
+   */
+  push(body: Uint8Array, isLast: boolean, now: Time, isGiven = false): Uint8Array | undefined {
     // Most messages: nothing is kept of them here, so they need no room.
     if (isLast && this.#size === 0 && !this.#isSkipping && body.length <= MAX_MESSAGE_BYTES) {
       if (body.length === 0) return undefined;
+      if (isGiven) return body;
       const message = this.#array(body.length);
       message.set(body);
       return message;

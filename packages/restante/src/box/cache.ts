@@ -15,7 +15,7 @@ import { Streams } from "./streams.ts";
 
 export type CacheIn =
   | ChannelEvent
-  /** As so many events "packet", of one channel in this order. */
+  /** As so many events "packet", of one channel in this order. Nobody else has the bodies any more: they are overwritten. */
   | { type: "packets"; ch: number; packets: { readonly head: JsonObject; readonly body: Uint8Array }[] }
   | { type: "up" | "down" | "renewed"; peer: Hashname }
   /** A recipient wants nothing kept for it any more. */
@@ -143,7 +143,8 @@ export class Cache implements Machine<CacheIn, CacheOut> {
       case "packets": {
         const { ch, packets } = input;
         return (
-          this.#deposits.packets(ch, packets, now) ??
+          // With a store that we share messages may wait: those that do must not keep alive what they came in.
+          this.#deposits.packets(ch, packets, now, !this.#isShared) ??
           packets.flatMap(({ head, body }) => this.#streams.packet({ ch, head, body }))
         );
       }

@@ -95,19 +95,26 @@ export class Deposits {
     return this.packets(open.ch, [open], now) ?? [];
   }
 
-  /** Packets that came one after the other. `undefined`: it is no channel of these. */
-  packets(ch: number, packets: readonly Content[], now: Time): Out[] | undefined {
+  /** Packets that came one after the other. `undefined`: it is no channel of these. `isGiven`: nobody else has their bodies. */
+  packets(ch: number, packets: readonly Content[], now: Time, isGiven = false): Out[] | undefined {
     const deposit = this.#deposits.get(ch);
     if (deposit === undefined) return undefined;
     const count = packets.length;
     const took: Out = count === 1 ? { type: "took", ch } : { type: "took", ch, count };
     const granted = this.#granted(deposit, now);
     const outs = [took];
-    for (const packet of packets) this.#packet(deposit, granted, packet, now, outs);
+    for (const packet of packets) this.#packet(deposit, granted, packet, isGiven, now, outs);
     return outs;
   }
 
-  #packet(deposit: Deposit, granted: BoxClass | undefined, { head, body }: Content, now: Time, outs: Out[]): void {
+  #packet(
+    deposit: Deposit,
+    granted: BoxClass | undefined,
+    { head, body }: Content,
+    isGiven: boolean,
+    now: Time,
+    outs: Out[],
+  ): void {
     const { message, target } = deposit;
     // On the way of every message, so by their names: `flag` sees the heads of all channels, and looks each up.
     const isLast = head["done"] === true;
@@ -120,7 +127,7 @@ export class Deposits {
     const removed = removedId(head, body);
     const isRemoval = removed !== undefined || isClear;
     if (isRemoval) this.#ask(this.#remove(deposit, target, granted, removed, isClear, now), now, outs);
-    const bytes = message.push(body, isLast, now);
+    const bytes = message.push(body, isLast, now, isGiven);
     const seconds = bytes === undefined || head["x"] === undefined ? undefined : uint(head, "x");
     if (bytes !== undefined) this.#ask(this.#put(deposit.peer, target, granted, bytes, seconds, now), now, outs);
   }

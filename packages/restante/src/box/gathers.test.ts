@@ -35,6 +35,33 @@ test("[C45] packets in a row are taken together, and what they leave is one ques
   expect(sizes(desk.stored())).toEqual([20 + 9, 1, 10, 2]);
 });
 
+test("packets in a row leave what they would leave one by one, and only in a row are their bodies given away", () => {
+  const packets = fc.array(
+    fc.record({
+      length: fc.nat(300),
+      n: fc.integer({ min: 1, max: 4 }),
+      head: fc.constantFrom<JsonObject>(DONE, DONE, {}, { done: true, x: 60 }, { done: true, clear: true }),
+    }),
+    { minLength: 1, maxLength: 12 },
+  );
+  fc.assert(
+    fc.property(packets, fc.boolean(), (given, isShared) => {
+      const make = () => given.map(({ length, n, head }) => ({ head, body: bytesOf(length, n) }));
+      const [row, single] = [make(), make()];
+      const desks = [row, single].map(() => new Desk({ gathers: true, ...(isShared && { serial: () => 1 }) }));
+      const [one, other] = desks.map((desk) => ({ desk, ch: desk.outbox(alice).ch }));
+      if (one === undefined || other === undefined) return;
+      one.desk.packets(one.ch, row);
+      for (const { head, body } of single) other.desk.packet(other.ch, head, body);
+      for (const desk of desks) desk.hand();
+      expect(one.desk.stored()).toEqual(other.desk.stored());
+      expect(one.desk.stats()).toEqual(other.desk.stats());
+      expect(single).toEqual(make());
+      if (isShared) expect(row).toEqual(make());
+    }),
+  );
+});
+
 test("[C45] each packet is taken at once, whatever it is put together with", () => {
   const desk = new Desk({ gathers: true });
   const { ch, outs } = desk.outbox(alice, DONE, bytesOf(200, 1));
