@@ -49,10 +49,11 @@ export class Rates {
   ): boolean {
     const [senders, recipients] = kind === "stranger" ? this.#strange : this.#known;
     const size = Math.max(bytes, MIN_COUNTED);
-    if (!senders.has(sender, size, now)) return false;
+    const place = senders.find(sender, size, now);
+    if (place === EMPTY) return false;
     if (!(kind !== "stranger" && this.#pairs.take(pair, size, now)) && !recipients.take(recipient, size, now))
       return false;
-    senders.take(sender, size, now);
+    senders.draw(place, sender, size, now);
     return true;
   }
 
@@ -85,22 +86,27 @@ class Buckets {
     this.#since[REST] = Number.POSITIVE_INFINITY;
   }
 
-  has(name: string, bytes: number, now: Time): boolean {
-    const place = this.#placeOf(name, now);
-    return (place === NONE ? this.#rate.most : this.#gather(place, now)) >= bytes;
-  }
-
   /** False: there is not so much, and nothing is taken. */
   take(name: string, bytes: number, now: Time): boolean {
-    const known = this.#placeOf(name, now);
-    const left = known === NONE ? this.#rate.most : this.#gather(known, now);
-    if (left < bytes) return false;
-    const place = known === NONE ? this.#enter(name, now) : known;
-    this.#left[place] = left - bytes;
-    if (known === REST || place === this.#older[REST]) return true;
-    if (known !== NONE) this.#unlink(place);
-    this.#append(place);
+    const place = this.find(name, bytes, now);
+    if (place === EMPTY) return false;
+    this.draw(place, name, bytes, now);
     return true;
+  }
+
+  /** Where so much may be drawn, before anything else is asked for or taken. EMPTY: there is not so much. */
+  find(name: string, bytes: number, now: Time): number {
+    const place = this.#placeOf(name, now);
+    return (place === NONE ? this.#rate.most : this.#gather(place, now)) >= bytes ? place : EMPTY;
+  }
+
+  /** Takes what was found there for this name. */
+  draw(found: number, name: string, bytes: number, now: Time): void {
+    const place = found === NONE ? this.#enter(name, now) : found;
+    this.#left[place] = (found === NONE ? this.#rate.most : (this.#left[place] ?? 0)) - bytes;
+    if (found === REST || place === this.#older[REST]) return;
+    if (found !== NONE) this.#unlink(place);
+    this.#append(place);
   }
 
   /** Where the bucket of this name is. NONE: it is full, and nowhere; REST: there is no place for it. */
@@ -179,4 +185,5 @@ const MIN_COUNTED = 128; // box.md §7: or messages of one byte would be free
 const MAX_NAMES = 16_384; // each with a number of 16 bits, and REST
 const REST = 0;
 const NONE = -1;
+const EMPTY = -2;
 const FIRST_PLACES = 8;
