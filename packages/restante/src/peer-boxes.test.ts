@@ -55,7 +55,9 @@ test("[C44] [C57] promise 4: a box is shown to its recipient alone; to others it
     });
     bench.run(MINUTE);
     return eve.outs.flatMap((out) =>
-      "ch" in out && out.ch === ch && out.type === "packet" ? [[out.head, out.body.length]] : [],
+      "ch" in out && out.ch === ch && out.type === "packets"
+        ? out.packets.map(({ head, body }) => [head, body.length])
+        : [],
     );
   });
   const empty = [[{ cap: CACHE.cap, ids: 120 }, 0]];

@@ -102,7 +102,7 @@ test("only contacts are let in by an offer: whoever has an invite and asks for a
     wild.handle({ type: "open", ch: 1, peer: alice.hashname, reliable: true, head, body: new Uint8Array(0) });
     bench.run(MINUTE);
     return wild.outs.flatMap((out): unknown[] => {
-      if (out.type === "packet") return [out.head];
+      if (out.type === "packets") return out.packets.map(({ head }) => head);
       return out.type === "ended" || out.type === "closed" ? [out.type] : [];
     });
   };

@@ -47,7 +47,6 @@ import {
   inForce,
   isSecondDeposit,
   Joining,
-  joins,
   Links,
   type ListedEntry,
   type ListInfo,
@@ -404,10 +403,9 @@ export class Root implements Machine<RootIn, RootOut> {
       case "opened":
         return this.#fromOpened(out);
       default: {
-        if (out.type === "packet" && joins(this.#queue, out)) return;
         const role = this.#owner.get(out.ch);
         if (out.type === "closed") this.#owner.delete(out.ch);
-        if (role !== undefined) this.#post(forRole(role, out));
+        if (role !== undefined) for (const task of forRole(role, out)) this.#post(task);
       }
     }
   }

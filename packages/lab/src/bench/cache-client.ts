@@ -1,7 +1,17 @@
 /** One who uses a cache, over TCP: the roles of a sender and of a recipient on a link of its own, and nothing of mail. */
 import { tcpTransport } from "@restante/node";
 import type { TransportPath } from "restante";
-import { type Backend, box, createCrypto, createIdentity, type Hashname, type Identity, mesh } from "restante/protocol";
+import {
+  type Backend,
+  box,
+  type ChannelEvent,
+  createCrypto,
+  createIdentity,
+  type Hashname,
+  type Identity,
+  mesh,
+  oneByOne,
+} from "restante/protocol";
 
 /** The cache that a client uses. */
 export interface CacheAddress {
@@ -9,8 +19,6 @@ export interface CacheAddress {
   readonly keys: Identity["keys"];
   readonly path: TransportPath;
 }
-
-type ChannelEvent = Exclude<box.ChannelEvent, { type: "opened" }>;
 
 export class Client {
   readonly identity: Identity;
@@ -110,10 +118,12 @@ export class Client {
     this.#wake();
   }
 
-  #channel(event: ChannelEvent, now: number): void {
+  #channel(event: Exclude<ChannelEvent, { type: "opened" }>, now: number): void {
     const isOurs = this.#sending.has(event.ch);
     if (event.type === "closed") this.#sending.delete(event.ch);
-    this.#serve((isOurs ? this.#outbox : this.#inbox).handle(event, now));
+    const role = isOurs ? this.#outbox : this.#inbox;
+    if (event.type !== "packets") this.#serve(role.handle(event, now));
+    else for (const packet of oneByOne(event)) this.#serve(role.handle(packet, now));
   }
 
   #serve(outs: readonly (box.OutboxOut | box.InboxOut)[]): void {

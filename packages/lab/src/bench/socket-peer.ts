@@ -78,11 +78,13 @@ async function stack({ transport: kind, cloaked }: Wiring, arrivals: Arrivals): 
         case "opened":
           ch = out.ch;
           break;
-        case "packet":
-          if (out.body.length === 0) arrivals.answered();
-          else {
-            arrivals.packets++;
-            if (out.body[0] === LAST) give({ type: "send", ch, head: {}, body: NOTHING });
+        case "packets":
+          for (const { body } of out.packets) {
+            if (body.length === 0) arrivals.answered();
+            else {
+              arrivals.packets++;
+              if (body[0] === LAST) give({ type: "send", ch, head: {}, body: NOTHING });
+            }
           }
       }
     }

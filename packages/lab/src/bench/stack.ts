@@ -64,7 +64,7 @@ function pair(
       if (out.type === "transmit")
         give(end === a ? b : a, { type: "received", path: end.path, bytes: out.bytes.slice() });
       else if (out.type === "handshake") give(end, { type: "approve", hashname: out.hashname });
-      else if (out.type === "packet") packets++;
+      else if (out.type === "packets") packets += out.packets.length;
     }
   };
   const peer = { hashname: b.identity.hashname, keys: b.identity.keys, paths: [b.path] };
@@ -85,7 +85,7 @@ function pair(
     receive(bytes) {
       let came = 0;
       for (const out of b.machine.handle({ type: "received", path: a.path, bytes }, NOW))
-        if (out.type === "packet") came++;
+        if (out.type === "packets") came += out.packets.length;
       if (came === 0) throw new Error("not received");
     },
   };

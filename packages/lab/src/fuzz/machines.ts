@@ -133,7 +133,8 @@ function channels(mutator: Mutator): () => boolean {
     for (const out of to.handle(input, now)) {
       if (out.type === "transmit") inners.push(out.inner);
       else if (to === ours) events++;
-      if (to === ours && (out.type === "packet" || (out.type === "opened" && out.reliable))) owed.push(out.ch);
+      if (to === ours && out.type === "opened" && out.reliable) owed.push(out.ch);
+      if (to === ours && out.type === "packets") owed.push(...out.packets.map(() => out.ch));
     }
     return inners;
   };
@@ -143,10 +144,10 @@ function channels(mutator: Mutator): () => boolean {
     owed.length = 0;
     for (const reliable of [true, false])
       sent.push(...turn(honest, { type: "open", ch: ++handle, reliable, head: { type: "test" }, body: utf8("one") }));
-    for (const inner of sent.slice()) turn(ours, { type: "received", inner });
+    for (const inner of sent.slice()) turn(ours, { type: "received", packets: [{ inner, at: 0 }] });
     const ch = ++handle;
     for (const inner of turn(ours, { type: "open", ch, reliable: true, head: { type: "test" }, body: utf8("two") })) {
-      sent.push(...turn(honest, { type: "received", inner }));
+      sent.push(...turn(honest, { type: "received", packets: [{ inner, at: 0 }] }));
     }
   };
   restart();
@@ -156,8 +157,8 @@ function channels(mutator: Mutator): () => boolean {
     now += chance.between(0, 400);
     const before = events;
     const inner = chance.happens(0.1) ? chance.pick(sent).slice() : mutator.packet(sent);
-    for (const answer of turn(ours, { type: "received", inner })) {
-      sent.push(...turn(honest, { type: "received", inner: answer }));
+    for (const answer of turn(ours, { type: "received", packets: [{ inner, at: 0 }] })) {
+      sent.push(...turn(honest, { type: "received", packets: [{ inner: answer, at: 0 }] }));
       if (sent.length > 64) sent.splice(8, sent.length - 64);
     }
     const ch = owed.shift();
@@ -253,8 +254,8 @@ export class Pair {
       if (out.type === "handshake" && out.isNew && chance.happens(0.5))
         this.turn(side, { type: chance.happens(0.9) ? "approve" : "reject", hashname: out.hashname });
       if (out.type === "opened" && out.reliable) this.#reliable.add(out.ch);
-      if ((out.type === "opened" || out.type === "packet") && this.#reliable.has(out.ch) && chance.happens(0.9))
-        this.turn(side, { type: "took", ch: out.ch });
+      if ((out.type === "opened" || out.type === "packets") && this.#reliable.has(out.ch) && chance.happens(0.9))
+        this.turn(side, { type: "took", ch: out.ch, count: out.type === "packets" ? out.packets.length : 1 });
       if (out.type === "closed") this.#reliable.delete(out.ch);
       if (out.type !== "transmit") continue;
       const arrives = side === 1 || this.arrives(out);

@@ -247,19 +247,15 @@ export class PeerProgram {
       case "renewed":
         emit({ ev: "renewed", hashname: effect.hashname });
         return;
-      case "opened":
-      case "packet": {
-        const { ch, head, body } = effect;
-        if (effect.type === "opened") {
-          const { peer, reliable, kind } = effect;
-          this.#channels.set(ch, { hashname: peer, reliable, isEcho: kind === "echo" });
-        }
-        // The end is a fact of its own in the mesh; on the wire and here it stands in the last packet.
-        const [next] = this.#waiting.splice(0, isEndOf(ch, this.#waiting[0]) ? 1 : 0);
-        this.#onPacket({ ch, head, body, end: next !== undefined });
-        if (this.#channels.get(ch)?.reliable) this.#do({ type: "took", ch });
+      case "opened": {
+        const { ch, peer, reliable, kind } = effect;
+        this.#channels.set(ch, { hashname: peer, reliable, isEcho: kind === "echo" });
+        this.#onPackets(ch, [effect]);
         return;
       }
+      case "packets":
+        this.#onPackets(effect.ch, effect.packets);
+        return;
       case "ended":
         this.#onPacket({ ch: effect.ch, head: {}, body: new Uint8Array(0), end: true });
         return;
@@ -268,6 +264,15 @@ export class PeerProgram {
         this.#channels.delete(effect.ch);
         return;
     }
+  }
+
+  #onPackets(ch: number, packets: readonly Pick<Received, "head" | "body">[]): void {
+    // The end is a fact of its own in the mesh; on the wire and here it stands in the last packet.
+    const [next] = this.#waiting.splice(0, isEndOf(ch, this.#waiting[0]) ? 1 : 0);
+    packets.forEach(({ head, body }, i) => {
+      this.#onPacket({ ch, head, body, end: next !== undefined && i === packets.length - 1 });
+      if (this.#channels.get(ch)?.reliable) this.#do({ type: "took", ch });
+    });
   }
 
   #onPacket({ ch, head, body, end }: Received): void {

@@ -11,7 +11,6 @@ import {
   type Identity,
   openMessage,
   parseHandshake,
-  parsePacket,
   portable,
   toHex,
   utf8,
@@ -64,10 +63,10 @@ function pair(backend: Backend) {
       const packet = out.bytes.subarray(out.free);
       packets.push(packet);
       const other = side === 0 ? 1 : 0;
-      const body = parsePacket(packet)?.body ?? new Uint8Array(0);
       const opened = openMessage(crypto, ends[other], packet);
       const handshake = opened && parseHandshake(opened.inner);
-      if (opened === undefined || handshake === undefined) turn(other, { type: "packet", body });
+      if (opened === undefined || handshake === undefined)
+        turn(other, { type: "packets", packets: [{ bytes: packet, at: 0 }] });
       else {
         const { token, ephemeral, prefix } = opened;
         const { at, message } = handshake;

@@ -1,6 +1,6 @@
 /** What the channels of applications take and tell. protocol/application.md */
 import type { Hashname } from "../crypto/index.ts";
-import type { ChannelEvent, ChannelsIn } from "../e3x/index.ts";
+import type { ChannelEvent, ChannelsIn, PacketEvent } from "../e3x/index.ts";
 import type { JsonObject } from "../wire/index.ts";
 
 /**
@@ -67,7 +67,8 @@ export type ApplicationIn =
   | { readonly type: "up" | "down"; readonly peer: Hashname }
   /** Some who were contacts may be none any more. */
   | { readonly type: "contacts" }
-  | Exclude<ChannelEvent, { type: "opened" }>
+  | Exclude<ChannelEvent, { type: "opened" | "packets" }>
+  | PacketEvent
   | Opened
   | { readonly type: "tick" };
 

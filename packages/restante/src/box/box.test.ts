@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { equal, fromHex, type Time } from "../bytes/index.ts";
 import { type Hashname, hashnameFromBytes, portable } from "../crypto/index.ts";
-import { Channels, type ChannelsIn } from "../e3x/index.ts";
+import { Channels, type ChannelsIn, oneByOne } from "../e3x/index.ts";
 import { type BoxAnswer, type BoxLimits, type BoxStore, memoryBoxStore } from "../store/index.ts";
 import { Chance } from "../testing/chance.ts";
 import { type JsonObject, parsePacket } from "../wire/index.ts";
@@ -107,8 +107,9 @@ class Peer {
         this.#owner.set(out.ch, role);
       }
       const role = this.#owner.get(out.ch);
-      const event = out.type === "opened" ? { ...out, peer } : out;
-      if (role !== undefined) this[role](event);
+      if (role === undefined) continue;
+      if (out.type === "packets") for (const event of oneByOne(out)) this[role](event);
+      else this[role](out.type === "opened" ? { ...out, peer } : out);
     }
   }
 
@@ -217,7 +218,7 @@ class World {
     for (let i = 0; i < copies; i++) {
       this.later(this.loss > 0 ? this.chance.between(5, 200) : 10, () => {
         if (target.links.get(from.hashname) === link)
-          target.channels(from.hashname, { type: "received", inner: inner.slice() });
+          target.channels(from.hashname, { type: "received", packets: [{ inner: inner.slice(), at: 0 }] });
       });
     }
   }

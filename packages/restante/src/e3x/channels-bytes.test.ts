@@ -18,7 +18,7 @@ function converse(
       if (out.type !== "transmit") told.push(out);
       else {
         sent.push({ ...out, inner: out.inner.slice() });
-        act(1 - side, { type: "received", inner: wire(out.inner.subarray(out.at)) });
+        act(1 - side, { type: "received", packets: [{ inner: wire(out.inner.subarray(out.at)), at: 0 }] });
       }
     }
   };
@@ -106,6 +106,6 @@ test("a body that is given leaves as it is, when it leaves and when it leaves ag
       return packet === undefined || packet.body.length === 0 ? [] : [packet.body];
     });
   expect(bodies(channels.handle({ type: "send", ch: 1, head: {}, body, isGiven: true }, 0))).toEqual([body]);
-  channels.handle({ type: "received", inner: encodePacket({ c: 1, ack: 1 }) }, 1);
+  channels.handle({ type: "received", packets: [{ inner: encodePacket({ c: 1, ack: 1 }), at: 0 }] }, 1);
   expect(bodies(channels.handle({ type: "tick" }, channels.deadline() ?? 0))).toEqual([body]);
 });

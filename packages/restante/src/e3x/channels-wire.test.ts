@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { assert, Deadlines } from "../bytes/index.ts";
-import { parsePacket, uint } from "../wire/index.ts";
+import { type JsonObject, parsePacket, uint } from "../wire/index.ts";
 import { Channels, type ChannelsOut, packetRoom } from "./channels.ts";
 
 describe("over any wire", () => {
@@ -297,11 +297,10 @@ class World {
     assert(end !== undefined && end.closed.length === 0, "events are of open channels");
     switch (out.type) {
       case "opened":
-      case "packet":
-        assert(!end.ended && out.body.length === BODY.length, "packets come whole and before the end");
-        end.got.push(uint(out.head, "n") ?? -1);
-        end.owed++;
-        if (!end.isStuck) this.#after(this.#random() * this.#wire.slowness, () => this.#took(side, end));
+        this.#got(side, end, out);
+        break;
+      case "packets":
+        for (const packet of out.packets) this.#got(side, end, packet);
         break;
       case "acked":
         end.acked += out.count;
@@ -316,6 +315,13 @@ class World {
       case "closed":
         end.closed.push(out.err);
     }
+  }
+
+  #got(side: 0 | 1, end: End, { head, body }: { readonly head: JsonObject; readonly body: Uint8Array }): void {
+    assert(!end.ended && body.length === BODY.length, "packets come whole and before the end");
+    end.got.push(uint(head, "n") ?? -1);
+    end.owed++;
+    if (!end.isStuck) this.#after(this.#random() * this.#wire.slowness, () => this.#took(side, end));
   }
 
   #took(side: 0 | 1, end: End): void {
@@ -348,7 +354,7 @@ class World {
       if (this.#random() < this.#wire.loss) continue;
       const copy = inner.slice();
       const delay = this.#wire.delay + Math.floor(this.#random() * this.#wire.jitter);
-      this.#after(delay, () => this.#do(side === 0 ? 1 : 0, { type: "received", inner: copy }));
+      this.#after(delay, () => this.#do(side === 0 ? 1 : 0, { type: "received", packets: [{ inner: copy, at: 0 }] }));
     }
   }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { utf8 } from "../bytes/index.ts";
 import { encodePacket, type JsonObject, parsePacket } from "../wire/index.ts";
 import { parseChannelPacket } from "./channel.ts";
 import { type ChannelLimits, Channels, type ChannelsIn, type ChannelsOut, packetRoom } from "./channels.ts";
@@ -18,8 +19,8 @@ test("the conversation of protocol/channels.md §1 is one that really happens", 
     for (const out of sides[from].handle(input, 0)) {
       if (out.type === "transmit") {
         said.push([from, new TextDecoder().decode(parsePacket(out.inner)?.head)]);
-        act(from === "ODD" ? "EVEN" : "ODD", { type: "received", inner: out.inner });
-      } else if (out.type === "opened" || out.type === "packet") act(from, { type: "took", ch: out.ch });
+        act(from === "ODD" ? "EVEN" : "ODD", { type: "received", packets: [{ inner: out.inner, at: 0 }] });
+      } else if (out.type === "opened" || out.type === "packets") act(from, { type: "took", ch: out.ch });
     }
   };
   const body = new Uint8Array(1000);
@@ -152,7 +153,7 @@ describe("ending", () => {
     open(ours, 1, false);
     expect(heads(send(ours, 1, {}, { end: true }))).toEqual([{ c: 1, end: true }]);
     expect(events(receive(ours, { c: 1, last: 1, end: true }))).toEqual([
-      { type: "packet", ch: 1, head: { last: 1 }, body: EMPTY },
+      { type: "packets", ch: 1, packets: [{ head: { last: 1 }, body: EMPTY }] },
       { type: "ended", ch: 1 },
       { type: "closed", ch: 1, err: undefined },
     ]);
@@ -173,7 +174,7 @@ describe("ending", () => {
     send(channels, 1, { n: 2 }, { end: true });
     expect(events(receive(channels, { c: 1, seq: 1, ack: 2, n: 1 }))).toMatchObject([
       { type: "acked", count: 2 },
-      { type: "packet", head: { n: 1 } },
+      { type: "packets", packets: [{ head: { n: 1 } }] },
     ]);
     expect(events(receive(channels, { c: 1, seq: 2, end: true }))).toEqual([{ type: "ended", ch: 1 }]);
     const out = channels.handle({ type: "took", ch: 1 }, 0);
@@ -271,7 +272,11 @@ describe("reliable channels", () => {
     receive(channels, { c: 2, seq: 1, type: "a" });
     const seqs = [3, 3, 5, 2, 2, 4, 1, 3];
     const got = seqs.flatMap((seq) => events(receive(channels, { c: 2, seq, n: seq })));
-    expect(got.map((event) => event.type === "packet" && event.head["n"])).toEqual([2, 3, 4, 5]);
+    const numbers = got.map((event) => event.type === "packets" && event.packets.map(({ head }) => head["n"]));
+    expect(numbers).toEqual([
+      [2, 3],
+      [4, 5],
+    ]);
   });
 
   test("[E11] a repeated packet has the same seq and content", () => {
@@ -311,7 +316,9 @@ describe("reliable channels", () => {
   test("[E11] a packet whose acknowledgement is waited for asks for it, the one after it does not", () => {
     const [here, there] = [machine({}), machine({ order: 0 })];
     const cross = (outs: readonly ChannelsOut[], now: number): ChannelsOut[] =>
-      outs.flatMap((out) => (out.type === "transmit" ? there.handle({ type: "received", inner: out.inner }, now) : []));
+      outs.flatMap((out) =>
+        out.type === "transmit" ? there.handle({ type: "received", packets: [{ inner: out.inner, at: 0 }] }, now) : [],
+      );
     cross(open(here, 1, true), 0);
     there.handle({ type: "took", ch: 100 }, 0);
     for (const [asks, now] of [
@@ -489,7 +496,7 @@ describe("limits", () => {
       for (let seq = 1; seq <= 5; seq++) {
         const head = seq === 1 ? { c, seq, type: "a" } : { c, seq };
         delivered += events(receive(channels, head, 0, body)).filter(
-          ({ type }) => type === "opened" || type === "packet",
+          ({ type }) => type === "opened" || type === "packets",
         ).length;
       }
     }
@@ -499,7 +506,8 @@ describe("limits", () => {
     const holes = machine({ limits: { bytes: 20_000 } });
     receive(holes, { c: 2, seq: 1, type: "a" });
     for (let seq = 3; seq < 100; seq++) receive(holes, { c: 2, seq }, 0, body);
-    const filled = events(receive(holes, { c: 2, seq: 2 }, 0, body)).filter(({ type }) => type === "packet").length;
+    const [row] = events(receive(holes, { c: 2, seq: 2 }, 0, body));
+    const filled = row?.type === "packets" ? row.packets.length : 0;
     expect(filled).toBeGreaterThan(3);
     expect(filled * 1300).toBeLessThan(12_000);
   });
@@ -563,12 +571,14 @@ describe("rubbish", () => {
     fc.jsonValue(),
     fc.constantFrom(true, 2 ** 32, 2 ** 53, [1, 1, 126]),
   );
+  const inner = fc.oneof(
+    fc.uint8Array(),
+    fc.dictionary(key, value).map((head) => encodePacket(utf8(JSON.stringify(head)))),
+  );
   const input: fc.Arbitrary<ChannelsIn> = fc.oneof(
-    fc.uint8Array().map((inner) => ({ type: "received" as const, inner })),
-    fc.dictionary(key, value).map((head) => ({
-      type: "received" as const,
-      inner: encodePacket(new TextEncoder().encode(JSON.stringify(head))),
-    })),
+    fc
+      .array(inner)
+      .map((inners) => ({ type: "received", packets: inners.map((inner) => ({ inner, at: 0 })) }) as const),
     fc.constantFrom<ChannelsIn>({ type: "tick" }, { type: "credit", bytes: 0 }, { type: "credit", bytes: 1e9 }),
   );
 
@@ -614,7 +624,7 @@ function send(
 }
 
 function receive(channels: Channels, head: JsonObject, now = 0, body: Uint8Array = EMPTY): ChannelsOut[] {
-  return channels.handle({ type: "received", inner: encodePacket(head, body) }, now);
+  return channels.handle({ type: "received", packets: [{ inner: encodePacket(head, body), at: 0 }] }, now);
 }
 
 /** Lets the machine's own deadlines pass, up to a time. */
@@ -653,9 +663,12 @@ test("what all exchanges hold back for order is bounded together, and comes free
     return new Channels({ order: 1, handles: () => handle++, limits: { held: 20_000 }, held });
   });
   const far = (link: Channels, seq: number): ChannelsOut[] =>
-    link.handle({ type: "received", inner: encodePacket({ c: 2, seq }, new Uint8Array(1000)) }, 0);
+    link.handle(
+      { type: "received", packets: [{ inner: encodePacket({ c: 2, seq }, new Uint8Array(1000)), at: 0 }] },
+      0,
+    );
   for (const link of links) {
-    link.handle({ type: "received", inner: encodePacket({ c: 2, seq: 1, type: "x" }) }, 0);
+    link.handle({ type: "received", packets: [{ inner: encodePacket({ c: 2, seq: 1, type: "x" }), at: 0 }] }, 0);
     link.handle({ type: "took", ch: 100 }, 0);
     for (let seq = 3; seq < 100; seq++) far(link, seq);
   }
@@ -663,7 +676,7 @@ test("what all exchanges hold back for order is bounded together, and comes free
   expect(held.bytes).toBeLessThan(22_000);
   // What comes in order is taken from everybody, all the same.
   const last = links.at(-1) as Channels;
-  expect(far(last, 2).some(({ type }) => type === "packet")).toBe(true);
+  expect(far(last, 2).some(({ type }) => type === "packets")).toBe(true);
   last.handle({ type: "took", ch: 100 }, 0);
   for (const link of links) link.handle({ type: "reset", err: "renewed" }, 0);
   expect(held.bytes).toBe(0);

@@ -50,20 +50,38 @@ export type ChannelsIn =
   | { type: "fail"; ch: number; err: string }
   /** Closes at once and tells nobody: for channels that are never answered. What did not leave yet is lost. */
   | { type: "forget"; ch: number }
-  /** A decrypted channel packet, from `at` to the end of the array, which is ours from now on. Rubbish is dropped. */
-  | { type: "received"; inner: Uint8Array; at?: number }
+  /** Decrypted channel packets, in the order in which they came, whose arrays are ours from now on. Rubbish is dropped. */
+  | { type: "received"; packets: readonly InnerPacket[] }
   /** What the path takes now, in bytes of outer packets; unlimited before the first of these. */
   | { type: "credit"; bytes: number }
   /** There is a new exchange: closes every channel with `err`, tells the peer nothing, counts ids from the start. */
   | { type: "reset"; err: string }
   | { type: "tick" };
 
+/** A packet before it is encrypted, or decrypted: it stands in `inner` from `at` to the end. */
+export interface InnerPacket {
+  readonly inner: Uint8Array;
+  readonly at: number;
+}
+
+/** What the application has of a packet. */
+export interface PacketContent {
+  readonly head: JsonObject;
+  readonly body: Uint8Array;
+}
+
+/** Packets that came in a row on one channel. */
+export type PacketRow = { type: "packets"; ch: number; packets: PacketContent[] };
+
+/** One of them. */
+export type PacketEvent = { type: "packet"; ch: number } & PacketContent;
+
 /** What happens on channels, told to the application. Bodies are views: copy what you keep. */
 export type ChannelEvent =
   /** The peer opened a channel. `head` has `type`, which is also `kind`. If reliable, this owes one `took`. */
   | { type: "opened"; ch: number; reliable: boolean; kind: string; head: JsonObject; body: Uint8Array }
-  /** A packet. If reliable it comes once and in order, and owes one `took`. */
-  | { type: "packet"; ch: number; head: JsonObject; body: Uint8Array }
+  /** If reliable each packet comes once and in order, and owes one `took`. */
+  | PacketRow
   /** So many more of our packets (of `open` and `send`) were taken by the peer's application. */
   | { type: "acked"; ch: number; count: number }
   /** The peer's end, after its last packet; nothing to take. The channel waits for our end, but not for ever. */
@@ -74,10 +92,10 @@ export type ChannelEvent =
   | { type: "writable"; ch: number; credit: number };
 
 /**
- * What `Channels` gives: events, and inner packets to encrypt and send. One stands in `inner` from `at` to the end, behind
- * `front` bytes: where there are any it must be encrypted in place, or dropped. (A view of each packet is no small cost.)
+ * What `Channels` gives: events, and inner packets to encrypt and send. One stands behind `front` bytes: where there are any
+ * it must be encrypted in place, or dropped. (A view of each packet is no small cost.)
  */
-export type ChannelsOut = { type: "transmit"; inner: Uint8Array; at: number } | ChannelEvent;
+export type ChannelsOut = ({ type: "transmit" } & InnerPacket) | ChannelEvent;
 
 export interface ChannelsOptions {
   /** Ours, 1 = ODD. */
@@ -108,6 +126,11 @@ export interface Held {
   bytes: number;
 }
 
+/** A row for those who take packets one by one. */
+export function oneByOne({ ch, packets }: PacketRow): PacketEvent[] {
+  return packets.map(({ head, body }) => ({ type: "packet", ch, head, body }));
+}
+
 /** The channels of one exchange. All that a peer can make it hold is bounded: protocol/channels.md §7. */
 export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   readonly #handles: () => number;
@@ -130,6 +153,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   #now: Time = 0;
   #out: ChannelsOut[] = [];
   #lent: Channel | undefined; // the last packet in its queue has a body that is not ours
+  #row: PacketRow | undefined; // what more is added to while it is the last of #out
   #promised = 0; // credit given, in packets
 
   constructor(options: ChannelsOptions) {
@@ -162,7 +186,8 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
         this.#forget(this.#byHandle.get(input.ch));
         break;
       case "received":
-        this.#receive(input.inner, input.at ?? 0);
+        for (const { inner, at } of input.packets) this.#receive(inner, at);
+        this.#row = undefined;
         break;
       case "credit":
         this.#credit = input.bytes;
@@ -376,8 +401,19 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   }
 
   #deliver(channel: Channel, { head, body, end, isBare }: Incoming): void {
-    if (!isBare) this.#out.push({ type: "packet", ch: channel.ch, head, body });
+    if (!isBare) this.#addToRow(channel.ch, { head, body });
     if (end) this.#theyEnded(channel);
+  }
+
+  /** Packets of one channel mostly come in rows: then who they are for hears of them once. */
+  #addToRow(ch: number, content: PacketContent): void {
+    const out = this.#out;
+    if (this.#row?.ch === ch && out[out.length - 1] === this.#row) {
+      this.#row.packets.push(content);
+      return;
+    }
+    this.#row = { type: "packets", ch, packets: [content] };
+    out.push(this.#row);
   }
 
   #theyEnded(channel: Channel): void {

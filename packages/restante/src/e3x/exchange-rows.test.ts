@@ -53,7 +53,7 @@ class End {
 
   hear(bytes: Uint8Array, now: Time = START): Uint8Array[] {
     const packet = given(parsePacket(bytes));
-    if (packet.head.length === 0) return this.do({ type: "packet", body: packet.body }, now);
+    if (packet.head.length === 0) return this.do({ type: "packets", packets: [{ bytes, at: 0 }] }, now);
     const { at, token, ephemeral, prefix, message } = this.read(bytes);
     const digest = toHex(portable.sha256(bytes));
     return this.do({ type: "handshake", at, token, ephemeral, prefix, kind: message.type, digest }, now);
@@ -100,7 +100,7 @@ test("[B2] a packet that opens once there is a session is nothing before, also t
   again.hear(given(packet));
   again.do({ type: "start" });
   again.hear(given(packet));
-  expect(again.log.map(({ type }) => type)).toEqual(["send"]); // its own handshake
+  expect(again.log.map(({ type }) => type)).toEqual(["dropped", "send", "dropped"]); // its own handshake
   again.hear(given(first));
   again.hear(given(packet));
   expect([again.count("up"), again.count("opened")]).toEqual([1, 1]);

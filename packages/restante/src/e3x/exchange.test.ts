@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { toHex, utf8 } from "../bytes/index.ts";
+import { fromUtf8, toHex, utf8 } from "../bytes/index.ts";
 import { createCrypto, cs3a, portable, routingToken } from "../crypto/index.ts";
 import { cs01 } from "../testing/cipher-set-01.ts";
 import { isHandshake, Wire } from "../testing/exchanges.ts";
@@ -33,10 +33,10 @@ describe("first contact", () => {
     other.a.do({ type: "open", ch: 1, reliable: false, head: { type: "x" }, body: utf8("early") });
     const packet = given(other.sent.find(({ bytes }) => !isHandshake(bytes)));
     const fresh = new Wire();
-    const { body } = given(parsePacket(packet.bytes));
-    expect(fresh.b.do({ type: "packet", body })).toEqual([]);
+    const input = { type: "packets", packets: [{ bytes: packet.bytes, at: 0 }] } as const;
+    expect(fresh.b.do(input)).toEqual([{ type: "dropped", count: 1 }]);
     fresh.b.do({ type: "start" });
-    expect(fresh.b.do({ type: "packet", body })).toEqual([]);
+    expect(fresh.b.do(input)).toEqual([{ type: "dropped", count: 1 }]);
     expect(fresh.b.count("opened")).toBe(0);
   });
 
@@ -214,11 +214,31 @@ describe("simultaneous opens", () => {
   });
 });
 
+test("packets that come at once are taken in their order, and what is none of the remote's among them is only counted", () => {
+  const wire = Wire.up();
+  const packets = ["one", "two", "three"].flatMap((text, i) => {
+    const input =
+      i === 0
+        ? ({ type: "open", reliable: false, head: { type: "x" } } as const)
+        : ({ type: "send", head: {} } as const);
+    const out = wire.a.exchange.handle({ ...input, ch: 9, body: utf8(text) }, wire.now);
+    return out.flatMap((effect) => (effect.type === "send" ? [{ bytes: effect.bytes.slice(effect.free), at: 0 }] : []));
+  });
+  const forged = given(packets[1]).bytes.map((byte, i) => (i === 50 ? byte ^ 1 : byte));
+  const out = wire.b.exchange.handle(
+    { type: "packets", packets: packets.toSpliced(1, 0, { bytes: forged, at: 0 }) },
+    wire.now,
+  );
+  expect(
+    out.map((effect) => (effect.type === "packets" ? effect.packets.map(({ body }) => fromUtf8(body)) : effect.type)),
+  ).toEqual(["heard", "opened", "heard", ["two", "three"], "dropped"]);
+});
+
 test("no bytes make an exchange throw", () => {
   const wire = Wire.up();
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), fc.bigInt({ min: 1n, max: MAX_AT - 1n }), (bytes, at) => {
-      wire.b.do({ type: "packet", body: bytes });
+      wire.b.do({ type: "packets", packets: [{ bytes, at: 0 }] });
       const of = Wire.up();
       of.b.do({ type: "handshake", at, token: bytes, ephemeral: bytes, prefix: bytes, kind: "key", digest: "" });
       of.run(100);
@@ -234,12 +254,13 @@ test("guesses at a weak authenticator end the exchange after 65,536 of them; at 
     wire.a.do({ type: "start" });
     wire.run(2_000);
     expect(wire.b.isUp).toBe(true);
-    const body = new Uint8Array(80);
+    const bytes = new Uint8Array(82);
     let count = 0;
     while (count < 70_000 && wire.b.isUp) {
-      body[20] = count;
-      body[21] = count >> 8;
-      wire.b.log.push(...wire.b.exchange.handle({ type: "packet", body }, wire.now));
+      bytes[22] = count;
+      bytes[23] = count >> 8;
+      const out = wire.b.exchange.handle({ type: "packets", packets: [{ bytes, at: 0 }] }, wire.now);
+      wire.b.log.push(...out.filter(({ type }) => type !== "dropped"));
       count++;
     }
     return count;

@@ -14,7 +14,14 @@ import {
   routingToken,
 } from "../crypto/index.ts";
 import { encodePacket } from "../wire/index.ts";
-import { type ChannelEvent, Channels, type ChannelsIn, type ChannelsOut, type Held } from "./channels.ts";
+import {
+  type ChannelEvent,
+  Channels,
+  type ChannelsIn,
+  type ChannelsOut,
+  type Held,
+  type InnerPacket,
+} from "./channels.ts";
 import { encodeHandshake, HANDSHAKE_BYTES, type HandshakeMessage, keyPacket } from "./handshake.ts";
 import {
   deadline,
@@ -46,6 +53,12 @@ export interface ReceivedHandshake {
   readonly digest: string;
 }
 
+/** A packet as it goes over the wire, without cloak and chunks: it stands in `bytes` from `at` to the end. */
+export interface OuterPacket {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+}
+
 /** What an exchange is told: by its user, by the wire, and by the channels' user. */
 export type ExchangeIn =
   /**
@@ -54,8 +67,8 @@ export type ExchangeIn =
    */
   | { readonly type: "start"; readonly extra?: readonly HandshakeMessage[] }
   | ({ readonly type: "handshake" } & ReceivedHandshake)
-  /** The BODY of a channel packet that carried our token: all of `body`, or from `at` on. It may be overwritten. */
-  | { readonly type: "packet"; readonly body: Uint8Array; readonly at?: number }
+  /** Channel packets that carried our token, in the order in which they came. They may be overwritten. */
+  | { readonly type: "packets"; readonly packets: readonly OuterPacket[] }
   /** End it now: channels close with `err`, nothing is sent, nothing more happens. */
   | { readonly type: "stop"; readonly err: string }
   | Exclude<ChannelsIn, { type: "received" } | { type: "reset" }>;
@@ -74,10 +87,12 @@ export type ExchangeOut =
       readonly free: number;
     }
   /**
-   * The input came from the remote. By "packet" (may be a replay), by a "handshake" that the remote began, or by its
+   * The input came from the remote, or some of its packets. By "packet" (may be a replay), by a "handshake" that the remote began, or by its
    * "echo" of ours: the last two are proofs of life.
    */
   | { readonly type: "heard"; readonly by: "packet" | "handshake" | "echo" }
+  /** So many packets of the input were of no use: not the remote's, or no packets under its keys. Comes last. */
+  | { readonly type: "dropped"; readonly count: number }
   /** Channels work from here on. Comes once, and after each `renewed`. */
   | { readonly type: "up" }
   /** The remote has a new exchange. All channels were closed before. */
@@ -192,8 +207,8 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
         return this.#step(input, now, input.extra);
       case "handshake":
         return this.#onHandshake(this.#state, input, now);
-      case "packet":
-        return this.#onPacket(input.body, input.at ?? 0, now);
+      case "packets":
+        return this.#onPackets(input.packets, now);
       case "stop":
         return this.#end(input.err, now);
       case "tick":
@@ -226,41 +241,54 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
     return this.#step({ type: "handshake", at, token, kind, digest }, now);
   }
 
-  #onPacket(body: Uint8Array, at: number, now: Time): ExchangeOut[] {
-    const session = this.#session;
-    // Nearly all packets: of the session, and opened where they stand. One more changes nothing about handshakes
-    // (handshaking.ts, `onPacket`).
-    if (session?.cipher.inPlace !== undefined && !session.isCbor) {
-      const start = session.cipher.inPlace.open(body, at);
-      if (start >= 0) return this.#heard({ type: "received", inner: body, at: start }, now);
-    } else {
-      const inner = session && open(session, body, at);
-      if (inner !== undefined) return inner === NO_PAYLOAD ? [] : this.#heard({ type: "received", inner, at: 0 }, now);
-    }
-    const candidate = this.#candidate;
-    const inner = candidate && open(candidate, body, at);
-    if (candidate !== undefined && inner !== undefined) {
-      if (inner === NO_PAYLOAD) return [];
-      const out = this.#step({ type: "packet", token: candidate.name }, now);
-      if (candidate === this.#session) {
-        this.#passInto(out, { type: "received", inner, at: 0 }, now);
-        return out;
+  #onPackets(packets: readonly OuterPacket[], now: Time): ExchangeOut[] {
+    const out: ExchangeOut[] = [];
+    let opened: InnerPacket[] = [];
+    let dropped = 0;
+    for (const packet of packets) {
+      const inner = this.#session && open(this.#session, packet);
+      if (inner === NO_PAYLOAD) dropped++;
+      else if (inner !== undefined) opened.push(inner);
+      else {
+        this.#heard(opened, now, out);
+        opened = [];
+        if (!this.#onOtherPacket(packet, now, out)) dropped++;
       }
-      if (candidate.early.length < EARLY) candidate.early.push(inner.slice()); // not with the datagram around it
-      return [];
     }
-    // A guess at a weak authenticator. The next exchange has other keys, so none is guessed at for long.
-    if (this.#isWeak && ++this.#guesses === GUESSES) return this.#over("timeout", now);
-    return [];
+    this.#heard(opened, now, out);
+    if (dropped > 0) out.push({ type: "dropped", count: dropped });
+    return out;
   }
 
-  /** The session's remote was heard, with this packet. */
-  #heard(input: Extract<ChannelsIn, { type: "received" }>, now: Time): ExchangeOut[] {
-    const all = this.#gathered;
-    if (all.length > 0) all.length = 0;
-    all.push(HEARD);
-    this.#passInto(all, input, now);
-    return taken(all);
+  /**
+   * The session's remote was heard, with these packets. Nearly all that come are such, and change nothing about handshakes
+   * (handshaking.ts, `onPacket`).
+   */
+  #heard(opened: readonly InnerPacket[], now: Time, out: ExchangeOut[]): void {
+    if (opened.length === 0) return;
+    out.push(HEARD);
+    this.#passInto(out, { type: "received", packets: opened }, now);
+  }
+
+  /** One that is none of the session. False: it is of no use, at least for now. */
+  #onOtherPacket(packet: OuterPacket, now: Time, out: ExchangeOut[]): boolean {
+    const candidate = this.#candidate;
+    const opened = candidate && open(candidate, packet);
+    if (candidate !== undefined && opened !== undefined) {
+      if (opened === NO_PAYLOAD) return false;
+      const done = this.#step({ type: "packet", token: candidate.name }, now);
+      if (candidate !== this.#session) {
+        if (candidate.early.length < EARLY) candidate.early.push(opened.inner.slice(opened.at)); // not with the datagram around it
+        return false;
+      }
+      for (const effect of done) out.push(effect);
+      this.#passInto(out, { type: "received", packets: [opened] }, now);
+      return true;
+    }
+    // A guess at a weak authenticator. The next exchange has other keys, so none is guessed at for long.
+    if (!this.#isWeak || ++this.#guesses !== GUESSES) return false;
+    for (const effect of this.#over("timeout", now)) out.push(effect);
+    return true;
   }
 
   /** Takes a step and does what it decides. `extra`: messages to send from now on besides the key message. */
@@ -310,11 +338,11 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
       case "renewed":
         return [...this.#pass({ type: "reset", err: "renewed" }, now), { type: "renewed" }];
       case "up": {
-        const early = this.#session?.early.splice(0) ?? [];
+        const early = (this.#session?.early.splice(0) ?? []).map((inner) => ({ inner, at: 0 }));
         return [
           { type: "up" },
           ...(former.session === undefined ? this.#pass({ type: "credit", bytes: this.#credit }, now) : []),
-          ...early.flatMap((inner) => this.#pass({ type: "received", inner, at: 0 }, now)),
+          ...this.#pass({ type: "received", packets: early }, now),
         ];
       }
       case "heard":
@@ -412,14 +440,21 @@ function taken(all: ExchangeOut[]): ExchangeOut[] {
   return out;
 }
 
-/** The inner packet; `NO_PAYLOAD` where that is none. `undefined`: it is not of this session. */
-function open({ cipher, isCbor }: Session, bytes: Uint8Array, at: number): Uint8Array | undefined {
-  const payload = cipher.open(bytes.subarray(at));
-  return isCbor && payload !== undefined ? (decodePayload(payload) ?? NO_PAYLOAD) : payload;
+/** The inner packet, where the outer one stood if that can be; `NO_PAYLOAD` where that is none. `undefined`: it is not of this session. */
+function open({ cipher, isCbor }: Session, { bytes, at }: OuterPacket): InnerPacket | undefined {
+  const body = at + LENGTH_BYTES;
+  if (cipher.inPlace !== undefined && !isCbor) {
+    const start = cipher.inPlace.open(bytes, body);
+    return start < 0 ? undefined : { inner: bytes, at: start };
+  }
+  const payload = cipher.open(bytes.subarray(body));
+  const inner = isCbor && payload !== undefined ? decodePayload(payload) : payload;
+  if (inner !== undefined) return { inner, at: 0 };
+  return payload === undefined ? undefined : NO_PAYLOAD;
 }
 
 const HEARD: ExchangeOut = { type: "heard", by: "packet" };
-const NO_PAYLOAD = new Uint8Array(0);
+const NO_PAYLOAD: InnerPacket = { inner: new Uint8Array(0), at: 0 };
 const CBOR = 1; // telehash v3, e3x/compression.md. 2, deflate before encryption, tells lengths: never offered (CRIME)
 const EARLY = 16; // packets, each of less than 2048 bytes: the initial window of a channel
 const LENGTH_BYTES = 2; // of a HEAD: lob.md

@@ -1,11 +1,22 @@
 /** End-to-end encrypted exchanges: messages, handshakes, channels. protocol/exchange.md, protocol/channels.md */
 export { type ChannelPacket, encodeChannelPacket, parseChannelPacket } from "./channel.ts";
-export { type ChannelEvent, Channels, type ChannelsIn, type ChannelsOut, type Held, packetRoom } from "./channels.ts";
+export {
+  type ChannelEvent,
+  Channels,
+  type ChannelsIn,
+  type ChannelsOut,
+  type Held,
+  oneByOne,
+  type PacketEvent,
+  type PacketRow,
+  packetRoom,
+} from "./channels.ts";
 export {
   Exchange,
   type ExchangeIn,
   type ExchangeOptions,
   type ExchangeOut,
+  type OuterPacket,
   type ReceivedHandshake,
   type RemoteExchange,
 } from "./exchange.ts";

@@ -2,7 +2,7 @@
 import type { Budget, Random, Time } from "../bytes/index.ts";
 import type { Path } from "../card/index.ts";
 import type { Crypto, Hashname, Identity, Keys } from "../crypto/index.ts";
-import type { ChannelEvent, ChannelsIn, HandshakeMessage, Held, ReceivedHandshake } from "../e3x/index.ts";
+import type { ChannelEvent, ChannelsIn, HandshakeMessage, Held, OuterPacket, ReceivedHandshake } from "../e3x/index.ts";
 import type { JsonObject } from "../wire/index.ts";
 
 /** What channels can be asked for, see `Channels`. */
@@ -21,8 +21,8 @@ export type LinkIn =
       readonly key: Uint8Array;
       readonly name: string;
     } & ReceivedHandshake)
-  /** The BODY of a packet that carried our token, as in `ExchangeIn`. */
-  | { readonly type: "packet"; readonly path: Path; readonly body: Uint8Array; readonly at?: number }
+  /** Packets that carried our token and came one after the other, as in `ExchangeIn`. */
+  | { readonly type: "packets"; readonly path: Path; readonly packets: readonly OuterPacket[] }
   | { readonly type: "lost"; readonly path: Path }
   | { readonly type: "stop"; readonly why: string }
   /** We are about to go: tell the peer, on this channel, and end the link. Waits for nothing. */
@@ -50,8 +50,10 @@ export type LinkOut =
    * `free`: as in `ExchangeOut`.
    */
   | Transmit
-  /** The input was really from the peer, and of use. */
+  /** The input was really from the peer, and of use, or some of its packets were. */
   | { readonly type: "heard" }
+  /** As in `ExchangeOut`. */
+  | { readonly type: "dropped"; readonly count: number }
   | { readonly type: "up"; readonly path: Path }
   /** The link, which is up, goes on by another path. */
   | { readonly type: "moved"; readonly path: Path }

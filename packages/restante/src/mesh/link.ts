@@ -148,7 +148,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
         return this.#exchange?.handshaking ? [] : this.#begin([], now);
       case "handshake":
         return this.#onHandshake(input, now);
-      case "packet":
+      case "packets":
         return this.#pass(input, now, input.path);
       case "lost":
         return this.#onLost(input.path, now);
@@ -422,7 +422,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
   /** Gives the exchange an input and does what it wants. `from`: the path that the input came from. */
   #pass(input: Parameters<Exchange["handle"]>[0], now: Time, from?: Path): LinkOut[] {
     const effects = this.#exchange?.handle(input, now) ?? [];
-    if (input.type === "packet" && from === this.#path && effects.every(isUsual)) {
+    if (input.type === "packets" && from === this.#path && effects.every(isUsual)) {
       // Most packets: what the exchange says is what the link says.
       if (effects.length > 0) this.#wasHeard(now);
       return effects as LinkOut[];
@@ -686,7 +686,7 @@ export class Link implements Machine<LinkIn, LinkOut> {
 
 /** Whether it has to do with nothing but a channel that is open. Where the peer is heard from the path in use, that is all. */
 function isUsual(effect: ExchangeOut): boolean {
-  return effect.type === "packet" || effect.type === "acked" || (effect.type === "heard" && effect.by === "packet");
+  return effect.type === "packets" || effect.type === "acked" || (effect.type === "heard" && effect.by === "packet");
 }
 
 /** Written in one place, so that all have one shape. */

@@ -11,6 +11,7 @@ import {
   type Exchange,
   type HandshakeMessage,
   type Held,
+  type PacketRow,
   parseKeyPacket,
   type RemoteExchange,
 } from "../e3x/index.ts";
@@ -212,10 +213,21 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     const isPatient =
       packets.length > 0 && isStream(path) && packets.every((one) => one !== undefined && one.rounds > 0);
     if (isPatient) this.#framing.owe(path, now);
+    let row: Unwrapped[] = []; // channel packets with one token
     for (const unwrapped of packets) {
+      const [first] = row;
+      if (first !== undefined && unwrapped !== undefined && isInRow(first, unwrapped)) {
+        row.push(unwrapped);
+        continue;
+      }
+      if (first !== undefined) this.#onChannelPackets(path, first, row, now, out);
+      row = [];
       if (unwrapped === undefined) this.#drop("noise");
-      else this.#onPacket(path, unwrapped, now, out);
+      else if (isChannelPacket(unwrapped)) row.push(unwrapped);
+      else out.push(...this.#onOpenPacket(path, unwrapped, now));
     }
+    const [first] = row;
+    if (first !== undefined) this.#onChannelPackets(path, first, row, now, out);
     for (const entry of this.#touched) this.#schedule(entry);
     this.#touched.length = 0;
     // Old C peers on streams send nothing more before they see a chunk. Strangers get not even that; but a peer that has
@@ -233,13 +245,6 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return this.#framing.waits(path) && (this.#byPath.has(key) || this.#framing.isOld(path));
   }
 
-  #onPacket(path: Path, unwrapped: Unwrapped, now: Time, out: MeshOut[]): void {
-    const { bytes, at } = unwrapped;
-    if (bytes[at] === 0 && bytes[at + 1] === 0 && bytes.length >= at + LENGTH_BYTES + TOKEN_BYTES)
-      this.#onChannelPacket(path, unwrapped, now, out);
-    else out.push(...this.#onOpenPacket(path, unwrapped, now));
-  }
-
   /** One with a head. */
   #onOpenPacket(path: Path, unwrapped: Unwrapped, now: Time): MeshOut[] {
     const bytes = unwrapped.bytes.subarray(unwrapped.at);
@@ -252,30 +257,28 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return this.#onMessage(path, { packet: bytes, rounds }, packet.body, origin, undefined, now);
   }
 
-  #onChannelPacket(path: Path, { bytes, at, rounds }: Unwrapped, now: Time, out: MeshOut[]): void {
+  /** Packets with one token that came one after the other. `first`: of them. */
+  #onChannelPackets(path: Path, first: Unwrapped, packets: readonly Unwrapped[], now: Time, out: MeshOut[]): void {
+    const { bytes, at, rounds } = first;
     const last = this.#lastToken; // mostly it is the same peer again
     const start = at + LENGTH_BYTES;
-    const isSameToken = last !== undefined && hasToken(bytes, start, last.token);
-    const token = isSameToken ? "" : toHex(bytes.subarray(start, start + TOKEN_BYTES));
-    const entry = isSameToken ? last.entry : this.#byToken.get(token);
-    if (entry !== undefined && !isSameToken) {
+    const isKnown = last !== undefined && isSameToken(bytes, start, last.token, 0);
+    const token = isKnown ? "" : toHex(bytes.subarray(start, start + TOKEN_BYTES));
+    const entry = isKnown ? last.entry : this.#byToken.get(token);
+    if (entry !== undefined && !isKnown) {
       this.#lastToken = { token: bytes.slice(start, start + TOKEN_BYTES), entry };
     }
     if (entry === undefined) {
-      out.push(...this.#bridge(path, token, bytes.subarray(at), now));
+      for (const one of packets) out.push(...this.#bridge(path, token, one.bytes.subarray(one.at), now));
       return;
     }
     const place = this.#placeOf(entry, path);
-    const effects = entry.link.handle({ type: "packet", path: place, body: bytes, at: start }, now);
+    const effects = entry.link.handle({ type: "packets", path: place, packets }, now);
     // Of all the packets that came at once, its deadline is looked at after the last.
     if (this.#touched.at(-1) !== entry) this.#touched.push(entry);
     this.#index(entry);
     this.#floors?.follow(entry.hashname, entry.link, now);
-    if (effects.length === 0) {
-      this.#drop("channel");
-      return;
-    }
-    this.#framing.heard(path, rounds);
+    if (effects.some(({ type }) => type !== "dropped")) this.#framing.heard(path, rounds);
     this.#translate(entry, effects, now, out);
   }
 
@@ -367,7 +370,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
         this.#asked.set(effect.ch, 0);
         ours ??= [];
         ours.push(effect);
-      } else if (effect.type === "packet" && !this.#asked.has(effect.ch)) out.push(effect);
+      } else if (effect.type === "packets" && !this.#asked.has(effect.ch)) out.push(effect);
       else if (effect.type !== "heard") for (const one of this.#carryOut(entry, effect, now)) out.push(one);
     }
     for (const opening of ours ?? []) out.push(...this.#serve(entry, opening, now));
@@ -391,6 +394,9 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
         return [{ type: "down", why: effect.why, hashname }];
       case "renewed":
         return [{ type: "renewed", hashname }];
+      case "dropped":
+        this.#dropped.channel += effect.count;
+        return [];
       case "pong":
         return [{ type: "pong", hashname, ms: effect.ms }];
       case "opened": {
@@ -405,7 +411,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
         return [effect];
       default:
         if (!this.#asked.has(effect.ch)) return [effect];
-        return effect.type === "packet" ? this.#onAnswer(entry, effect) : [];
+        return effect.type === "packets" ? this.#onAnswers(entry, effect) : [];
     }
   }
 
@@ -470,12 +476,14 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     return this.#pass(entry, { type: "open", ch, reliable: false, head, body: EMPTY, end: true }, now);
   }
 
-  #onAnswer({ hashname }: Entry, { ch, head }: Extract<ChannelEvent, { type: "packet" }>): MeshOut[] {
+  #onAnswers({ hashname }: Entry, { ch, packets }: PacketRow): MeshOut[] {
     const left = this.#asked.get(ch) ?? 0;
-    if (left === 0) return [];
-    this.#asked.set(ch, left - 1);
-    const path = this.#paths.seen(hashname, head, this.#routers.has(hashname));
-    return path === undefined ? [] : [{ type: "seen", by: hashname, path }];
+    const taken = packets.slice(0, left);
+    this.#asked.set(ch, left - taken.length);
+    return taken.flatMap(({ head }): MeshOut[] => {
+      const path = this.#paths.seen(hashname, head, this.#routers.has(hashname));
+      return path === undefined ? [] : [{ type: "seen", by: hashname, path }];
+    });
   }
 
   /** A channel that is no application's business. Whatever becomes of it, on `peer` and `connect` nothing is said. */
@@ -653,9 +661,20 @@ function move(index: Map<string, Set<Entry>>, entry: Entry, from: readonly Path[
   for (const key of to.map(pathKey)) index.set(key, (index.get(key) ?? new Set()).add(entry));
 }
 
-/** Whether this is the token of a channel packet. */
-function hasToken(bytes: Uint8Array, at: number, token: Uint8Array): boolean {
-  for (let i = 0; i < TOKEN_BYTES; i++) if (bytes[at + i] !== token[i]) return false;
+/** Without a HEAD, as nothing else is. */
+function isChannelPacket({ bytes, at }: Unwrapped): boolean {
+  return bytes[at] === 0 && bytes[at + 1] === 0 && bytes.length >= at + LENGTH_BYTES + TOKEN_BYTES;
+}
+
+/** Whether it is a channel packet of the same exchange, under as many rounds. */
+function isInRow(first: Unwrapped, packet: Unwrapped): boolean {
+  if (packet.rounds !== first.rounds || !isChannelPacket(packet)) return false;
+  return isSameToken(packet.bytes, packet.at + LENGTH_BYTES, first.bytes, first.at + LENGTH_BYTES);
+}
+
+/** Whether the token that stands in `bytes` from `at` on is that in `others` from `from` on. */
+function isSameToken(bytes: Uint8Array, at: number, others: Uint8Array, from: number): boolean {
+  for (let i = 0; i < TOKEN_BYTES; i++) if (bytes[at + i] !== others[from + i]) return false;
   return true;
 }
 

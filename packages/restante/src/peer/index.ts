@@ -36,4 +36,4 @@ export { cacheInfos, offersTo, type Reporters, statusOf } from "./reports.ts";
 export { restored } from "./restored.ts";
 export { KEEP_PREFIX } from "./retention.ts";
 export { inForce } from "./serving.ts";
-export { type Child, ESTRANGED, forRole, joins, OURS, type Role, type Step, type Task } from "./step.ts";
+export { type Child, ESTRANGED, forRole, OURS, type Role, type Step, type Task } from "./step.ts";

@@ -1,6 +1,7 @@
 /** What passes inside the root machine from one child to another. */
 import type { ApplicationIn } from "../application/index.ts";
-import type { CacheIn, ChannelEvent, InboxIn, JoinIn, OutboxIn, RevocationIn } from "../box/index.ts";
+import type { CacheIn, InboxIn, JoinIn, OutboxIn, RevocationIn } from "../box/index.ts";
+import { type ChannelEvent, oneByOne } from "../e3x/index.ts";
 import type { MailIn } from "../mail/index.ts";
 import type { MeshIn } from "../mesh/index.ts";
 import type { RootOut } from "./contract.ts";
@@ -20,18 +21,11 @@ export type Child = Task["child"];
 /** The children that talk with other peers in channels. */
 export type Role = "outbox" | "cache" | "inbox" | "join" | "revocation" | "application";
 
-/** What happened on a channel that is open, for whoever has it. To the cache packets go as `joins` wants them. */
-export function forRole(role: Role, event: Exclude<ChannelEvent, { type: "opened" }>): Task {
-  if (role !== "cache" || event.type !== "packet") return { child: role, input: event };
-  return { child: role, input: { type: "packets", ch: event.ch, packets: [event] } };
-}
-
-/** Whether the last task was one for the cache with packets of the same channel: then this one is added there, since they mostly come in rows. */
-export function joins(queue: readonly Task[], packet: Extract<ChannelEvent, { type: "packet" }>): boolean {
-  const last = queue[queue.length - 1];
-  if (last?.child !== "cache" || last.input.type !== "packets" || last.input.ch !== packet.ch) return false;
-  last.input.packets.push(packet);
-  return true;
+/** What happened on a channel that is open, for whoever has it. Only the cache takes packets in rows. */
+export function forRole(role: Role, event: Exclude<ChannelEvent, { type: "opened" }>): Task[] {
+  if (event.type !== "packets") return [{ child: role, input: event }];
+  if (role === "cache") return [{ child: role, input: event }];
+  return oneByOne(event).map((input): Task => ({ child: role, input }));
 }
 
 /** What follows from a decision: work for a child, or an effect of the root itself. */

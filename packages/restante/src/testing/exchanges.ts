@@ -94,7 +94,9 @@ export class End {
       return this.do({ type: "handshake", ...received });
     }
     const { body } = given(parsePacket(bytes));
-    return equal(body.subarray(0, 16), this.exchange.token) ? this.do({ type: "packet", body }) : [];
+    return equal(body.subarray(0, 16), this.exchange.token)
+      ? this.do({ type: "packets", packets: [{ bytes, at: 0 }] })
+      : [];
   }
 
   count(type: ExchangeOut["type"]): number {

@@ -64,9 +64,11 @@ export class Peer {
     for (const effect of out) {
       if (effect.type === "save") this.saved = effect.value;
       if (effect.type === "transmit") this.#net.send(this, effect.path, effect.bytes);
-      if (effect.type === "opened" || effect.type === "packet") {
-        this.got.push(given(fromUtf8(effect.body)));
-        if (effect.type === "packet" || effect.reliable) this.do({ type: "took", ch: effect.ch });
+      if (effect.type === "opened" || effect.type === "packets") {
+        for (const { body } of effect.type === "opened" ? [effect] : effect.packets) {
+          this.got.push(given(fromUtf8(body)));
+          if (effect.type === "packets" || effect.reliable) this.do({ type: "took", ch: effect.ch });
+        }
       }
       if (effect.type === "handshake" && effect.isNew) {
         const answer = this.policy(effect);
