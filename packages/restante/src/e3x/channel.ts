@@ -112,7 +112,7 @@ export function parseChannelPacket(inner: Uint8Array, at: number = 0): ChannelPa
     hasAck: ack !== undefined,
     miss,
     err: undefined,
-    content: incoming(fields, isEmpty(fields), head.end, end - start, inner.subarray(end)),
+    content: incoming(fields, head.end, end - start, inner.subarray(end)),
   };
 }
 
@@ -132,13 +132,13 @@ function parseAnyPacket(inner: Uint8Array): ChannelPacket | undefined {
     hasAck: ack !== undefined,
     miss,
     err: json["err"] === undefined ? undefined : (text(json, "err") ?? "error"),
-    content: incoming(head, isEmpty(head), flag(json, "end"), packet.head.length, body),
+    content: incoming(head, flag(json, "end"), packet.head.length, body),
   };
 }
 
 /** `headLength`: of the head as it came. */
-function incoming(head: JsonObject, isEmpty: boolean, end: boolean, headLength: number, body: Uint8Array): Incoming {
-  const isBare = end && isEmpty && body.length === 0;
+function incoming(head: JsonObject, end: boolean, headLength: number, body: Uint8Array): Incoming {
+  const isBare = end && body.length === 0 && isEmpty(head);
   return { head, body, end, isBare, size: PACKET_COST + headLength * HEAD_COST + body.length };
 }
 
