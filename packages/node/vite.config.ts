@@ -14,6 +14,8 @@ export default defineConfig({
         // The same from one build to the next: a daemon that runs meanwhile loads the rest of itself later.
         ...{ entryFileNames: "[name].js", chunkFileNames: "[name].js", minifyInternalExports: false },
         comments: false,
+        // Constants stay constants: V8 reads a `var` anew wherever it is used, and knows nothing of its value.
+        topLevelVar: false,
       },
     },
   },
