@@ -23,7 +23,7 @@ const MESSAGES: readonly Mutant[] = [
   ...inFile("crypto/cs3a.ts", [
     ["A19", "outer[2] = CSID;", "outer[2] = 0x1a;"],
     ["A20", "seal(OUTER_HEAD_BYTES, from, to", "seal(OUTER_HEAD_BYTES + 1, from, to"],
-    ["A27", "out[at + i] = token[i] ?? 0;", "out[at + TOKEN_BYTES - 1 - i] = token[i] ?? 0;"],
+    ["A27", "place(bytes, token, at);", "place(bytes, token.slice().reverse(), at);"],
     ["E6", "into.sha256(authKey, preimage);", "into.sha256(authKey, preimage.subarray(NONCE_BYTES));"],
     ["E6", "return difference === 0;", "return difference < 128;"],
   ]),
@@ -139,7 +139,7 @@ const BOXES: readonly Mutant[] = [
       "backend.siphash(key, hashnameBytes(recipient))",
       "backend.siphash(key, hashnameBytes(recipient).subarray(0, 16))",
     ],
-    ["C14", "hashnameBytes(sender).subarray(0, 2 * ID_BYTES)", "hashnameBytes(sender).subarray(2 * ID_BYTES)"],
+    ["C14", "hashnameBytes(sender).slice(0, 2 * ID_BYTES)", "hashnameBytes(sender).slice(2 * ID_BYTES)"],
     ["C16", "concat(half, half)", "concat(half, new Uint8Array(ID_BYTES))"],
     ["C37", 'body.length > 0 || flag(head, "done")', 'flag(head, "done")'],
   ]),
@@ -163,13 +163,17 @@ const BOXES: readonly Mutant[] = [
     ["C30", 'parseHashname(open.head["to"])', 'text(open.head, "to") as Hashname | undefined'],
     ["C15", "boxId(backend, peer, to)", "boxId(backend, this.#options.self, to)"],
     ["C31", "this.#target(open.peer, to,", 'this.#target(parseHashname(open.head["from"]) ?? open.peer, to,'],
-    ["C33", "message.push(body, isLast, now)", "message.push(body, true, now)"],
+    ["C33", "message.push(body, isLast, now, isGiven)", "message.push(body, true, now, isGiven)"],
     [
       "C38",
       'if (isClear) return { type: "store", request: { type: "clear", ...place } };',
       "if (isClear) return undefined;",
     ],
-    ["C40", "message.push(body, isLast, now)", 'message.push(flag(head, "clear") ? NOTHING : body, isLast, now)'],
+    [
+      "C40",
+      "message.push(body, isLast, now, isGiven)",
+      'message.push(flag(head, "clear") ? NOTHING : body, isLast, now, isGiven)',
+    ],
     [
       "C44",
       "const outs = [took];",
