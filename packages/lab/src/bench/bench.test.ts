@@ -3,6 +3,7 @@ import { bazaar } from "./bazaar.ts";
 import { benches } from "./benches.ts";
 import { cache } from "./cache.ts";
 import { timed } from "./harness.ts";
+import { mainTotal } from "./instructions.ts";
 import { relay } from "./relay.ts";
 
 test("each key is measured once, and those that results are compared by are there", async () => {
@@ -39,6 +40,12 @@ test("a result has its work in nanoseconds per unit, and how near its ceiling it
   expect(result?.ratio).toBeGreaterThan(0);
   expect(result?.gc?.pauses).toBeGreaterThanOrEqual(0);
   expect(Math.min(calls, ceilings)).toBeGreaterThan(100);
+});
+
+test("what callgrind counted last stands in the last dump that is not empty", () => {
+  const dump = (totals: number): string => `version: 1\ncmd: node\nevents: Ir\nfn=(1) main\n1 7\n\ntotals: ${totals}\n`;
+  expect(mainTotal([dump(0), dump(41), dump(42), dump(0), ""])).toBe(42);
+  expect(() => mainTotal([dump(0)])).toThrow("callgrind has counted nothing");
 });
 
 test.runIf(process.platform === "linux")("bare sockets pass on what live messages are measured beside", async () => {

@@ -6,6 +6,7 @@ import { boxes } from "./boxes.ts";
 import { cache } from "./cache.ts";
 import { cipherSets } from "./cipher-sets.ts";
 import type { Bench } from "./harness.ts";
+import { instructions } from "./instructions.ts";
 import { mail } from "./mail.ts";
 import { node } from "./node.ts";
 import { packets } from "./packets.ts";
@@ -28,6 +29,7 @@ export async function benches(): Promise<Bench[]> {
     ...sockets(),
     ...boxes(),
     cache(),
+    instructions(),
     node(),
     relay(),
     ...mail(backends),

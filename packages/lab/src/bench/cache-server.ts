@@ -15,15 +15,20 @@ export interface RunningCache extends CacheAddress {
   stop(): Promise<void>;
 }
 
-/** `node`: options for the server's Node. */
-export async function startCacheProcess(backend: Backend, node: readonly string[] = []): Promise<RunningCache> {
+/** `node`: options for the server's Node. `under`: a program that runs that, with its arguments. */
+export async function startCacheProcess(
+  backend: Backend,
+  node: readonly string[] = [],
+  under: readonly string[] = [],
+): Promise<RunningCache> {
   const home = mkdtempSync(join(tmpdir(), "restante-bench-"));
   const identity = await loadOrCreateIdentity(createCrypto(backend), join(home, "identity.json"));
   const [pair] = [...identity.pairs].sort(([a], [b]) => b - a);
   if (pair === undefined) throw new Error("an identity without a key pair");
   const secret = backend.hkdf(pair[1].secret, new Uint8Array(0), utf8("restante/cache-secret/1"), 32);
   const args = ["--json", "--home", home, "--host", "127.0.0.1", "--port", "0", "serve", "--cache-only"];
-  const server = new ServerProcess(process.execPath, [...COLLECTS, ...node, CLI, ...args]);
+  const [program, ...options] = [...under, process.execPath, ...COLLECTS, ...node, CLI, ...args];
+  const server = new ServerProcess(program ?? process.execPath, options);
   const stop = async (): Promise<void> => {
     await server.stop();
     rmSync(home, { recursive: true });

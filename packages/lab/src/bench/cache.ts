@@ -44,11 +44,11 @@ export function cacheKeyOf(figure: Figure): string {
   return `cache.${figure === "bytes_per_message" ? "resident_bytes_per_message" : figure}`;
 }
 
-/** As one more that keeps messages. */
-export function ourCache(backend: Backend, node: readonly string[] = []): Keeper {
+/** As one more that keeps messages. `under`: a program that runs it, with its arguments. */
+export function ourCache(backend: Backend, node: readonly string[] = [], under: readonly string[] = []): Keeper {
   return {
     settles: true,
-    start: async (recipients) => new OurCache(backend, await startCacheProcess(backend, node), recipients),
+    start: async (recipients) => new OurCache(backend, await startCacheProcess(backend, node, under), recipients),
   };
 }
 

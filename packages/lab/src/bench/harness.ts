@@ -7,7 +7,7 @@ import { PerformanceObserver } from "node:perf_hooks";
 /** A recorded figure. Runs are compared by their keys; `ratio` hardly depends on the machine, `value` does. */
 export interface Result {
   readonly value: number;
-  readonly unit: "ns" | "packets/s" | "B" | "ms" | "x" | "acks" | "messages";
+  readonly unit: "ns" | "packets/s" | "B" | "ms" | "x" | "acks" | "messages" | "instructions";
   /** The same work at best, in the same unit: named in the bench. */
   readonly ceiling?: number;
   /** How near: 1 is as fast as the ceiling. The median over rounds of both. */

@@ -15,6 +15,12 @@ export class ServerProcess {
     this.#child.once("error", () => running.delete(this.#child));
   }
 
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error("the server was not started");
+    return pid;
+  }
+
   /** CPU time so far, user and system, in milliseconds. */
   cpuMs(): number {
     const base = `/proc/${this.#child.pid}`;
