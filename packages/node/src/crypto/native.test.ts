@@ -23,6 +23,18 @@ describe.each([
   { name: "OpenSSL over portable", backend: { ...portable, ...openssl } },
 ])("$name", ({ backend }) => {
   for (const { name, run } of backendSuite(() => backend ?? portable)) test(name, run);
+
+  test("a key's array may be changed and given again", () => {
+    const [key, nonce, text] = [new Uint8Array(32), new Uint8Array(24), new Uint8Array(100)];
+    for (let i = 0; i < 3; i++) {
+      key.fill(i);
+      const boxed = (backend ?? portable).secretboxSeal(key, nonce, text);
+      expect(boxed).toEqual(portable.secretboxSeal(key, nonce, text));
+      expect((backend ?? portable).secretboxOpen(key, nonce, boxed)).toEqual(text);
+      const short = key.subarray(0, 16);
+      expect((backend ?? portable).siphash(short, text)).toEqual(portable.siphash(short, text));
+    }
+  });
 });
 
 test("the best backend is the first that loads; another than the native one is told, once", async () => {

@@ -45,20 +45,20 @@ function native(sodium: Sodium, binding: SodiumBinding | undefined): Backend {
     beforenm: hot.beforenm,
     siphash(key, data) {
       const id = new Uint8Array(ID_BYTES);
-      hot.siphash(id, key, data);
+      hot.siphash(id, key.slice(), data);
       return id;
     },
 
     secretboxSeal(key, nonce, plain) {
       const bytes = concat(exactly(nonce), new Uint8Array(TAG_BYTES), plain);
-      hot.secretboxSeal(bytes, NONCE_BYTES + TAG_BYTES, key);
+      hot.secretboxSeal(bytes, NONCE_BYTES + TAG_BYTES, key.slice()); // a key that is known again may not be changed
       return bytes.slice(NONCE_BYTES);
     },
     secretboxOpen(key, nonce, boxed) {
       if (boxed.length < TAG_BYTES) return undefined;
       const plain = new Uint8Array(boxed.length - TAG_BYTES);
       const bytes = concat(exactly(nonce), boxed);
-      return hot.secretboxOpen(bytes, NONCE_BYTES + TAG_BYTES, key, plain, 0) ? plain : undefined;
+      return hot.secretboxOpen(bytes, NONCE_BYTES + TAG_BYTES, key.slice(), plain, 0) ? plain : undefined;
     },
 
     onetimeauth(key, data) {

@@ -84,7 +84,8 @@ export interface Rsa {
 /**
  * As the functions of the same names, with the result in `out` (from `at`). Native libraries reach bytes only in arrays
  * that lie outside of the engine's heap, and an array there costs more than to hash what is in it. Keys of secretboxes and of
- * SipHash may be known again by their arrays: one of these must not be changed, and given again, in the same turn.
+ * SipHash may be known again by their arrays: one of these must not be changed, and given again, in the same turn; and that of
+ * `layers` never.
  */
 export interface IntoBackend {
   /** 32 bytes, into the beginning of `out`. */
