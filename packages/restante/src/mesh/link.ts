@@ -421,7 +421,8 @@ export class Link implements Machine<LinkIn, LinkOut> {
 
   /** Gives the exchange an input and does what it wants. `from`: the path that the input came from. */
   #pass(input: Parameters<Exchange["handle"]>[0], now: Time, from?: Path): LinkOut[] {
-    const effects = this.#exchange?.handle(input, now) ?? [];
+    const exchange = this.#exchange;
+    const effects = exchange?.handle(input, now) ?? [];
     if (input.type === "packets" && from === this.#path && effects.every(isUsual)) {
       // Most packets: what the exchange says is what the link says.
       if (effects.length > 0) this.#wasHeard(now);
@@ -435,7 +436,11 @@ export class Link implements Machine<LinkIn, LinkOut> {
       return [transmit(this.#path, first.bytes, false, first.free)];
     }
     const out: LinkOut[] = [];
-    for (const effect of effects) this.#follow(effect, now, from, out);
+    for (const effect of effects) {
+      // The peer may say goodbye in the midst of a row: nothing of what comes behind that is told but what was told before and ends.
+      const isOver = this.#exchange !== exchange && effect.type !== "closed" && effect.type !== "dropped";
+      if (!isOver) this.#follow(effect, now, from, out);
+    }
     return out;
   }
 

@@ -640,7 +640,7 @@ export class Mesh implements Machine<MeshIn, MeshOut> {
     }
     if (!link.isSpent) return;
     move(this.#byRouter, entry, relays, []);
-    this.#links.delete(hashname);
+    if (this.#links.get(hashname) === entry) this.#links.delete(hashname);
   }
 
   #schedule(entry: Entry): void {
