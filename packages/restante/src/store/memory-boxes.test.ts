@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { toBase32 } from "../bytes/index.ts";
 import { boxStoreSuite } from "../testing/box-store-suite.ts";
 import type { BoxOp, MemoryBoxes } from "./boxes.ts";
@@ -254,4 +254,36 @@ function hex(n: number): string {
   return n.toString(16).padStart(16, "0");
 }
 
+const PIECE = 1024; // records
 const CAROL = person(1);
+
+describe("of boxes that fill more than one piece of the table, and are given up", () => {
+  const recipient = (n: number): string => toBase32(new Uint8Array(32).fill(n >>> 8, 0, 16).fill(n & 255, 16));
+  const at = (n: number, box: string) => ({ op: 1, recipient: recipient(n), box }) as const;
+  const leave = (store: MemoryBoxes, n: number, box: string): void => {
+    const bytes = new Uint8Array(200).fill(1);
+    store.handle({ type: "put", ...at(n, box), id: hex(7), bytes, expires: 1000, class: "contact" }, 0);
+  };
+
+  test("the last may lose its message by its id", () => {
+    const store = memoryBoxStore();
+    for (let n = 0; n <= PIECE; n++) leave(store, n, hex(1));
+    for (let n = 0; n < PIECE; n++) store.handle({ type: "clear", ...at(n, hex(1)) }, 0);
+    const remove = { type: "remove", ...at(PIECE, hex(1)), id: hex(7) } as const;
+    expect(store.handle(remove, 0)).toEqual([{ type: "done", op: 1 }]);
+    expect(store.handle(remove, 0)).toEqual([{ type: "done", op: 1 }]);
+    expect(store.stats()).toMatchObject({ messages: 0, boxes: 0, bytes: 0 });
+  });
+
+  test("one that its recipient asked for last is a new one then", () => {
+    const store = memoryBoxStore();
+    const own = 2 * PIECE;
+    leave(store, own, hex(1));
+    for (let n = 0; n < own - 1; n++) leave(store, n, hex(1));
+    leave(store, own, hex(2));
+    for (let n = PIECE - 1; n < own - 1; n++) store.handle({ type: "clear", ...at(n, hex(1)) }, 0);
+    store.handle({ type: "clear", ...at(own, hex(2)) }, 0);
+    leave(store, own, hex(2));
+    expect(store.stats()).toMatchObject({ messages: PIECE + 1 });
+  });
+});

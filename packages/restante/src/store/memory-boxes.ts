@@ -643,7 +643,7 @@ export class MemoryBoxStore implements MemoryBoxes {
 
   /** Whether this record is a half of the box at hand. One that was given up is of none. */
   #isOfBox(half: number, holder: number): boolean {
-    if (this.#halves.get(half, HALF_SHELF) >>> 1 !== holder) return false;
+    if (!this.#halves.has(half) || this.#halves.get(half, HALF_SHELF) >>> 1 !== holder) return false;
     return this.#halves.get(half, HALF_BOX) === this.#box[0] && this.#halves.get(half, HALF_BOX + 1) === this.#box[1];
   }
 

@@ -49,7 +49,7 @@ export class MessageIndex {
   /** A message of the half with this id (two words), and with these bytes if there are any. 0: none. */
   find(half: number, id: Uint32Array, bytes?: Uint8Array): number {
     const { count, filter, roots } = this.#fields;
-    if (half === 0) return 0;
+    if (!this.#halves.has(half)) return 0;
     const record = this.#halves.words(half);
     const at = this.#halves.at(half);
     if ((record[at + count] ?? 0) >= LISTED) return this.#lookUp(half, id, bytes);

@@ -57,6 +57,11 @@ export class Records {
     while (this.#chunks.at(-1)?.used === 0 && this.#chunks.at(-2)?.used === 0) this.#chunks.pop();
   }
 
+  /** Whether it can be looked at: the chunk of one that was given up may be gone. */
+  has(record: number): boolean {
+    return this.#chunks[(record - 1) >>> CHUNK_BITS] !== undefined;
+  }
+
   /** The words of this record, and of others: its own are from `at(record)` on, for as long as it lives. */
   words(record: number): Uint32Array {
     const words = this.#chunks[(record - 1) >>> CHUNK_BITS]?.words;
