@@ -52,7 +52,7 @@ export interface Echo {
 export type HandshakingIn =
   /** Begin a process with a new `at`. One that is under way is superseded. */
   | { readonly type: "start" }
-  /** A handshake message: verified to be the remote's, and approved. `digest`: equal for equal packets, and for no others. */
+  /** A handshake message: verified to be the remote's, and approved. `digest`: equal for equal packets, and for others only if their sender wants that (64 bits). */
   | {
       readonly type: "handshake";
       readonly at: bigint;

@@ -3,13 +3,14 @@
  * (slabs/slots.ts), boxes and recipients in records. So a million messages are a few hundred arrays to the garbage collector,
  * and a message costs its bytes and 47 more. protocol/box.md §7
  */
-import { assert, fromBase32, type Random, slabs, type Time, wordsHex } from "../bytes/index.ts";
+import { assert, type Random, slabs, type Time, wordsHex } from "../bytes/index.ts";
 import { BOX_LIMITS, type BoxAnswer, type BoxLimits, type BoxOp, type BoxStats, type MemoryBoxes } from "./boxes.ts";
 import { EvictHeap } from "./slabs/evict-heap.ts";
 import { NEVER } from "./slabs/expiries.ts";
 import { HashIndex } from "./slabs/hash-index.ts";
 import { type KeyedHash, keyedHash } from "./slabs/keyed-hash.ts";
 import { MessageIndex } from "./slabs/message-index.ts";
+import { NAME_WORDS, parseId, parseIds, parseName } from "./slabs/names.ts";
 import { OrderTree } from "./slabs/order-tree.ts";
 import { Records } from "./slabs/records.ts";
 import {
@@ -755,15 +756,6 @@ export class MemoryBoxStore implements MemoryBoxes {
   }
 }
 
-/** The 32 bytes of a hashname as words; `undefined` for any other text. */
-function parseName(text: string): Uint32Array | undefined {
-  const bytes = fromBase32(text);
-  if (bytes?.length !== 32) return undefined;
-  const words = new Uint32Array(NAME_WORDS); // a view of the same bytes would cost 1 us: they would have to leave the heap
-  for (let i = 0; i < 32; i++) words[i >> 2] = ((words[i >> 2] ?? 0) << 8) | (bytes[i] ?? 0);
-  return words;
-}
-
 /** The id of a message that is put, as `parseId` has it. */
 function takeId(message: Given, into: Uint32Array): boolean {
   const { low, high } = message;
@@ -773,46 +765,11 @@ function takeId(message: Given, into: Uint32Array): boolean {
   return true;
 }
 
-/** The words of these ids, without those of what is none. */
-function parseIds(ids: readonly string[]): Uint32Array {
-  const words = new Uint32Array(2 * ids.length);
-  let end = 0;
-  for (const id of ids) if (parseId(id, words, end)) end += 2;
-  return words.subarray(0, end);
-}
-
-/** Writes an id as two words to this place; `false` for anything but 16 lower-case hex digits. */
-function parseId(text: string, into: Uint32Array, at = 0): boolean {
-  if (text.length !== 16) return false;
-  const low = parseWord(text, 0);
-  const high = parseWord(text, 8);
-  into[at] = low;
-  into[at + 1] = high;
-  return low >= 0 && high >= 0;
-}
-
-/** Eight digits; negative when some are none. */
-function parseWord(text: string, from: number): number {
-  let word = 0;
-  for (let i = from; i < from + 8; i++) {
-    const digit = DIGITS[text.charCodeAt(i)] ?? NO_DIGIT;
-    if (digit === NO_DIGIT) return -1;
-    word = (word << 4) | digit;
-  }
-  return word >>> 0;
-}
-
 function webRandom(length: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(length));
 }
 
 const NO_MORE: readonly Given[] = [];
-const NO_DIGIT = 255;
-/** What a character is worth as a hex digit. */
-const DIGITS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
-  const digit = "0123456789abcdef".indexOf(String.fromCharCode(code));
-  return digit < 0 ? NO_DIGIT : digit;
-});
 const CUT_FROM: number = 32 * 1024; // what copies of short messages are cut from: an array for each costs 0.5 us
 const MAX_CUT = 2048;
 const NAME_BITS = 12;
@@ -832,7 +789,7 @@ const [HALF_CHILD, HALF_AFTER, HALF_BEFORE, HALF_TWIN, HALF_COUNT, HALF_FILTER, 
 ];
 // A holder: its name, the next with this hash, how many boxes; and two shelves, each with its sum, that of what is protected,
 // and its halves.
-const [NAME_WORDS, HOLDER_NEXT, HOLDER_BOXES, HOLDER_ORDERED, SHELVES, HOLDER_WORDS] = [8, 8, 9, 10, 11, 17];
+const [HOLDER_NEXT, HOLDER_BOXES, HOLDER_ORDERED, SHELVES, HOLDER_WORDS] = [8, 9, 10, 11, 17];
 const [SHELF_BYTES, SHELF_KEPT, SHELF_HEAP, SHELF_WORDS] = [0, 1, 2, 3];
 const ORDERS: readonly (typeof HALF_SMALLS | typeof HALF_LARGES)[] = [HALF_SMALLS, HALF_LARGES];
 const NOTHING: Uint32Array = new Uint32Array(HOLDER_WORDS);

@@ -1,0 +1,49 @@
+/** Names of recipients and ids as numbers of 32 bits, in which the store keeps and compares them. */
+import { fromBase32 } from "../../bytes/index.ts";
+
+/** The 32 bytes of a hashname as words; `undefined` for any other text. */
+export function parseName(text: string): Uint32Array | undefined {
+  const bytes = fromBase32(text);
+  if (bytes?.length !== 32) return undefined;
+  const words = new Uint32Array(NAME_WORDS); // a view of the same bytes would cost 1 us: they would have to leave the heap
+  for (let i = 0; i < 32; i++) words[i >> 2] = ((words[i >> 2] ?? 0) << 8) | (bytes[i] ?? 0);
+  return words;
+}
+
+/** The words of these ids, without those of what is none. */
+export function parseIds(ids: readonly string[]): Uint32Array {
+  const words = new Uint32Array(2 * ids.length);
+  let end = 0;
+  for (const id of ids) if (parseId(id, words, end)) end += 2;
+  return words.subarray(0, end);
+}
+
+/** Writes an id as two words to this place; `false` for anything but 16 lower-case hex digits. */
+export function parseId(text: string, into: Uint32Array, at = 0): boolean {
+  if (text.length !== 16) return false;
+  const low = parseWord(text, 0);
+  const high = parseWord(text, 8);
+  into[at] = low;
+  into[at + 1] = high;
+  return low >= 0 && high >= 0;
+}
+
+/** Eight digits; negative when some are none. */
+function parseWord(text: string, from: number): number {
+  let word = 0;
+  for (let i = from; i < from + 8; i++) {
+    const digit = DIGITS[text.charCodeAt(i)] ?? NO_DIGIT;
+    if (digit === NO_DIGIT) return -1;
+    word = (word << 4) | digit;
+  }
+  return word >>> 0;
+}
+
+/** Of the name of a recipient. */
+export const NAME_WORDS = 8;
+const NO_DIGIT = 255;
+/** What a character is worth as a hex digit. */
+const DIGITS: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
+  const digit = "0123456789abcdef".indexOf(String.fromCharCode(code));
+  return digit < 0 ? NO_DIGIT : digit;
+});
