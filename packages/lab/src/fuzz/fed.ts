@@ -5,6 +5,7 @@ import { Chance } from "restante/testing";
 export class FedChance extends Chance {
   #bytes: Uint8Array | undefined;
   #at = 0;
+  #drawn = 0;
 
   /** From now on the draws come from these bytes. */
   feed(bytes: Uint8Array): void {
@@ -26,6 +27,14 @@ export class FedChance extends Chance {
     return ((drawn << 16) | (Math.imul(drawn, 0x9e3b) & 0xffff)) >>> 0;
   }
 
-  /** Random bytes are not worth an input of their own length. */
-  override readonly random = (length: number): Uint8Array => new Chance(this.next()).random(length);
+  /**
+   * Random bytes are not worth an input of their own length. An input that repeats itself must not repeat them: what is to be random
+   * never comes again, and machines rely on that (a seed that came twice made one magic id of two messages).
+   */
+  override readonly random = (length: number): Uint8Array => {
+    const bytes = new Chance(this.next()).random(length);
+    const drawn = ++this.#drawn;
+    for (let at = 0; at < Math.min(length, 4); at++) bytes[at] = (bytes[at] ?? 0) ^ (drawn >>> (8 * at));
+    return bytes;
+  };
 }
