@@ -200,10 +200,10 @@ const BOXES: readonly Mutant[] = [
     ["C53", "Object.freeze({ cap: options.cap })", "Object.freeze({ cap: options.cap >> 1 })"],
     [
       "C54",
-      'request: { type: "remove-many", recipient, box, ids, words }',
-      'request: { type: "remove-many", recipient, box, ids: ids.slice(1) }',
+      'request: { type: "remove-many", recipient, box, ids: many }',
+      'request: { type: "remove-many", recipient, box, ids: many.subarray(2) }',
     ],
-    ["C55", "if (isClear) recall(one, undefined);", "if (isClear) continue;"],
+    ["C55", "if (isClear) recall(reader, undefined);", "if (isClear) continue;"],
     ["C56", "stream.caps--;", "stream.caps = 0;"],
     [
       "C58",

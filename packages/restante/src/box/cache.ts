@@ -311,10 +311,8 @@ function numbered(request: BoxRequest, op: number): BoxOp {
         : { type: "remove", op, recipient, box, id, serial };
     }
     case "remove-many": {
-      const { recipient, box, ids, words } = request;
-      return words === undefined
-        ? { type: "remove-many", op, recipient, box, ids }
-        : { type: "remove-many", op, recipient, box, ids, words };
+      const { recipient, box, ids } = request;
+      return { type: "remove-many", op, recipient, box, ids };
     }
     case "list":
       return { type: "list", op, recipient: request.recipient };
@@ -340,7 +338,7 @@ function dataOf(request: BoxRequest): number {
     case "put":
       return request.bytes.length;
     case "remove-many":
-      return 16 * request.ids.length;
+      return 4 * request.ids.length;
     case "revoke":
       return 8 * request.serials.length;
     default:

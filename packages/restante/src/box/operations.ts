@@ -46,8 +46,8 @@ export type BoxRequest =
       readonly type: "remove-many";
       readonly recipient: Hashname;
       readonly box: string;
-      readonly ids: readonly string[];
-      readonly words?: Uint32Array;
+      /** Two numbers of 32 bits for each. */
+      readonly ids: Uint32Array;
     }
   | { readonly type: "clear"; readonly recipient: Hashname; readonly box: string; readonly serial?: number }
   | { readonly type: "revoke"; readonly recipient: Hashname; readonly serials: readonly number[] }

@@ -2,7 +2,7 @@
  * The cache's end of `inbox`: streams the waiting messages of one box to its recipient, stays open, and streams what
  * comes later (X30). An unknown box, and one of somebody else, look like an empty one. protocol/box.md §6
  */
-import { hexAt } from "../bytes/index.ts";
+import { wordsHex } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import { packetRoom } from "../e3x/index.ts";
 import { flag, type JsonObject, uint } from "../wire/index.ts";
@@ -122,21 +122,19 @@ export class Streams {
     const { box } = stream;
     const { peer: recipient } = stream.link;
     const isClear = flag(packet.head, "clear");
-    const ids = isClear ? [] : removedIds(packet.head, packet.body);
-    if (ids === undefined) return outs;
+    const one = isClear ? undefined : removedId(packet.head, packet.body);
+    const many = isClear || one !== undefined ? undefined : removedIds(packet.head, packet.body);
+    if (!isClear && one === undefined && many === undefined) return outs;
     if (box !== undefined) {
       // Immediately: what was read but has not begun to leave does not leave any more (C55).
-      for (const one of stream.link.byBox.get(box) ?? [])
-        if (isClear) recall(one, undefined);
-        else for (const id of ids) recall(one, id);
-      if (isClear) outs.push({ type: "store", request: { type: "clear", recipient, box } });
-      const [id] = ids;
-      if (id !== undefined && ids.length === 1)
-        outs.push({ type: "store", request: { type: "remove", recipient, box, id } });
-      else if (id !== undefined) {
-        const words = idWords(packet.body);
-        outs.push({ type: "store", request: { type: "remove-many", recipient, box, ids, words } });
+      for (const reader of stream.link.byBox.get(box) ?? []) {
+        if (isClear) recall(reader, undefined);
+        if (one !== undefined) recall(reader, one);
+        if (many !== undefined) recallAll(reader, many);
       }
+      if (isClear) outs.push({ type: "store", request: { type: "clear", recipient, box } });
+      if (one !== undefined) outs.push({ type: "store", request: { type: "remove", recipient, box, id: one } });
+      if (many !== undefined) outs.push({ type: "store", request: { type: "remove-many", recipient, box, ids: many } });
     }
     stream.caps++;
     this.#pump(stream, outs);
@@ -379,17 +377,11 @@ export class Streams {
   }
 }
 
-/** What a packet asks to remove: one id in its head, or several in its BODY and nothing in its head. `undefined`: nothing. */
-function removedIds(head: JsonObject, body: Uint8Array): readonly string[] | undefined {
-  if (body.length === 0) {
-    const id = removedId(head, body);
-    return id === undefined ? undefined : [id];
-  }
-  if (body.length % ID_BYTES !== 0 || body.length > IDS_PER_PACKET * ID_BYTES) return undefined;
+/** The ids that a packet asks to remove by its BODY, with nothing in its head; two words for each. `undefined`: none. */
+function removedIds(head: JsonObject, body: Uint8Array): Uint32Array | undefined {
+  if (body.length === 0 || body.length % ID_BYTES !== 0 || body.length > IDS_PER_PACKET * ID_BYTES) return undefined;
   if (head["id"] !== undefined || head["done"] !== undefined) return undefined;
-  const ids: string[] = [];
-  for (let at = 0; at < body.length; at += ID_BYTES) ids.push(hexAt(body, at));
-  return ids;
+  return idWords(body);
 }
 
 function headsOf(fields: JsonObject): MessageHeads {
@@ -404,6 +396,11 @@ function recall(stream: Stream, id: string | undefined): void {
   if (!stream.isReading) return;
   if (id === undefined || stream.removed === true || (stream.removed?.size ?? 0) >= MAX_REMOVED) stream.removed = true;
   else stream.removed = (stream.removed ?? new Set()).add(id);
+}
+
+function recallAll(stream: Stream, ids: Uint32Array): void {
+  if (!stream.isReading) return;
+  for (let at = 0; at < ids.length; at += 2) recall(stream, wordsHex(ids[at] ?? 0, ids[at + 1] ?? 0));
 }
 
 function isIdle(stream: Stream): boolean {

@@ -39,14 +39,13 @@ export type BoxOp =
       readonly id: string;
       readonly serial?: number;
     }
-  /** The same for each of these, by the recipient itself. `words`: the ids as numbers of 32 bits, two for each, for who need not read the text. */
+  /** The same for each of these, by the recipient itself. `ids`: numbers of 32 bits, two for each, as `wordsHex` writes them. */
   | {
       readonly type: "remove-many";
       readonly op: number;
       readonly recipient: string;
       readonly box: string;
-      readonly ids: readonly string[];
-      readonly words?: Uint32Array;
+      readonly ids: Uint32Array;
     }
   | {
       readonly type: "clear";

@@ -10,7 +10,7 @@ import { NEVER } from "./slabs/expiries.ts";
 import { HashIndex } from "./slabs/hash-index.ts";
 import { type KeyedHash, keyedHash } from "./slabs/keyed-hash.ts";
 import { MessageIndex } from "./slabs/message-index.ts";
-import { NAME_WORDS, parseId, parseIds, parseName } from "./slabs/names.ts";
+import { NAME_WORDS, parseId, parseName } from "./slabs/names.ts";
 import { OrderTree } from "./slabs/order-tree.ts";
 import { Records } from "./slabs/records.ts";
 import {
@@ -147,10 +147,9 @@ export class MemoryBoxStore implements MemoryBoxes {
       case "remove-many": {
         const half = this.#halfOf(op);
         const twin = this.#twin(half);
-        const ids = op.type === "remove" ? [op.id] : op.ids;
-        const words = op.type === "remove" ? undefined : op.words;
-        if (half !== 0) this.#removeFrom(half, ids, words);
-        if (twin !== 0) this.#removeFrom(twin, ids, words);
+        const ids = op.type === "remove-many" ? op.ids : parseId(op.id, this.#id) ? this.#id : NO_IDS;
+        if (half !== 0) this.#removeFrom(half, ids);
+        if (twin !== 0) this.#removeFrom(twin, ids);
         return [{ type: "done", op: op.op }];
       }
       case "clear": {
@@ -393,30 +392,31 @@ export class MemoryBoxStore implements MemoryBoxes {
   }
 
   /** Removes the messages with these ids. Mostly they are all that is there, in order: then none needs to be looked for. */
-  #removeFrom(half: number, ids: readonly string[], words: Uint32Array | undefined): void {
-    const isMany = ids.length > 1 && this.#byId.count(half) <= ids.length; // two messages with one id are left to others
-    const all = isMany ? this.#allOf(half, words ?? parseIds(ids)) : undefined;
+  #removeFrom(half: number, ids: Uint32Array): void {
+    const isMany = ids.length > 2 && 2 * this.#byId.count(half) <= ids.length; // two messages with one id are left to others
+    const all = isMany ? this.#allOf(half, ids) : undefined;
     if (all !== undefined) {
       this.#clear(half, all);
       return;
     }
-    for (const id of ids) {
-      if (!parseId(id, this.#id)) continue;
+    for (let at = 0; at < ids.length; at += 2) {
+      this.#id[0] = ids[at] ?? 0;
+      this.#id[1] = ids[at + 1] ?? 0;
       // A half that went with its last message has none: nothing gets its number before the next put.
       for (let next = this.#find(half); next !== 0; next = this.#find(half)) this.#remove(next);
     }
   }
 
   /** The messages of the half, if each has one of these ids (two words each). */
-  #allOf(half: number, words: Uint32Array): number[] | undefined {
+  #allOf(half: number, ids: Uint32Array): number[] | undefined {
     const all = this.#all(half);
     let at = 0;
     for (const message of all) {
       const own = this.#slots.words(message);
       const first = startOf(message);
       const start = at;
-      while (words[at] !== own[first + ID_LOW] || words[at + 1] !== own[first + ID_HIGH]) {
-        at = at + 2 < words.length ? at + 2 : 0;
+      while (ids[at] !== own[first + ID_LOW] || ids[at + 1] !== own[first + ID_HIGH]) {
+        at = at + 2 < ids.length ? at + 2 : 0;
         if (at === start) return undefined;
       }
     }
@@ -770,6 +770,7 @@ function webRandom(length: number): Uint8Array {
 }
 
 const NO_MORE: readonly Given[] = [];
+const NO_IDS: Uint32Array = new Uint32Array(0);
 const CUT_FROM: number = 32 * 1024; // what copies of short messages are cut from: an array for each costs 0.5 us
 const MAX_CUT = 2048;
 const NAME_BITS = 12;

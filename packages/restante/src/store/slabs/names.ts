@@ -10,21 +10,13 @@ export function parseName(text: string): Uint32Array | undefined {
   return words;
 }
 
-/** The words of these ids, without those of what is none. */
-export function parseIds(ids: readonly string[]): Uint32Array {
-  const words = new Uint32Array(2 * ids.length);
-  let end = 0;
-  for (const id of ids) if (parseId(id, words, end)) end += 2;
-  return words.subarray(0, end);
-}
-
-/** Writes an id as two words to this place; `false` for anything but 16 lower-case hex digits. */
-export function parseId(text: string, into: Uint32Array, at = 0): boolean {
+/** Writes an id as two words; `false` for anything but 16 lower-case hex digits. */
+export function parseId(text: string, into: Uint32Array): boolean {
   if (text.length !== 16) return false;
   const low = parseWord(text, 0);
   const high = parseWord(text, 8);
-  into[at] = low;
-  into[at + 1] = high;
+  into[0] = low;
+  into[1] = high;
   return low >= 0 && high >= 0;
 }
 
