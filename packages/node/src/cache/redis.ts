@@ -8,7 +8,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { BOX_LIMITS, type BoxAnswer, type BoxLimits, type BoxOp, type BoxStats, type BoxStore } from "restante";
-import { assert, type Time, wordsHex } from "restante/protocol";
+import { assert, pairsHex, type Time } from "restante/protocol";
 import { Books, parseBook } from "./redis-books.ts";
 import { FUNCTIONS } from "./redis-function.ts";
 import type { ClusterLink } from "./redis-link.ts";
@@ -170,8 +170,7 @@ class ClusterBoxStore implements RedisBoxStore {
     { op, recipient, box, ids }: Extract<BoxOp, { type: "remove-many" }>,
     now: Time,
   ): Promise<BoxAnswer[]> {
-    const all = Array.from({ length: ids.length / 2 }, (_, i) => wordsHex(ids[2 * i] ?? 0, ids[2 * i + 1] ?? 0));
-    await Promise.all(all.map((id) => this.handle({ type: "remove", op, recipient, box, id }, now)));
+    await Promise.all(pairsHex(ids).map((id) => this.handle({ type: "remove", op, recipient, box, id }, now)));
     return [{ type: "done", op }];
   }
 

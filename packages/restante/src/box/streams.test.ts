@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { concat, fromHex, wordsHex } from "../bytes/index.ts";
+import { concat, fromHex, pairsHex } from "../bytes/index.ts";
 import { packetRoom } from "../e3x/index.ts";
 import { BOX, bob } from "../testing/cache-desk.ts";
 import { NOTHING } from "./channel.ts";
@@ -99,10 +99,7 @@ class Bench {
   #ask(request: BoxRequest): void {
     if (request.type === "remove") this.#kept = this.#kept.filter(({ n }) => idOf(n) !== request.id);
     else if (request.type === "remove-many") {
-      const { ids } = request;
-      const gone = new Set(
-        Array.from({ length: ids.length / 2 }, (_, i) => wordsHex(ids[2 * i] ?? 0, ids[2 * i + 1] ?? 0)),
-      );
+      const gone = new Set(pairsHex(request.ids));
       this.#kept = this.#kept.filter(({ n }) => !gone.has(idOf(n)));
     } else if (request.type === "clear") this.#kept = [];
     else if (request.type === "read") {

@@ -2,7 +2,7 @@
  * The cache's end of `inbox`: streams the waiting messages of one box to its recipient, stays open, and streams what
  * comes later (X30). An unknown box, and one of somebody else, look like an empty one. protocol/box.md §6
  */
-import { wordsHex } from "../bytes/index.ts";
+import { pairsHex } from "../bytes/index.ts";
 import type { Hashname } from "../crypto/index.ts";
 import { packetRoom } from "../e3x/index.ts";
 import { flag, type JsonObject, uint } from "../wire/index.ts";
@@ -399,8 +399,7 @@ function recall(stream: Stream, id: string | undefined): void {
 }
 
 function recallAll(stream: Stream, ids: Uint32Array): void {
-  if (!stream.isReading) return;
-  for (let at = 0; at < ids.length; at += 2) recall(stream, wordsHex(ids[at] ?? 0, ids[at + 1] ?? 0));
+  if (stream.isReading) for (const id of pairsHex(ids)) recall(stream, id);
 }
 
 function isIdle(stream: Stream): boolean {

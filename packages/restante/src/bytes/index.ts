@@ -15,6 +15,7 @@ export {
   fromHex,
   fromUtf8,
   hexAt,
+  pairsHex,
   toBase32,
   toBase64url,
   toHex,

@@ -8,6 +8,7 @@ import {
   fromHex,
   fromUtf8,
   hexAt,
+  pairsHex,
   toBase32,
   toBase64url,
   toHex,
@@ -40,6 +41,12 @@ describe("hex", () => {
         expect(hexAt(bytes, at)).toBe(toHex(bytes.slice(at, at + 8)));
       }),
     );
+  });
+
+  test("of pairs of numbers has 16 digits for each", () => {
+    const words = Uint32Array.of(1, 0xffff_ffff, 0x8000_0000, 0);
+    expect(pairsHex(words)).toEqual(["00000001ffffffff", "8000000000000000"]);
+    expect(pairsHex(new Uint32Array(0))).toEqual([]);
   });
 
   test.each(["0", "0g", "FF", "fF", " 0", "0x", "é0", "\ud8000", "١١"])("refuses %j", (text) => {

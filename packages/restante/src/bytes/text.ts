@@ -44,6 +44,11 @@ export function wordsHex(first: number, second: number): string {
   );
 }
 
+/** The same for each two of these numbers. */
+export function pairsHex(words: Uint32Array): string[] {
+  return Array.from({ length: words.length >> 1 }, (_, i) => wordsHex(words[2 * i] ?? 0, words[2 * i + 1] ?? 0));
+}
+
 function bigEndian(bytes: Uint8Array, at: number): number {
   return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 }

@@ -39,7 +39,7 @@ export type BoxOp =
       readonly id: string;
       readonly serial?: number;
     }
-  /** The same for each of these, by the recipient itself. `ids`: numbers of 32 bits, two for each, as `wordsHex` writes them. */
+  /** The same for each of these, by the recipient itself. `ids`: numbers of 32 bits, two for each, as `pairsHex` writes them. */
   | {
       readonly type: "remove-many";
       readonly op: number;

@@ -288,6 +288,7 @@ export function boxStoreSuite(make: (limits: BoxLimits) => BoxStore | Promise<Bo
       await desk.put({ ...message(11, 300), box: box(1), id: id(4) });
       const ids = words(id(9), id(4), id(77), id(3), id(4));
       await desk.ask({ type: "remove-many", op: 0, recipient: ALICE, box: BOX, ids });
+      await desk.ask({ type: "remove", op: 0, recipient: ALICE, box: BOX, id: "no id" });
       await desk.expect([1, 2, 5, 6, 7, 8]);
       await desk.expect([11], { box: box(1) });
       await desk.ask({ type: "remove-many", op: 0, recipient: BOB, box: BOX, ids: words(id(1)) });
