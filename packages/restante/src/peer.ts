@@ -526,7 +526,7 @@ export class Root implements Machine<RootIn, RootOut> {
     if (count === undefined || this.#carried.has(ch)) return;
     this.#taken.delete(ch);
     this.#carried.add(ch);
-    this.#post({ child: "mesh", input: { type: "took", ch, count } });
+    this.#post({ child: "mesh", input: { type: "took", ch, count, isFollowed: true } });
   }
 
   /** What was taken on all channels. */

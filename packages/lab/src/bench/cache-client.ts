@@ -151,10 +151,19 @@ export class Client {
         default:
           if (out.type === "open" && out.head["type"] === "outbox") this.#sending.add(out.ch);
           this.#give(out);
+          if (out.type === "send") this.#acknowledgeBeside(out.ch);
       }
     }
   }
 
+
+  /** As a peer does: what leaves carries what was taken on its channel by then. */
+  #acknowledgeBeside(ch: number): void {
+    const count = this.#taken.get(ch);
+    if (count === undefined) return;
+    this.#taken.delete(ch);
+    this.#give({ type: "took", ch, count, isFollowed: true });
+  }
   #settle(out: Extract<box.OutboxOut, { type: "deposited" | "failed" }>): void {
     const waiting = this.#waiting.get(out.id);
     this.#waiting.delete(out.id);

@@ -169,11 +169,20 @@ export class Channel {
   #endLeft = false;
   #isWaiting = false; // the peer's silence will close the channel
 
-  constructor(options: { id: number; ch: number; isRemote: boolean; reliable: boolean; now: Time }) {
+  constructor(options: {
+    id: number;
+    ch: number;
+    isRemote: boolean;
+    reliable: boolean;
+    isPaced: boolean;
+    now: Time;
+  }) {
     this.id = options.id;
     this.ch = options.ch;
     this.isRemote = options.isRemote;
-    this.reliable = options.reliable ? { sender: new ReliableSender(), receiver: new ReliableReceiver() } : undefined;
+    this.reliable = options.reliable
+      ? { sender: new ReliableSender(options.isPaced), receiver: new ReliableReceiver() }
+      : undefined;
     this.queue = options.reliable ? NO_QUEUE : [];
     this.#hasSpoken = !options.isRemote;
     this.#hasHeard = options.isRemote;

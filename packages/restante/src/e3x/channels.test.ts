@@ -178,7 +178,7 @@ describe("ending", () => {
     ]);
     expect(events(receive(channels, { c: 1, seq: 2, end: true }))).toEqual([{ type: "ended", ch: 1 }]);
     const out = channels.handle({ type: "took", ch: 1 }, 0);
-    expect(heads(out)).toEqual([{ c: 1, ack: 2, miss: [128] }]);
+    expect(heads(out)).toEqual([{ c: 1, ack: 2 }]);
     expect(events(out)).toEqual([{ type: "closed", ch: 1, err: undefined }]);
     // The acknowledgement was lost: it is repeated, without a word to the application, and not for ever.
     expect(receive(channels, { c: 1, seq: 2, end: true })).toEqual([transmit({ c: 1, ack: 2 })]);
@@ -401,7 +401,7 @@ describe("the path", () => {
     expect(send(channels, 1, { n: 1 })).toEqual([]);
     receive(channels, { c: 1, seq: 1 });
     expect(heads(channels.handle({ type: "took", ch: 1 }, 0))).toEqual([]);
-    expect(heads(channels.handle({ type: "tick" }, 20))).toEqual([{ c: 1, ack: 1, miss: [128] }]);
+    expect(heads(channels.handle({ type: "tick" }, 20))).toEqual([{ c: 1, ack: 1 }]);
     expect(heads(channels.handle({ type: "credit", bytes: 1 }, 30))).toEqual([{ c: 1, seq: 2, n: 1 }]);
     expect(send(channels, 1, { n: 2 })).toEqual([]); // used up
     expect(heads(channels.handle({ type: "fail", ch: 1, err: "x" }, 40))).toEqual([{ c: 1, err: "x" }]);
@@ -414,6 +414,37 @@ describe("the path", () => {
     for (const ch of [1, 1, 2, 2, 3, 3]) send(channels, ch, {});
     const order = heads(channels.handle({ type: "credit", bytes: 1e6 }, 0)).map((head) => head["c"]);
     expect(order).toEqual([1, 3, 5, 1, 3, 5, 1, 3, 5]);
+  });
+
+  test("[E11] has no congestion window besides TCP's, and one of 16 packets again when it changes", () => {
+    const channels = machine({});
+    const give = (count: number): number => {
+      let left = 0;
+      for (let n = 0; n < count; n++) left += heads(send(channels, 1, { n })).length;
+      return left;
+    };
+    open(channels, 1, true);
+    receive(channels, { c: 1, ack: 1, miss: [128] });
+    expect(give(20)).toBe(16);
+    expect(heads(channels.handle({ type: "credit", bytes: 1e6, isPaced: true }, 0))).toHaveLength(4);
+    expect(give(120)).toBe(108); // the peer's window
+    receive(channels, { c: 1, ack: 129, miss: [128] });
+    channels.handle({ type: "credit", bytes: 1e6 }, 0); // of the same path
+    expect(give(20)).toBe(20);
+    receive(channels, { c: 1, ack: 161, miss: [128] });
+    expect(channels.handle({ type: "credit", bytes: 1e6, isPaced: false }, 0)).toContainEqual({
+      ...{ type: "writable", ch: 1, credit: 32 },
+    });
+    expect(give(30)).toBe(16);
+  });
+
+  test("[E11] a channel that the peer opens on TCP has no congestion window either", () => {
+    const channels = machine({});
+    channels.handle({ type: "credit", bytes: 1e6, isPaced: true }, 0);
+    const opened = receive(channels, { c: 2, seq: 1, type: "test" });
+    expect(opened).toContainEqual({ type: "writable", ch: 100, credit: 66 }); // 50, until it tells its window, and 16
+    for (let n = 0; n < 60; n++) send(channels, 100, { n });
+    expect(heads(receive(channels, { c: 2, ack: 50, miss: [128] }))).toHaveLength(10);
   });
 
   test("does not make an unreliable channel pile up packets", () => {
@@ -655,6 +686,63 @@ function isEvent(out: ChannelsOut): boolean {
 function events(out: readonly ChannelsOut[]): ChannelsOut[] {
   return out.filter(isEvent);
 }
+
+describe("an acknowledgement beside content", () => {
+  const asked = (): Channels => {
+    const channels = machine({});
+    receive(channels, { c: 2, seq: 1, ack: 0, type: "test" });
+    return channels;
+  };
+
+  test("[E11] leaves with what follows in the turn, though it was asked for at once", () => {
+    const channels = asked();
+    expect(channels.handle({ type: "took", ch: 100, isFollowed: true }, 0)).toEqual([]);
+    expect(heads(send(channels, 100, { n: 1 }))).toEqual([{ c: 2, seq: 1, ack: 1, n: 1 }]);
+    expect(channels.deadline()).toBe(1000); // nothing is owed any more
+    const alone = asked();
+    expect(heads(alone.handle({ type: "took", ch: 100 }, 0))).toEqual([{ c: 2, ack: 1 }]);
+  });
+
+  test("[E11] leaves alone where nothing follows, or what follows may not leave", () => {
+    const forgotten = asked();
+    forgotten.handle({ type: "took", ch: 100, isFollowed: true }, 0);
+    expect(forgotten.deadline()).toBe(0);
+    expect(heads(forgotten.handle({ type: "tick" }, 0))).toEqual([{ c: 2, ack: 1 }]);
+    const blocked = asked();
+    blocked.handle({ type: "credit", bytes: 0 }, 0);
+    blocked.handle({ type: "took", ch: 100, isFollowed: true }, 0);
+    expect(heads(send(blocked, 100, { n: 1 }))).toEqual([{ c: 2, ack: 1 }]);
+    const full = asked();
+    for (let n = 0; n < 16; n++) send(full, 100, { n });
+    full.handle({ type: "took", ch: 100, isFollowed: true }, 0);
+    expect(heads(send(full, 100, {}))).toEqual([{ c: 2, ack: 1 }]);
+    const missing = asked();
+    receive(missing, { c: 2, seq: 3 });
+    missing.handle({ type: "took", ch: 100, isFollowed: true }, 0);
+    expect(heads(send(missing, 100, { n: 1 }))).toEqual([
+      { c: 2, ack: 1, miss: [1, 127] },
+      { c: 2, seq: 1, n: 1 },
+    ]);
+  });
+
+  test("[E12] of a bare end it leaves with our own end, or within 20 ms, or at once when ours has left", () => {
+    const answered = asked();
+    answered.handle({ type: "took", ch: 100 }, 0);
+    expect(heads(receive(answered, { c: 2, seq: 2, ack: 0, end: true }))).toEqual([]);
+    expect(heads(send(answered, 100, {}, { end: true }))).toEqual([{ c: 2, seq: 1, ack: 2, end: true }]);
+    const slow = asked();
+    slow.handle({ type: "took", ch: 100 }, 0);
+    receive(slow, { c: 2, seq: 2, ack: 0, end: true });
+    expect(slow.deadline()).toBe(20);
+    expect(heads(slow.handle({ type: "tick" }, 20))).toEqual([{ c: 2, ack: 2 }]);
+    const last = asked();
+    last.handle({ type: "took", ch: 100 }, 0);
+    send(last, 100, {}, { end: true });
+    const out = receive(last, { c: 2, seq: 2, ack: 1, end: true });
+    expect(heads(out)).toEqual([{ c: 2, ack: 2 }]);
+    expect(events(out)).toContainEqual({ type: "closed", ch: 100, err: undefined });
+  });
+});
 
 test("what all exchanges hold back for order is bounded together, and comes free with each of them", () => {
   const held = { bytes: 0 };

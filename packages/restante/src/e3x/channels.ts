@@ -43,17 +43,20 @@ export type ChannelsIn =
   /**
    * The application is done with the oldest packet of a reliable channel that it has, or with the `count` oldest; only this
    * acknowledges them, all with one acknowledgement. Throws RestanteError "channel-took" when it has fewer. Without meaning
-   * for an unreliable channel.
+   * for an unreliable channel. With `isFollowed` the next input for this channel is a `send` of the same turn, which carries it.
    */
-  | { type: "took"; ch: number; count?: number }
+  | { type: "took"; ch: number; count?: number; isFollowed?: boolean }
   /** Tells the peer `err` (cut to 200 characters) and closes at once. */
   | { type: "fail"; ch: number; err: string }
   /** Closes at once and tells nobody: for channels that are never answered. What did not leave yet is lost. */
   | { type: "forget"; ch: number }
   /** Decrypted channel packets, in the order in which they came, whose arrays are ours from now on. Rubbish is dropped. */
   | { type: "received"; packets: readonly InnerPacket[] }
-  /** What the path takes now, in bytes of outer packets; unlimited before the first of these. */
-  | { type: "credit"; bytes: number }
+  /**
+   * What the path takes now, in bytes of outer packets; unlimited before the first of these. `isPaced`: whether what carries it
+   * (TCP) bounds by itself what is under way; absent: as it was, and at first it does not.
+   */
+  | { type: "credit"; bytes: number; isPaced?: boolean }
   /** There is a new exchange: closes every channel with `err`, tells the peer nothing, counts ids from the start. */
   | { type: "reset"; err: string }
   | { type: "tick" };
@@ -149,6 +152,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
   #bytesIn = 0;
   #bytesOut = 0;
   #credit = Number.POSITIVE_INFINITY;
+  #isPaced = false;
   // Of the turn, so that every step of it need not hand them on:
   #now: Time = 0;
   #out: ChannelsOut[] = [];
@@ -177,7 +181,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
         this.#send(input);
         break;
       case "took":
-        this.#took(input.ch, input.count ?? 1);
+        this.#took(input.ch, input.count ?? 1, input.isFollowed === true);
         break;
       case "fail":
         this.#fail(this.#byHandle.get(input.ch), input.err);
@@ -191,6 +195,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
         break;
       case "credit":
         this.#credit = input.bytes;
+        this.#setPath(input.isPaced ?? this.#isPaced);
         break;
       case "reset":
         this.#reset(input.err);
@@ -217,7 +222,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
       this.#out.push({ type: "closed", ch, err: isFull ? "full" : "exhausted" });
       return;
     }
-    const channel = new Channel({ id, ch, isRemote: false, reliable, now: this.#now });
+    const channel = new Channel({ id, ch, isRemote: false, reliable, isPaced: this.#isPaced, now: this.#now });
     this.#add(channel);
     this.#push(channel, packet);
     this.#tellCredit(channel);
@@ -266,7 +271,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     if (last !== undefined) queue.push(owned(last));
   }
 
-  #took(ch: number, count: number): void {
+  #took(ch: number, count: number, isFollowed: boolean): void {
     const channel = this.#byHandle.get(ch);
     if (channel?.reliable === undefined) return;
     const { receiver } = channel.reliable;
@@ -275,7 +280,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     while (left > 0 && receiver.take(this.#now)) left--;
     this.#hold(receiver.bytes - before);
     if (left > 0) throw new RestanteError("channel-took", `channel ${ch} gave no packet that is not taken`);
-    this.#settle(channel);
+    this.#settle(channel, isFollowed);
   }
 
   #fail(channel: Channel | undefined, err: string): void {
@@ -288,6 +293,17 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
 
   #forget(channel: Channel | undefined): void {
     if (channel !== undefined) this.#close(channel, "forgotten");
+  }
+
+  #setPath(isPaced: boolean): void {
+    if (isPaced === this.#isPaced) return;
+    this.#isPaced = isPaced;
+    for (const channel of this.#byId.values()) {
+      if (channel.reliable === undefined) continue;
+      channel.reliable.sender.setPath(isPaced);
+      this.#tellCredit(channel);
+      this.#settle(channel);
+    }
   }
 
   #reset(err: string): void {
@@ -340,7 +356,8 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     if (reliable && content.size > this.#limits.bytes - this.#bytesIn) return;
     if (this.#remotes >= this.#limits.channels && !this.#makeRoom()) return;
     this.#ids.use(id);
-    const channel = new Channel({ id, ch: this.#handles(), isRemote: true, reliable, now: this.#now });
+    const ch = this.#handles();
+    const channel = new Channel({ id, ch, isRemote: true, reliable, isPaced: this.#isPaced, now: this.#now });
     this.#add(channel);
     if (channel.reliable) this.#accept(channel.reliable.receiver, 1, content, hasAck);
     this.#out.push({ type: "opened", ch: channel.ch, reliable, kind, head: content.head, body: content.body });
@@ -418,6 +435,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
 
   #theyEnded(channel: Channel): void {
     channel.theyEnded = true;
+    if (channel.hasEnded) channel.reliable?.receiver.hurry(this.#now);
     this.#out.push({ type: "ended", ch: channel.ch });
   }
 
@@ -469,10 +487,14 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     this.#unanswered.add(channel);
   }
 
-  /** After all that may have changed a channel: what it owes at once, whether it is done, when it wants to wake. */
-  #settle(channel: Channel): void {
+  /**
+   * After all that may have changed a channel: what it owes at once, whether it is done, when it wants to wake. `isFollowed`: an
+   * acknowledgement may wait for what comes next, and is due all the same if nothing does.
+   */
+  #settle(channel: Channel, isFollowed = false): void {
     const ackAt = channel.reliable?.receiver.deadline;
-    if (ackAt !== undefined && ackAt <= this.#now) this.#acknowledge(channel);
+    if (ackAt !== undefined && ackAt <= this.#now && !isFollowed && !this.#carriesAck(channel))
+      this.#acknowledge(channel);
     if (channel.isDone) {
       this.#close(channel, undefined);
       return;
@@ -482,6 +504,11 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
     if (at === channel.wakeAt) return; // most packets change nothing in this
     channel.wakeAt = at;
     this.#deadlines.set(channel.id, at);
+  }
+
+  /** Whether a packet that leaves now takes the acknowledgement along. */
+  #carriesAck({ reliable, hasNext }: Channel): boolean {
+    return hasNext && this.#credit > 0 && reliable?.receiver.needsMiss === false;
   }
 
   /** Leaves without credit: an acknowledgement is small, and without it the peer would send the same again. */

@@ -71,7 +71,7 @@ export class ReliableSender {
   // and that is what most channels hold most of the time.
   readonly #packets: (Unacknowledged | undefined)[] = [];
   #gone = 0; // how many those are
-  readonly #congestion = new CongestionWindow();
+  readonly #congestion: CongestionWindow;
   // Most channels lose nothing, and there are many: sets that nobody needs would cost more than all the rest of one.
   #reported: Set<number> | undefined; // to send again, now: the peer misses them or the timer asks
   #overdue: Set<number> | undefined; // to send again as the congestion window permits
@@ -84,6 +84,11 @@ export class ReliableSender {
   #deadline: Time | undefined; // defined exactly while something that left is unacknowledged
   #probes = 0; // timeouts since the last progress
   #probe: { readonly seq: number; readonly sent: number } | undefined; // the question that waits for an answer
+
+  /** `isPaced`: as in `setPath`. */
+  constructor(isPaced: boolean = false) {
+    this.#congestion = new CongestionWindow(isPaced);
+  }
 
   /** Packets that are not acknowledged, whether they left or not. */
   get unacked(): number {
@@ -117,6 +122,11 @@ export class ReliableSender {
 
   get hasNext(): boolean {
     return this.#choose() !== undefined;
+  }
+
+  /** Packets leave on another path from now on. `isPaced`: what carries them there (TCP) bounds by itself what is under way. */
+  setPath(isPaced: boolean): void {
+    this.#congestion.setPath(isPaced);
   }
 
   /** Queues a packet under the next seq. */
@@ -310,10 +320,10 @@ export class ReliableReceiver {
     return this.#deadline;
   }
 
-  /** Whether an acknowledgement must carry a `miss`: for holes, for a buffer more than half full, and the first one. */
+  /** Whether an acknowledgement must carry a `miss`: for holes, for a buffer more than half full, and once when the channel has become a long one. */
   get needsMiss(): boolean {
-    const isFirst = !this.#isWindowTold && this.#delivered > 0;
-    return isFirst || this.#early !== undefined || this.owed * 2 > RECEIVE_WINDOW;
+    const isUntold = !this.#isWindowTold && this.#taken >= TELL_WINDOW;
+    return isUntold || this.#early !== undefined || this.owed * 2 > RECEIVE_WINDOW;
   }
 
   /** Whether this packet would be delivered at once. */
@@ -365,6 +375,11 @@ export class ReliableReceiver {
     return true;
   }
 
+  /** We have ended too, so nothing will carry the acknowledgement of their end: it leaves alone once that is taken. */
+  hurry(now: Time): void {
+    if (this.#end > 0 && this.#taken === this.#end) this.#acknowledgeBy(now);
+  }
+
   /** The `miss` that belongs to `taken`. */
   miss(): number[] {
     const seqs: number[] = [];
@@ -392,7 +407,7 @@ export class ReliableReceiver {
   #takeBareEnd(now: Time): void {
     if (this.#bareEnd === 0 || this.#taken + 1 !== this.#bareEnd) return;
     this.#takeOne();
-    this.#acknowledgeBy(now);
+    this.#acknowledgeBy(now + ACK_DELAY_MS); // an end is mostly answered with an end, which carries it
   }
 
   #takeOne(): void {
@@ -438,4 +453,5 @@ const RESEND_MS = 1000; // reliable.md, "miss": once until at least one second h
 const MAX_RESEND_MS = 4000; // nine attempts before the peer counts as gone (TIMEOUT_MS)
 const ACK_DELAY_MS = 20; // see protocol/channels.md §5; the text permits up to 1000
 const ACK_EVERY = 2; // packets taken; RFC 1122 §4.2.3.2
+const TELL_WINDOW = 8; // packets taken: far from the 50 that a sender who was told nothing has under way at most
 const MAX_MISS = 1024; // entries; more is no honest window

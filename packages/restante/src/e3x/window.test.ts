@@ -36,6 +36,20 @@ describe("the congestion window", () => {
     expect(window.size).toBe(12);
   });
 
+  test("is 128 where TCP bounds what is under way, and 16 at most again elsewhere", () => {
+    const window = new CongestionWindow(true);
+    expect(window.size).toBe(128);
+    window.setPath(false);
+    expect(window.size).toBe(16);
+    window.collapsed(16);
+    window.setPath(false);
+    expect(window.size).toBe(4);
+    window.setPath(true);
+    expect(window.size).toBe(128);
+    window.lost(20, 30);
+    expect(window.size).toBe(89);
+  });
+
   test("does not grow while the application uses less than half of it", () => {
     const window = new CongestionWindow();
     for (let i = 0; i < 100; i++) window.acknowledged(1, 1);

@@ -10,9 +10,21 @@ export class CongestionWindow {
   #progress = 0; // acknowledged since the last step of additive increase
   #recoverUntil = 0; // losses up to this seq belong to a loss that was answered already
 
+  /** `isPaced`: as in `setPath`. */
+  constructor(isPaced: boolean = false) {
+    if (isPaced) this.#size = MAX_WINDOW;
+  }
+
   /** How many packets may be under way without an acknowledgement: 4 to 128. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Packets go another way now. `isPaced`: what carries them there (TCP) bounds by itself what is under way. */
+  setPath(isPaced: boolean): void {
+    this.#size = isPaced ? MAX_WINDOW : Math.min(this.#size, INITIAL_WINDOW);
+    this.#threshold = MAX_WINDOW;
+    this.#progress = 0;
   }
 
   /** `count` packets were acknowledged for the first time, of `inFlight` that were under way. */

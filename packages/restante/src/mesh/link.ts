@@ -590,7 +590,9 @@ export class Link implements Machine<LinkIn, LinkOut> {
     if (isNew) this.#tryAt = isRelayed(path) ? this.#nextTry(now) : undefined;
     this.#route(path, this.#targets);
     if (isNew && this.#isUp) out.push({ type: "moved", path });
-    if (isNew) out.push(...this.#pass({ type: "credit", bytes: Number.POSITIVE_INFINITY }, now));
+    if (!isNew) return;
+    const isPaced = isStream(path) || path.type === "ws"; // TCP below
+    out.push(...this.#pass({ type: "credit", bytes: Number.POSITIVE_INFINITY, isPaced }, now));
   }
 
   #route(path: Path | undefined, targets: readonly Path[]): void {
