@@ -175,7 +175,7 @@ export class Root implements Machine<RootIn, RootOut> {
     for (let i = 0; i < this.#queue.length; i++) {
       const task = this.#queue[i];
       if (task !== undefined) this.#run(task);
-      if (i === this.#queue.length - 1 && this.#taken.size > 0) this.#acknowledge();
+      if (i === this.#queue.length - 1) this.#endTurn();
     }
     this.#queue = [];
     // To clear a set takes memory, even when it is empty.
@@ -527,6 +527,12 @@ export class Root implements Machine<RootIn, RootOut> {
     this.#taken.delete(ch);
     this.#carried.add(ch);
     this.#post({ child: "mesh", input: { type: "took", ch, count, isFollowed: true } });
+  }
+
+  /** What waited for all else. Removals come first: they carry acknowledgements. */
+  #endTurn(): void {
+    if (this.#children.inbox.hasGathered) this.#post({ child: "inbox", input: { type: "gathered" } });
+    else if (this.#taken.size > 0) this.#acknowledge();
   }
 
   /** What was taken on all channels. */

@@ -47,7 +47,7 @@ export class Client {
     const handles = (): number => ++handle;
     this.#mesh = new mesh.Mesh({ crypto, identity: this.identity, random, handles });
     this.#outbox = new box.Outbox({ handles });
-    this.#inbox = new box.Inbox({ backend, self: this.identity.hashname, handles });
+    this.#inbox = new box.Inbox({ backend, self: this.identity.hashname, handles, gathers: true });
   }
 
   /** How many packets have come. */
@@ -110,8 +110,9 @@ export class Client {
       else if ("ch" in out) this.#channel(out, now);
     }
     if (!isOuter) return;
+    // As a peer does: one removal and one acknowledgement for all that came together.
+    if (this.#inbox.hasGathered) this.#serve(this.#inbox.handle({ type: "gathered" }, now));
     this.#isGiving = false;
-    // As a peer does: one acknowledgement for all that came together.
     const taken = [...this.#taken];
     this.#taken.clear();
     for (const [ch, count] of taken) this.#give({ type: "took", ch, count });
@@ -150,12 +151,11 @@ export class Client {
           break;
         default:
           if (out.type === "open" && out.head["type"] === "outbox") this.#sending.add(out.ch);
-          this.#give(out);
           if (out.type === "send") this.#acknowledgeBeside(out.ch);
+          this.#give(out);
       }
     }
   }
-
 
   /** As a peer does: what leaves carries what was taken on its channel by then. */
   #acknowledgeBeside(ch: number): void {
@@ -164,6 +164,7 @@ export class Client {
     this.#taken.delete(ch);
     this.#give({ type: "took", ch, count, isFollowed: true });
   }
+
   #settle(out: Extract<box.OutboxOut, { type: "deposited" | "failed" }>): void {
     const waiting = this.#waiting.get(out.id);
     this.#waiting.delete(out.id);

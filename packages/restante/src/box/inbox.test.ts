@@ -26,10 +26,10 @@ class Desk {
   readonly inbox: Inbox;
   #ch = 1;
 
-  constructor() {
+  constructor(gathers = false) {
     const isContact = (peer: Hashname): boolean => peer === alice;
     const isOurs = (cache: Hashname): boolean => cache === this.ours;
-    this.inbox = new Inbox({ backend: portable, self, handles: () => this.#ch++, isContact, isOurs });
+    this.inbox = new Inbox({ backend: portable, self, handles: () => this.#ch++, isContact, isOurs, gathers });
   }
 
   take(input: InboxIn): InboxOut[] {
@@ -219,6 +219,22 @@ describe("fetching", () => {
     expect(desk.take({ type: "writable", ch: 1, credit: 2 })).toEqual([send(ids[2])]);
   });
 
+  test("[C52] a `cap` beside the last messages comes after them", () => {
+    for (const [head, body] of [
+      [{ done: true, cap: 5, ids: 120 }, bytesOf(7)],
+      [{ many: true, cap: 5, ids: 120 }, packMany([bytesOf(7), bytesOf(8)])],
+    ] as const) {
+      const desk = new Desk();
+      desk.boxes(Array.from({ length: 17 }, (_, n) => box(n)));
+      const outs = desk.packet(1, head, body);
+      expect(outs.filter(({ type }) => type === "message")).toHaveLength("many" in head ? 2 : 1);
+      expect(opened(outs)).toEqual([box(16)]);
+      expect(outs.findLastIndex(({ type }) => type === "message")).toBeLessThan(
+        outs.findIndex(({ type }) => type === "open"),
+      );
+    }
+  });
+
   test("[C56] a `cap` that answers a removal does not say that the box has run dry", () => {
     const desk = new Desk();
     const all = Array.from({ length: 18 }, (_, n) => box(n));
@@ -256,6 +272,31 @@ describe("fetching", () => {
     expect(desk.packet(1, { cap: 5 })).toEqual([{ type: "send", ch: 1, head: {}, body }, took(1)]);
     expect(desk.take({ type: "done", via: carol, box: BOX, id: ids[2] ?? "" })).toEqual([]);
     expect(desk.packet(1, { cap: 5 })).toEqual([{ type: "send", ch: 1, head: { id: ids[2] }, body: NOTHING }, took(1)]);
+  });
+
+  test("[C54] [X30] an inbox that gathers removes in one packet what was done in a turn, and nothing on a channel that closed in it", () => {
+    const desk = new Desk(true);
+    desk.boxes([BOX]);
+    desk.take({ type: "writable", ch: 1, credit: 9 });
+    const messages = [1, 2, 3].map((n) => bytesOf(9, n));
+    const body = packMany(messages.map((message) => message.slice()));
+    const ids = messages.map(idOf);
+    expect(desk.packet(1, { many: true, cap: 5, ids: 120 }, body).map(({ type }) => type)).toEqual([
+      ...["message", "message", "message"],
+      "took",
+    ]);
+    expect(desk.inbox.hasGathered).toBe(false);
+    for (const id of ids.slice(0, 2)) expect(desk.take({ type: "done", via: carol, box: BOX, id })).toEqual([]);
+    expect(desk.inbox.hasGathered).toBe(true);
+    const both = concat(...ids.slice(0, 2).map((id) => fromHex(id) ?? NOTHING));
+    expect(desk.take({ type: "gathered" })).toEqual([{ type: "send", ch: 1, head: {}, body: both }]);
+    expect([desk.inbox.hasGathered, desk.take({ type: "gathered" })]).toEqual([false, []]);
+    desk.take({ type: "done", via: carol, box: BOX, id: ids[2] ?? "" });
+    expect(desk.take({ type: "gathered" })).toEqual([]); // the one before is not answered
+    desk.packet(1, { cap: 5 });
+    expect(desk.inbox.hasGathered).toBe(true);
+    desk.take({ type: "closed", ch: 1, err: undefined });
+    expect(desk.take({ type: "gathered" })).toEqual([]);
   });
 
   test("a long box is removed while it is fetched: the first removals leave with the 32nd packet", () => {

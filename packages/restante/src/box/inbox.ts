@@ -20,6 +20,8 @@ export type InboxIn =
   | { type: "done"; via: Hashname; box: string; id: string; keep?: boolean }
   /** What is left in this box, wherever it lies, is to come once more. */
   | { type: "again"; box: string }
+  /** The turn is over: what was to be removed is asked for. Of an inbox that gathers, once `hasGathered`. */
+  | { type: "gathered" }
   | { type: "tick" };
 
 export type InboxOut =
@@ -107,24 +109,35 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   readonly #strangers = new AssemblyRoom({ perPeer: MAX_MESSAGE_BYTES, inAll: MAX_STRANGERS });
   readonly #isContact: (peer: Hashname) => boolean;
   readonly #isOurs: (cache: Hashname) => boolean;
+  readonly #gathered: Set<Reader> | undefined; // may have removals to send
   readonly #slow = new Deadlines<Hashname>();
   /** Caches of ours that have not said yet whether they are some: when to ask. */
   readonly #asked = new Deadlines<Hashname>();
   #outs: InboxOut[] = [];
 
-  /** `isContact`: default everybody. `isOurs`: caches that are asked whether they still are; default none. */
+  /**
+   * `isContact`: default everybody. `isOurs`: caches that are asked whether they still are; default none. `gathers`: removals wait
+   * for `gathered`, so that all of a turn go together; default they leave at once.
+   */
   constructor(options: {
     readonly backend: Backend;
     readonly self: Hashname;
     readonly handles: () => number;
     readonly isContact?: (peer: Hashname) => boolean;
     readonly isOurs?: (cache: Hashname) => boolean;
+    readonly gathers?: boolean;
   }) {
+    this.#gathered = options.gathers === true ? new Set() : undefined;
     this.#isContact = options.isContact ?? (() => true);
     this.#isOurs = options.isOurs ?? (() => false);
     this.#backend = options.backend;
     this.#self = options.self;
     this.#handles = options.handles;
+  }
+
+  /** Whether it waits for `gathered`. */
+  get hasGathered(): boolean {
+    return this.#gathered !== undefined && this.#gathered.size > 0;
   }
 
   handle(input: InboxIn, now: Time): InboxOut[] {
@@ -139,7 +152,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
         const channel = this.#channels.get(input.ch);
         if (channel?.kind !== "inbox") break;
         channel.credit = input.credit;
-        this.#sendRemovals(channel);
+        this.#removeFrom(channel);
         break;
       }
       case "ended":
@@ -155,6 +168,11 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       }
       case "again":
         for (const way of this.#ways.values()) this.#again(way, input.box);
+        break;
+      case "gathered":
+        for (const reader of this.#gathered ?? [])
+          if (this.#channels.get(reader.ch) === reader) this.#sendRemovals(reader);
+        this.#gathered?.clear();
         break;
       case "down":
         this.#down(input.peer);
@@ -304,23 +322,23 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     way.readers.set(box, reader);
     const atOnce = uint(head, "ids");
     if (atOnce !== undefined) way.atOnce = Math.min(atOnce, IDS_PER_PACKET);
+    if (flag(head, "many")) {
+      // Never inside a message, and never more than we take: what is there is no message then, or no cache of ours.
+      const messages = reader.message.isUnfinished ? undefined : unpackMany(body, MANY);
+      for (const bytes of messages ?? []) this.#deliver(way, false, box, bytes, now);
+    } else {
+      const bytes = reader.message.push(body, flag(head, "done"), now);
+      if (bytes !== undefined) this.#deliver(way, false, box, bytes, now);
+    }
     const cap = uint(head, "cap");
     if (cap !== undefined) {
       this.#said(way, cap > 0);
       if (reader.capsOwed > 0) {
         reader.capsOwed--;
-        this.#sendRemovals(reader);
+        this.#removeFrom(reader);
       } else this.#drained(reader);
       if (reader.isAsking && !this.#isBusy(reader)) this.#dismiss(reader);
     }
-    if (flag(head, "many")) {
-      // Never inside a message, and never more than we take: what is there is no message then, or no cache of ours.
-      const messages = reader.message.isUnfinished ? undefined : unpackMany(body, MANY);
-      for (const bytes of messages ?? []) this.#deliver(way, false, box, bytes, now);
-      return;
-    }
-    const bytes = reader.message.push(body, flag(head, "done"), now);
-    if (bytes !== undefined) this.#deliver(way, false, box, bytes, now);
   }
 
   /** A packet of a message that its sender leaves with us itself. Nothing is kept here, so there is nothing to remove. */
@@ -353,7 +371,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       if (reader !== undefined) {
         // Who does not acknowledge what we ask must not make us remember it without end: what is left comes again.
         if (reader.removals.size < MAX_REMOVALS) reader.removals.add(removal);
-        this.#sendRemovals(reader);
+        this.#removeFrom(reader);
       } else if (box !== this.#boxOf(way)) {
         // Its channel was ended to make room for others. (What came from the sender itself lies nowhere.)
         const removals = this.#want(way, box);
@@ -361,6 +379,12 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
       }
     }
     this.#caughtUp(way);
+  }
+
+  /** It may have something to remove now. */
+  #removeFrom(reader: Reader): void {
+    if (this.#gathered === undefined) this.#sendRemovals(reader);
+    else if (reader.removals.size > 0) this.#gathered.add(reader);
   }
 
   /**
@@ -433,7 +457,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
     if (reader.isDrained) return;
     reader.isDrained = true;
     reader.way.draining--;
-    this.#sendRemovals(reader);
+    this.#removeFrom(reader);
     this.#openWanted(reader.way);
   }
 

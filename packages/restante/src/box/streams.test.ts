@@ -28,6 +28,8 @@ class Bench {
   readonly sent: { type: string; n: number; size: number; done: boolean }[] = [];
   /** How many messages there were in each packet of several. */
   readonly packed: number[] = [];
+  /** Whether each `cap` came with a message. */
+  readonly caps: boolean[] = [];
   readonly #streams = new Streams({ cap: CAP });
   readonly #atOnce: number;
   readonly #isSlow: boolean;
@@ -83,14 +85,16 @@ class Bench {
         expect(--this.#credit).toBeGreaterThanOrEqual(0);
         const several = out.head["many"] === true ? unpackMany(out.body, Number.POSITIVE_INFINITY) : undefined;
         if (several !== undefined) {
-          expect(out.body.length).toBeLessThanOrEqual(packetRoom(out.head, true));
           this.packed.push(several.length);
           for (const { length, [0]: n = 0 } of several) this.sent.push({ type: "part", n, size: length, done: true });
-          continue;
+        } else if (out.body.length > 0) {
+          const done = out.head["done"] === true;
+          this.sent.push({ type: "part", n: out.body[0] ?? 0, size: out.body.length, done });
         }
-        const isCap = out.head["cap"] === CAP;
-        const n = isCap ? 0 : (out.body[0] ?? 0);
-        this.sent.push({ type: isCap ? "cap" : "part", n, size: out.body.length, done: out.head["done"] === true });
+        expect(out.body.length).toBeLessThanOrEqual(packetRoom(out.head, true));
+        if (out.head["cap"] !== CAP) continue;
+        this.sent.push({ type: "cap", n: 0, size: 0, done: false });
+        this.caps.push(out.body.length > 0);
       }
     }
     if (!this.#isSlow) this.#answer();
@@ -208,6 +212,44 @@ test("small messages leave several to a packet where the recipient takes that, i
     expect(wholes.map(({ n }) => n)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(bench.packed).toEqual(packed);
   }
+});
+
+test("[C52] the packet with the last message says that the box has run dry, to who takes several in one, if there is room", () => {
+  for (const [many, tellsLast, caps] of [
+    [64, true, [true, true, false, true, false, true]],
+    [64, false, [false, false, false, false, false, false]],
+    [1, true, [false, false, false, false, false, false]],
+    [undefined, true, [false, false, false, false, false, false]],
+  ] as const) {
+    const bench = new Bench(100, true, many, tellsLast);
+    const come = (...sizes: readonly number[]): void => {
+      for (const size of sizes) bench.act({ type: "came", size });
+      for (let i = 0; i < 4; i++) for (const each of FINISH) bench.act(each);
+    };
+    come(256);
+    come(256, 256, 256);
+    come(1260); // a head with `done` alone has room for it
+    come(1400); // the second of its packets
+    bench.act({ type: "removed", nth: 0 }); // what answers it is a `cap` of its own
+    come(256);
+    expect([many, tellsLast, bench.caps]).toEqual([many, tellsLast, caps]);
+  }
+});
+
+test("what comes while the store is asked, or is removed, makes no box run dry too soon", () => {
+  const bench = new Bench(100, true, 64, true);
+  bench.act({ type: "came", size: 256 });
+  bench.act({ type: "writable", credit: 9 });
+  bench.act({ type: "came", size: 256 });
+  bench.act({ type: "answers" });
+  expect(bench.caps).toEqual([]);
+  bench.act({ type: "answers" });
+  expect(bench.caps).toEqual([true]);
+  bench.act({ type: "came", size: 256 });
+  bench.act({ type: "removed", nth: 2 });
+  bench.act({ type: "answers" });
+  bench.act({ type: "answers" });
+  expect(bench.sent.map(({ type, n }) => (type === "cap" ? type : n))).toEqual([1, 2, "cap", "cap", "cap"]);
 });
 
 test("no packet has more messages than its recipient takes, nor more than 64", () => {

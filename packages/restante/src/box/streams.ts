@@ -29,6 +29,8 @@ interface Stream {
   /** Our copy of the message that is on its way. Finished even when the store loses it meanwhile. */
   message: { readonly bytes: Uint8Array; offset: number } | undefined;
   isReading: boolean;
+  /** The open packet is not acknowledged: what is read for it carries that, unless something else comes or leaves first. */
+  owesOpen: boolean;
   /** How many messages went into a packet lately: what is asked of the store should be what can leave. */
   perPacket: number;
   /** What was removed since the store was asked: the answer may hold it. `true`: anything. */
@@ -50,14 +52,20 @@ interface Link {
   readonly waiting: Set<Stream>;
 }
 
-/** The heads of the packets of a message, and the room that each leaves. */
+/** The head of a packet, and the room that it leaves. */
+interface Head {
+  readonly head: JsonObject;
+  readonly room: number;
+}
+
+/** Those of the packets of messages. `dry`: the box has run dry with it. */
 interface MessageHeads {
-  readonly last: JsonObject;
-  readonly lastRoom: number;
-  readonly middle: JsonObject;
-  readonly middleRoom: number;
-  readonly many: JsonObject;
-  readonly manyRoom: number;
+  readonly middle: Head;
+  readonly last: Head;
+  readonly lastDry: Head;
+  readonly many: Head;
+  readonly manyDry: Head;
+  readonly cap: JsonObject;
 }
 
 /** A box that its recipient does not have open any more. */
@@ -69,15 +77,15 @@ export interface Unread {
 
 /** All `inbox` channels that others opened to us. */
 export class Streams {
-  readonly #cap: JsonObject;
-  readonly #firstCap: JsonObject;
+  readonly #first: MessageHeads;
+  readonly #later: MessageHeads;
   readonly #isOffered: boolean;
   readonly #links = new Map<Hashname, Link>();
   readonly #streams = new Map<number, Stream>();
 
   constructor(options: { readonly cap: number }) {
-    this.#cap = Object.freeze({ cap: options.cap });
-    this.#firstCap = Object.freeze({ cap: options.cap, ids: IDS_PER_PACKET });
+    this.#later = headsOf({}, options.cap);
+    this.#first = headsOf({ ids: IDS_PER_PACKET }, options.cap);
     this.#isOffered = options.cap > 0;
   }
 
@@ -100,6 +108,7 @@ export class Streams {
       cursor: 0,
       message: undefined,
       isReading: false,
+      owesOpen: true,
       perPacket: 1,
       removed: undefined,
       isFresh: box !== undefined,
@@ -109,7 +118,9 @@ export class Streams {
     this.#streams.set(open.ch, stream);
     link.streams.set(open.ch, stream);
     if (box !== undefined) link.byBox.set(box, [...(link.byBox.get(box) ?? []), stream]);
-    const outs = this.packet(open);
+    const outs: PartOut[] = [];
+    if (box === undefined) acknowledgeOpen(stream, outs);
+    this.#remove(stream, open, outs);
     const standing = [...link.streams.values()].filter((one) => !one.isEnded);
     if (standing.length > MAX_STANDING) this.#end(standing.find(isIdle) ?? standing[0] ?? stream, outs);
     return outs;
@@ -118,13 +129,21 @@ export class Streams {
   packet(packet: { ch: number; head: JsonObject; body: Uint8Array }): PartOut[] {
     const stream = this.#streams.get(packet.ch);
     if (stream === undefined) return [];
-    const outs: PartOut[] = [{ type: "took", ch: packet.ch }];
+    const outs: PartOut[] = [];
+    acknowledgeOpen(stream, outs);
+    outs.push({ type: "took", ch: packet.ch });
+    this.#remove(stream, packet, outs);
+    return outs;
+  }
+
+  /** What a packet asks to remove. */
+  #remove(stream: Stream, packet: { head: JsonObject; body: Uint8Array }, outs: PartOut[]): void {
     const { box } = stream;
     const { peer: recipient } = stream.link;
     const isClear = flag(packet.head, "clear");
     const one = isClear ? undefined : removedId(packet.head, packet.body);
     const many = isClear || one !== undefined ? undefined : removedIds(packet.head, packet.body);
-    if (!isClear && one === undefined && many === undefined) return outs;
+    if (!isClear && one === undefined && many === undefined) return;
     if (box !== undefined) {
       // Immediately: what was read but has not begun to leave does not leave any more (C55).
       for (const reader of stream.link.byBox.get(box) ?? []) {
@@ -138,7 +157,6 @@ export class Streams {
     }
     stream.caps++;
     this.#pump(stream, outs);
-    return outs;
   }
 
   writable(ch: number, credit: number): PartOut[] {
@@ -174,11 +192,13 @@ export class Streams {
     const { removed } = stream;
     stream.isReading = false;
     stream.removed = undefined;
+    acknowledgeOpen(stream, outs);
     if (answer.type === "dry") this.#dry(stream);
     this.#sendCaps(stream, outs);
-    this.#sendMessages(stream, messages, removed, outs);
+    const isLast = answer.type === "message" && answer.isLast === true;
+    this.#sendMessages(stream, messages, removed, isLast, outs);
     // While there is credit, all of these have left, and the `cap` leaves with them.
-    if (answer.type === "message" && answer.isLast === true && stream.credit > 0) this.#dry(stream);
+    if (isLast && stream.isFresh && stream.credit > 0) this.#dry(stream);
     if (stream.message === undefined) this.#giveTurn(stream, outs);
     this.#pump(stream, outs);
     return outs;
@@ -219,6 +239,11 @@ export class Streams {
 
   /** Sends what may be sent now, and asks the store for what comes next once there is room to send some of it. */
   #pump(stream: Stream, outs: PartOut[]): void {
+    this.#advance(stream, outs);
+    if (!stream.isReading) acknowledgeOpen(stream, outs);
+  }
+
+  #advance(stream: Stream, outs: PartOut[]): void {
     const { link, box } = stream;
     this.#sendCaps(stream, outs);
     if (stream.message !== undefined) {
@@ -252,9 +277,13 @@ export class Streams {
     while (stream.caps > 0 && stream.credit > 0 && stream.message === undefined && !stream.isEnded) {
       stream.caps--;
       stream.credit--;
-      outs.push({ type: "send", ch: stream.ch, head: stream.hasSpoken ? this.#cap : this.#firstCap, body: NOTHING });
+      outs.push({ type: "send", ch: stream.ch, head: this.#heads(stream).cap, body: NOTHING });
       stream.hasSpoken = true;
     }
+  }
+
+  #heads(stream: Stream): MessageHeads {
+    return stream.hasSpoken ? this.#later : this.#first;
   }
 
   /** The store had nothing more when it answered. */
@@ -263,17 +292,26 @@ export class Streams {
     if (!stream.isFresh) stream.caps++;
   }
 
+  /** Says with these messages, behind which the store has nothing, that the box has run dry, if they leave room for it. */
+  #isDryWith(stream: Stream, isLast: boolean, bytes: number, dry: Head): boolean {
+    const isDry = isLast && !stream.hasGained && stream.many > 1 && stream.caps === 0 && bytes <= dry.room;
+    if (isDry) stream.isFresh = false;
+    return isDry;
+  }
+
   /** Sends what may begin to leave now. All else is read again when it can: nothing waits here beyond its time or its removal. */
   #sendMessages(
     stream: Stream,
     messages: readonly Pick<Extract<BoxAnswer, { type: "message" }>, "id" | "bytes" | "cursor">[],
     removed: Stream["removed"],
+    isLast: boolean,
     outs: PartOut[],
   ): void {
     const { credit } = stream;
     let sent = 0;
     let pack: Uint8Array[] = [];
     let room = 0;
+    const last = isLast ? messages.at(-1) : undefined;
     for (const { id, bytes, cursor } of messages) {
       if (removed === true || removed?.has(id) === true) {
         bytes.fill(0);
@@ -284,7 +322,7 @@ export class Streams {
         // Also when this one is too long for any pack: whatever leaves behind it must not have been before it.
         this.#sendPack(stream, pack, outs);
         pack = [];
-        room = (stream.hasSpoken ? LATER : FIRST).manyRoom;
+        room = this.#heads(stream).many.room;
         if (stream.message !== undefined || stream.credit <= 0) {
           bytes.fill(0);
           continue;
@@ -297,51 +335,54 @@ export class Streams {
         room -= size;
       } else {
         stream.message = { bytes, offset: 0 };
-        this.#sendParts(stream, outs);
+        this.#sendParts(stream, outs, bytes === last?.bytes);
       }
     }
-    this.#sendPack(stream, pack, outs);
+    this.#sendPack(stream, pack, outs, isLast);
     if (sent > 0) stream.perPacket = Math.max(1, Math.floor(sent / (credit - stream.credit)));
   }
 
-  /** Sends messages that fit into one packet, for which there is credit. One alone goes as it always does. */
-  #sendPack(stream: Stream, pack: readonly Uint8Array[], outs: PartOut[]): void {
+  /** Sends messages that fit into one packet, for which there is credit. One alone goes as it always does. `isLast`: the box has no more. */
+  #sendPack(stream: Stream, pack: readonly Uint8Array[], outs: PartOut[], isLast = false): void {
     const [bytes] = pack;
     if (bytes === undefined) return;
     if (pack.length === 1) {
       stream.message = { bytes, offset: 0 };
-      this.#sendParts(stream, outs);
+      this.#sendParts(stream, outs, isLast);
       return;
     }
+    const { many, manyDry } = this.#heads(stream);
+    const body = packMany(pack);
+    const { head } = this.#isDryWith(stream, isLast, body.length, manyDry) ? manyDry : many;
     stream.credit--;
-    const head = (stream.hasSpoken ? LATER : FIRST).many;
     stream.hasSpoken = true;
-    outs.push({ type: "send", ch: stream.ch, head, body: packMany(pack), isGiven: true });
+    outs.push({ type: "send", ch: stream.ch, head, body, isGiven: true });
   }
 
-  /** Sends as much of the message as may be sent. */
-  #sendParts(stream: Stream, outs: PartOut[]): void {
+  /** Sends as much of the message as may be sent. `isLast`: the box has no more. */
+  #sendParts(stream: Stream, outs: PartOut[], isLast = false): void {
     const { message } = stream;
     while (message !== undefined && stream.message === message && stream.credit > 0 && !stream.isEnded) {
       const { bytes, offset } = message;
       stream.credit--;
       const left = bytes.length - offset;
-      const heads = stream.hasSpoken ? LATER : FIRST;
+      const { last, lastDry, middle } = this.#heads(stream);
       stream.hasSpoken = true;
-      const isLast = left <= heads.lastRoom;
+      const isDone = left <= last.room;
       // All but the last leave a byte over, so that no packet is without a part of the message (C50).
-      const size = isLast ? left : Math.min(heads.middleRoom, left - 1);
+      const size = isDone ? left : Math.min(middle.room, left - 1);
       message.offset += size;
       // A message of one packet, as nearly all, goes as it is: it is nobody's any more.
       const isWhole = size === bytes.length;
+      const end = isDone && this.#isDryWith(stream, isLast, size, lastDry) ? lastDry : last;
       outs.push({
         type: "send",
         ch: stream.ch,
-        head: isLast ? heads.last : heads.middle,
+        head: isDone ? end.head : middle.head,
         body: isWhole ? bytes : bytes.slice(offset, message.offset),
         isGiven: true,
       });
-      if (!isLast) continue;
+      if (!isDone) continue;
       if (!isWhole) bytes.fill(0);
       stream.message = undefined;
     }
@@ -360,6 +401,7 @@ export class Streams {
 
   #end(stream: Stream, outs: PartOut[]): void {
     if (stream.isEnded) return;
+    acknowledgeOpen(stream, outs);
     outs.push({ type: "send", ch: stream.ch, head: {}, body: NOTHING, end: true });
     this.#stop(stream, outs);
   }
@@ -384,11 +426,24 @@ function removedIds(head: JsonObject, body: Uint8Array): Uint32Array | undefined
   return idWords(body);
 }
 
-function headsOf(fields: JsonObject): MessageHeads {
-  const [last, middle] = [Object.freeze({ ...fields, done: true }), Object.freeze({ ...fields })];
-  const many = Object.freeze({ ...fields, many: true });
-  const [lastRoom, middleRoom, manyRoom] = [packetRoom(last, true), packetRoom(middle, true), packetRoom(many, true)];
-  return { last, middle, many, lastRoom, middleRoom, manyRoom };
+function acknowledgeOpen(stream: Stream, outs: PartOut[]): void {
+  if (stream.owesOpen) outs.push({ type: "took", ch: stream.ch });
+  stream.owesOpen = false;
+}
+
+function headsOf(fields: JsonObject, cap: number): MessageHeads {
+  const of = (more: JsonObject): Head => {
+    const head = Object.freeze({ ...fields, ...more });
+    return { head, room: packetRoom(head, true) };
+  };
+  return {
+    middle: of({}),
+    last: of({ done: true }),
+    lastDry: of({ done: true, cap }),
+    many: of({ many: true }),
+    manyDry: of({ many: true, cap }),
+    cap: Object.freeze({ cap, ...fields }),
+  };
 }
 
 /** Something was removed from its box: a message of this id, or everything. */
@@ -411,5 +466,3 @@ const MAX_TURNS = 8; // messages in memory per link: half a MiB at most
 const MAX_READ_BYTES: number = 64 * 1024; // at once for one stream: as many as the longest message has
 const MAX_READ_MESSAGES = 64;
 const MAX_REMOVED = 64; // ids that are remembered while the store is asked; with more it is asked again
-const LATER: MessageHeads = headsOf({});
-const FIRST: MessageHeads = headsOf({ ids: IDS_PER_PACKET });

@@ -252,8 +252,7 @@ test("the conversation of protocol/vectors/box.json says what box.md says", () =
   const plain = ["one", "two", "three", "four"].map(text);
   expect([told4, ...others4]).toEqual([
     ids[0]?.box,
-    text("four"),
-    cap,
+    text("four"), // and a `cap` beside it
     '{"end":true}',
     ...plain,
     cap,

@@ -72,7 +72,7 @@ export function createChildren(options: RootOptions, advice: Advice): Children {
     ...(options.cache?.secret !== undefined && { serial: admissionSerial }),
   });
   const [isContact, isOurs] = [(peer: Hashname) => book.isPeer(peer), (cache: Hashname) => door.uses(cache)];
-  const inbox = new Inbox({ backend, self, handles, isContact, isOurs });
+  const inbox = new Inbox({ backend, self, handles, isContact, isOurs, gathers: true });
   const join = new Join({
     handles,
     answer: (uri, peer, time, edition) => {
