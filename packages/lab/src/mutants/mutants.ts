@@ -194,10 +194,10 @@ const BOXES: readonly Mutant[] = [
   ...inFile("box/streams.ts", [
     ["C48", "after: stream.cursor,", "after: stream.cursor + 1,"],
     ["C49", "stream.message === message && stream.credit > 0", "stream.message === message"],
-    ["C50", "Math.min(heads.middleRoom, left - 1)", "Math.min(heads.middleRoom, left)"],
-    ["C51", "Object.freeze({ ...fields, done: true })", "Object.freeze({ ...fields })"],
+    ["C50", "Math.min(middle.room, left - 1)", "Math.min(middle.room, left)"],
+    ["C51", "last: of({ done: true }),", "last: of({}),"],
     ["C52", "caps: box === undefined ? 1 : 0,", "caps: 0,"],
-    ["C53", "Object.freeze({ cap: options.cap })", "Object.freeze({ cap: options.cap >> 1 })"],
+    ["C53", "headsOf({}, options.cap)", "headsOf({}, options.cap >> 1)"],
     [
       "C54",
       'request: { type: "remove-many", recipient, box, ids: many }',
@@ -207,8 +207,8 @@ const BOXES: readonly Mutant[] = [
     ["C56", "stream.caps--;", "stream.caps = 0;"],
     [
       "C58",
-      "if (!isLast) continue;",
-      'if (!isLast) continue; if (stream.box !== undefined) outs.push({ type: "store", request: { type: "clear", recipient: stream.link.peer, box: stream.box } });',
+      "if (!isDone) continue;",
+      'if (!isDone) continue; if (stream.box !== undefined) outs.push({ type: "store", request: { type: "clear", recipient: stream.link.peer, box: stream.box } });',
     ],
   ]),
   ...inFile("store/memory-boxes.ts", [

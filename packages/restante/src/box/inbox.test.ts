@@ -299,6 +299,21 @@ describe("fetching", () => {
     expect(desk.take({ type: "gathered" })).toEqual([]);
   });
 
+  test("[C54] what was done in the turn in which its box is to come once more is removed before that", () => {
+    const desk = new Desk(true);
+    desk.boxes([BOX]);
+    desk.take({ type: "writable", ch: 1, credit: 9 });
+    desk.packet(1, { done: true, cap: 5 }, bytesOf(9));
+    const id = idOf(bytesOf(9));
+    desk.take({ type: "done", via: carol, box: BOX, id });
+    expect(desk.take({ type: "again", box: BOX }).map((out) => (out.type === "send" ? out.head : out.type))).toEqual([
+      { id },
+      {}, // the end
+      "open",
+    ]);
+    expect(desk.take({ type: "gathered" })).toEqual([]);
+  });
+
   test("a long box is removed while it is fetched: the first removals leave with the 32nd packet", () => {
     const desk = open();
     desk.take({ type: "writable", ch: 1, credit: 9 });

@@ -308,6 +308,7 @@ export class Inbox implements Machine<InboxIn, InboxOut> {
   }
 
   #dismiss(reader: Reader): void {
+    this.#sendRemovals(reader); // what was dealt with in this turn
     this.#leave(reader);
     this.#end(reader);
   }

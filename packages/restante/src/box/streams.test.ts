@@ -14,7 +14,7 @@ const CH = 7;
 /** What happens to one open inbox; `answers`: the store answers what it was asked, if it was. */
 type Turn =
   | { readonly type: "came"; readonly size: number }
-  | { readonly type: "removed" | "listed" | "cleared"; readonly nth: number }
+  | { readonly type: "removed" | "listed" | "many listed" | "cleared"; readonly nth: number }
   | { readonly type: "writable"; readonly credit: number }
   | { readonly type: "answers" };
 
@@ -66,6 +66,10 @@ class Bench {
       }
       case "listed": {
         const ids = [0, 1, 2].map((i) => fromHex(idOf(1 + ((turn.nth + i) % (this.#came + 1)))) ?? NOTHING);
+        return this.#take(this.#streams.packet({ ch: CH, head: {}, body: concat(...ids) }));
+      }
+      case "many listed": {
+        const ids = Array.from({ length: 66 }, (_, i) => fromHex(idOf(100 + turn.nth + i)) ?? NOTHING); // of nothing that is there
         return this.#take(this.#streams.packet({ ch: CH, head: {}, body: concat(...ids) }));
       }
       case "cleared":
@@ -138,6 +142,7 @@ const turn: fc.Arbitrary<Turn> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("removed" as const), nth: fc.nat(30) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("listed" as const), nth: fc.nat(30) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("many listed" as const), nth: fc.nat(30) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("cleared" as const), nth: fc.constant(0) }) },
   { weight: 6, arbitrary: fc.record({ type: fc.constant("writable" as const), credit: fc.nat(12) }) },
   { weight: 6, arbitrary: fc.constant({ type: "answers" as const }) },
@@ -234,6 +239,18 @@ test("[C52] the packet with the last message says that the box has run dry, to w
     come(256);
     expect([many, tellsLast, bench.caps]).toEqual([many, tellsLast, caps]);
   }
+});
+
+test("[C55] of an inbox that is ended while the store is asked, the open packet is acknowledged all the same, once", () => {
+  const streams = new Streams({ cap: CAP });
+  const head = { type: "inbox", box: BOX };
+  const outs = [
+    ...streams.opened({ type: "opened", ch: CH, peer: bob, reliable: true, kind: "inbox", head, body: NOTHING }),
+    ...streams.writable(CH, 9),
+  ];
+  expect(outs.map(({ type }) => type)).toEqual(["store"]);
+  outs.push(...streams.over({ type: "ended", ch: CH }).outs, ...streams.read(CH, { type: "dry", op: 1 }));
+  expect(outs.filter(({ type }) => type === "took")).toEqual([{ type: "took", ch: CH }]);
 });
 
 test("what comes while the store is asked, or is removed, makes no box run dry too soon", () => {

@@ -198,7 +198,7 @@ export class Streams {
     const isLast = answer.type === "message" && answer.isLast === true;
     this.#sendMessages(stream, messages, removed, isLast, outs);
     // While there is credit, all of these have left, and the `cap` leaves with them.
-    if (isLast && stream.isFresh && stream.credit > 0) this.#dry(stream);
+    if (isLast && removed !== true && stream.isFresh && stream.credit > 0) this.#dry(stream);
     if (stream.message === undefined) this.#giveTurn(stream, outs);
     this.#pump(stream, outs);
     return outs;
@@ -294,7 +294,7 @@ export class Streams {
 
   /** Says with these messages, behind which the store has nothing, that the box has run dry, if they leave room for it. */
   #isDryWith(stream: Stream, isLast: boolean, bytes: number, dry: Head): boolean {
-    const isDry = isLast && !stream.hasGained && stream.many > 1 && stream.caps === 0 && bytes <= dry.room;
+    const isDry = isLast && !stream.hasGained && stream.many > 1 && bytes <= dry.room;
     if (isDry) stream.isFresh = false;
     return isDry;
   }

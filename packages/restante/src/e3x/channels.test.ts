@@ -338,7 +338,7 @@ describe("reliable channels", () => {
     const channels = machine({});
     receive(channels, { c: 2, seq: 1, type: "a" });
     channels.handle({ type: "took", ch: 100 }, 0);
-    run(channels, 20); // the first acknowledgement tells the window, alone
+    run(channels, 20);
     receive(channels, { c: 2, seq: 2 }, 30);
     channels.handle({ type: "took", ch: 100 }, 30);
     receive(channels, { c: 2, seq: 3 }, 35);

@@ -508,7 +508,7 @@ export class Channels implements Machine<ChannelsIn, ChannelsOut> {
 
   /** Whether a packet that leaves now takes the acknowledgement along. */
   #carriesAck({ reliable, hasNext }: Channel): boolean {
-    return hasNext && this.#credit > 0 && reliable?.receiver.needsMiss === false;
+    return hasNext && this.#credit > 0 && this.#ready.size === 0 && reliable?.receiver.needsMiss === false;
   }
 
   /** Leaves without credit: an acknowledgement is small, and without it the peer would send the same again. */

@@ -163,7 +163,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
   #candidate: Session | undefined;
   #remotes: readonly RemoteExchange[] = [];
   #handshakeAt: Time | undefined;
-  #credit: Extract<ChannelsIn, { type: "credit" }> = { type: "credit", bytes: Number.POSITIVE_INFINITY }; // for when there is a session
+  #credit: number = Number.POSITIVE_INFINITY; // bytes that the path takes, once there is a session
   readonly #gathered: ExchangeOut[] = []; // what an input led to, while it is taken
 
   constructor(options: ExchangeOptions) {
@@ -214,7 +214,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
       case "tick":
         return [...this.#step(input, now), ...this.#pass(input, now)];
       case "credit":
-        this.#credit = { ...this.#credit, ...input };
+        this.#credit = input.bytes;
         return this.#state.session === undefined ? [] : this.#pass(input, now);
       default:
         return this.#pass(input, now);
@@ -341,7 +341,7 @@ export class Exchange implements Machine<ExchangeIn, ExchangeOut> {
         const early = (this.#session?.early.splice(0) ?? []).map((inner) => ({ inner, at: 0 }));
         return [
           { type: "up" },
-          ...(former.session === undefined ? this.#pass(this.#credit, now) : []),
+          ...(former.session === undefined ? this.#pass({ type: "credit", bytes: this.#credit }, now) : []),
           ...this.#pass({ type: "received", packets: early }, now),
         ];
       }

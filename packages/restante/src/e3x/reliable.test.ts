@@ -53,6 +53,29 @@ describe("a reliable sender", () => {
     expect(flush(sender, 2)).toEqual([17, 18, 19, 20]);
   });
 
+  test("on a path that TCP carries, a first acknowledgement after 1.5 s has nothing sent again, and none in 4 s one packet", () => {
+    const sender = filled(40, true);
+    expect(flush(sender, 0)).toHaveLength(40);
+    const again: number[] = [];
+    const pass = (until: number): void => {
+      for (let at = sender.deadline; at !== undefined && at <= until; at = sender.deadline) {
+        sender.expire(at);
+        again.push(...flush(sender, at));
+      }
+    };
+    pass(1_500);
+    sender.acknowledge(10, { seqs: [], window: 128 }, 1_500);
+    pass(3_999);
+    expect(again).toEqual([]);
+    pass(4_000);
+    expect(again).toEqual([11]);
+    pass(7_999);
+    expect(again).toEqual([11]);
+    sender.setPath(false);
+    pass(9_000);
+    expect(again.length).toBeGreaterThan(1);
+  });
+
   test("[E11] sends a missing packet again at once, and then at most once per second", () => {
     const sender = filled(5);
     flush(sender, 0);
@@ -245,8 +268,8 @@ function outgoing(end = false): Outgoing {
   return { fields: EMPTY, body: EMPTY, end };
 }
 
-function filled(count: number): ReliableSender {
-  const sender = new ReliableSender();
+function filled(count: number, isPaced = false): ReliableSender {
+  const sender = new ReliableSender(isPaced);
   for (let i = 0; i < count; i++) sender.push(outgoing());
   return sender;
 }

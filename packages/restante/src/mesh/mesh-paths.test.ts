@@ -1,5 +1,7 @@
 /** The ways to a peer: which one is taken, and when it changes. */
 import { describe, expect, test } from "vitest";
+import { utf8 } from "../bytes/index.ts";
+import type { Path } from "../card/index.ts";
 import { portable } from "../crypto/index.ts";
 import { openMessage, parseHandshake } from "../e3x/index.ts";
 import { given } from "../testing/given.ts";
@@ -175,4 +177,41 @@ test("[X29] a stale handshake of an old peer on another stream gets a zero chunk
   const to = (port: number) => net.from(b).filter((sent) => sent.to.port === port);
   expect(to(9).map(({ bytes }) => [...bytes])).toEqual([[0]]);
   expect(to(8)).toEqual([]); // who knows the cloak does not wait, and learns nothing by a recording
+});
+
+describe("what is under way", () => {
+  test("[E11] is bounded by a window of ours for datagrams, and by TCP where that carries them", () => {
+    const ws = (n: number): Path => ({ type: "ws", url: `ws://10.0.0.${n}/` });
+    for (const [place, credit] of [
+      [tcp, 65],
+      [ws, 65],
+      [(n: number) => mem(`p${n}`), 31],
+    ] as const) {
+      const [, a, b] = linked(place);
+      const ch = a.say(b, "hello");
+      expect(a.logged("writable").find((out) => out.ch === ch)?.credit).toBe(credit);
+    }
+  });
+
+  test("a connection that is lost in the midst of a flight loses nothing of it: the link goes on by datagrams, with a window", () => {
+    for (const through of [0, 1, 16, 17, 40, 60]) {
+      const net = new Net();
+      const [a, b] = [net.peer(tcp(1)), net.peer(tcp(2))];
+      a.paths.push(mem("a"));
+      b.paths.push(mem("b"));
+      a.want(b);
+      net.run(1_000);
+      expect(a.mesh.links()[0]?.path?.type).toBe("tcp4");
+      const ch = a.say(b, "0");
+      net.run(100);
+      let sent = 0;
+      net.delays = ({ to, from }) => (to.type === "tcp4" && (from !== a || ++sent > through) ? [] : [10]);
+      for (let n = 1; n <= 60; n++) a.do({ type: "send", ch, head: {}, body: utf8(String(n)) });
+      a.do({ type: "path", path: tcp(2), open: false });
+      net.run(25_000);
+      expect(b.got).toEqual(Array.from({ length: 61 }, (_, n) => String(n)));
+      expect(a.logged("closed")).toEqual([]);
+      expect(a.logged("writable").at(-1)?.credit).toBeLessThan(144);
+    }
+  });
 });
