@@ -253,6 +253,15 @@ test("[C55] of an inbox that is ended while the store is asked, the open packet 
   expect(outs.filter(({ type }) => type === "took")).toEqual([{ type: "took", ch: CH }]);
 });
 
+test("[C55] a message that is read while 66 others are removed is read again, and the box not taken for dry", () => {
+  const bench = new Bench(100, true, undefined, true);
+  bench.act({ type: "came", size: 256 });
+  bench.act({ type: "writable", credit: 9 });
+  bench.act({ type: "many listed", nth: 0 });
+  for (let i = 0; i < 3; i++) bench.act({ type: "answers" });
+  expect(bench.sent.map(({ type }) => type)).toEqual(["cap", "part", "cap"]);
+});
+
 test("what comes while the store is asked, or is removed, makes no box run dry too soon", () => {
   const bench = new Bench(100, true, 64, true);
   bench.act({ type: "came", size: 256 });
