@@ -241,7 +241,7 @@ class Connections {
     const isNews = connection.credit === Number.POSITIVE_INFINITY || room - connection.credit >= MAX_WAITING / 4;
     if (!connection.isOpen || this.#isStopped || !isNews) return;
     connection.credit = room;
-    this.#events.writable(connection.path, room);
+    this.#events.writable(connection.path, Math.max(0, room - RESERVE));
   }
 
   /** Of the address with most connections the one unused for longest: who opens many pushes out its own. */
@@ -279,4 +279,5 @@ const CONNECT_MS = 10_000;
 const IDLE_MS = 10 * 60_000;
 const MAX_CONNECTIONS = 512;
 const MAX_WAITING = 256 * 1024; // bytes
+const RESERVE: number = MAX_WAITING / 8; // for acknowledgements, which leave without credit, and for frames, which a credit does not count
 const BATCHES = 8; // of connections that send in the same turn; more are let go

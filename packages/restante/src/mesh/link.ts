@@ -150,6 +150,8 @@ export class Link implements Machine<LinkIn, LinkOut> {
         return this.#onHandshake(input, now);
       case "packets":
         return this.#pass(input, now, input.path);
+      case "credit":
+        return this.#pass({ ...input, isPaced: this.#path !== undefined && isPaced(this.#path) }, now);
       case "lost":
         return this.#onLost(input.path, now);
       case "stop":
@@ -590,9 +592,9 @@ export class Link implements Machine<LinkIn, LinkOut> {
     if (isNew) this.#tryAt = isRelayed(path) ? this.#nextTry(now) : undefined;
     this.#route(path, this.#targets);
     if (isNew && this.#isUp) out.push({ type: "moved", path });
-    if (!isNew) return;
-    const isPaced = isStream(path) || path.type === "ws"; // TCP below
-    out.push(...this.#pass({ type: "credit", bytes: Number.POSITIVE_INFINITY, isPaced }, now));
+    // As long as nobody says what it takes, a window of our own has to do.
+    const credit = { type: "credit", bytes: Number.POSITIVE_INFINITY, isPaced: false } as const;
+    if (isNew) out.push(...this.#pass(credit, now));
   }
 
   #route(path: Path | undefined, targets: readonly Path[]): void {
@@ -694,6 +696,11 @@ export class Link implements Machine<LinkIn, LinkOut> {
 /** Whether it has to do with nothing but a channel that is open. Where the peer is heard from the path in use, that is all. */
 function isUsual(effect: ExchangeOut): boolean {
   return effect.type === "packets" || effect.type === "acked" || (effect.type === "heard" && effect.by === "packet");
+}
+
+/** Whether TCP carries it, which bounds by itself what is under way. */
+function isPaced(path: Path): boolean {
+  return isStream(path) || path.type === "ws";
 }
 
 /** Written in one place, so that all have one shape. */
