@@ -72,7 +72,6 @@ export class ReliableSender {
   readonly #packets: (Unacknowledged | undefined)[] = [];
   #gone = 0; // how many those are
   readonly #congestion: CongestionWindow;
-  #isPaced: boolean;
   // Most channels lose nothing, and there are many: sets that nobody needs would cost more than all the rest of one.
   #reported: Set<number> | undefined; // to send again, now: the peer misses them or the timer asks
   #overdue: Set<number> | undefined; // to send again as the congestion window permits
@@ -89,7 +88,6 @@ export class ReliableSender {
   /** `isPaced`: as in `setPath`. */
   constructor(isPaced: boolean = false) {
     this.#congestion = new CongestionWindow(isPaced);
-    this.#isPaced = isPaced;
   }
 
   /** Packets that are not acknowledged, whether they left or not. */
@@ -129,7 +127,6 @@ export class ReliableSender {
   /** Packets leave on another path from now on. `isPaced`: what carries them there (TCP) bounds by itself what is under way. */
   setPath(isPaced: boolean): void {
     this.#congestion.setPath(isPaced);
-    this.#isPaced = isPaced;
   }
 
   /** Queues a packet under the next seq. */
@@ -177,7 +174,7 @@ export class ReliableSender {
     if (this.#deadline === undefined || this.#deadline > now) return;
     const seq = this.#acked + 1;
     // Where TCP brings everything, what is not acknowledged waits for a slow application or for a dead connection.
-    const wait = this.#isPaced ? MAX_RESEND_MS : Math.min(RESEND_MS * 2 ** this.#probes, MAX_RESEND_MS);
+    const wait = this.#congestion.isPaced ? MAX_RESEND_MS : Math.min(RESEND_MS * 2 ** this.#probes, MAX_RESEND_MS);
     // A packet that waits for the path cannot be answered; one that left since, not yet.
     const at = this.#reported?.has(seq) ? now + wait : this.#entry(seq).sentAt + wait;
     if (at > now) {

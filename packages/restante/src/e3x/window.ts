@@ -10,9 +10,17 @@ export class CongestionWindow {
   #progress = 0; // acknowledged since the last step of additive increase
   #recoverUntil = 0; // losses up to this seq belong to a loss that was answered already
 
+  #isPaced: boolean;
+
   /** `isPaced`: as in `setPath`. */
   constructor(isPaced: boolean = false) {
+    this.#isPaced = isPaced;
     if (isPaced) this.#size = MAX_WINDOW;
+  }
+
+  /** Whether what carries the packets bounds by itself what is under way. */
+  get isPaced(): boolean {
+    return this.#isPaced;
   }
 
   /** How many packets may be under way without an acknowledgement: 4 to 128. */
@@ -22,6 +30,7 @@ export class CongestionWindow {
 
   /** Packets go another way now. `isPaced`: what carries them there (TCP) bounds by itself what is under way. */
   setPath(isPaced: boolean): void {
+    this.#isPaced = isPaced;
     this.#size = isPaced ? MAX_WINDOW : Math.min(this.#size, INITIAL_WINDOW);
     this.#threshold = MAX_WINDOW;
     this.#progress = 0;
