@@ -12,6 +12,8 @@ export interface Result {
   readonly ceiling?: number;
   /** How near: 1 is as fast as the ceiling. The median over rounds of both. */
   readonly ratio?: number;
+  /** How many times as long a loop took meanwhile as at best, where that is known: 1 where nobody else used the cores. */
+  readonly slowness?: number;
   /** Pauses of the garbage collector meanwhile (ours and the ceiling's), in milliseconds. */
   readonly gc?: { readonly pauses: number; readonly longest: number; readonly total: number };
 }

@@ -93,12 +93,13 @@ function machine(): object {
   };
 }
 
-function line(key: string, { value, unit, ceiling, ratio, gc }: Result): string {
+function line(key: string, { value, unit, ceiling, ratio, slowness, gc }: Result): string {
   const shown = (n: number): string => (unit === "ns" ? time(n) : `${n} ${unit}`);
   const figure = shown(value);
   const best = ceiling === undefined ? "" : `${shown(ceiling).padStart(11)} at best, ratio ${(ratio ?? 0).toFixed(2)}`;
   const pause = gc === undefined || gc.longest < LONG_PAUSE_MS ? "" : `  longest pause ${gc.longest} ms`;
-  return `${key.padEnd(34)}${figure.padStart(16)}${best}${pause}`;
+  const shared = slowness === undefined || slowness < SHARED ? "" : `  while the cores took ${slowness} times as long`;
+  return `${key.padEnd(34)}${figure.padStart(16)}${best}${shared}${pause}`;
 }
 
 function print(recorded: object): void {
@@ -110,6 +111,7 @@ function time(ns: number): string {
 }
 
 const LONG_PAUSE_MS = 5;
+const SHARED = 1.1; // by other programs, or other machines on the same hardware
 /** A key of each bench of ours that peers stand beside. */
 const OURS: readonly string[] = [cacheKeyOf("live.p50_ms"), "cache.bytes_per_message", "live.relay.p50_ms"];
 

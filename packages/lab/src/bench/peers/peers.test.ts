@@ -189,7 +189,15 @@ test.runIf(installed !== undefined || (isLinux && isStrict))(
   async () => {
     const name: PeerName = installed?.name ?? "redis";
     if (installed === undefined) throw new Error("no peer");
-    const bench = peerBench(installed, { recipients: 16, messages: 2, links: 4, live: 5, warm: 1 });
+    const bench = peerBench(installed, {
+      recipients: 16,
+      messages: 2,
+      links: 4,
+      live: 5,
+      warmLive: 20,
+      warm: 1,
+      isAwake: false,
+    });
     const results = await bench.run();
     expect(Object.keys(results)).toEqual(FIGURES.map((figure) => `peer.${name}.${figure}`));
     expect(results[`peer.${name}.deposit.sent_bytes`]?.value).toBeGreaterThan(MESSAGE);

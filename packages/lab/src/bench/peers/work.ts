@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { pooled } from "restante/protocol";
+import { Cores } from "../cores.ts";
 import type { Result } from "../harness.ts";
 import type { ServerProcess } from "../server-process.ts";
 
@@ -48,11 +49,23 @@ export interface Load {
   /** Recipients that collect at once, and that lie idle; there are at least four times as many in all. */
   readonly links: number;
   readonly live: number;
+  /** Live messages before them, for the compiler. */
+  readonly warmLive: number;
   /** Rounds of deposits for the compiler each time before others do something, where there is one. */
   readonly warm: number;
+  /** The cores are kept awake, and what is measured waits until nobody else uses their hardware, if that is soon. */
+  readonly isAwake: boolean;
 }
 
-export const LOAD: Load = { recipients: 1000, messages: 20, links: 200, live: 500, warm: 4 };
+export const LOAD: Load = {
+  recipients: 1000,
+  messages: 20,
+  links: 200,
+  live: 500,
+  warmLive: 4000,
+  warm: 4,
+  isAwake: true,
+};
 
 /** What is measured. CPU times are the keeper's, in milliseconds per 1000. */
 export const FIGURES = [
@@ -88,19 +101,32 @@ export function keyed(figures: Figures, keyOf: (figure: Figure) => string): Reco
 
 /** Does all of it, with a keeper that is started twice. Takes about as long as the keeper needs for 250 times `messages` per recipient. */
 export async function measure(keeper: Keeper, load: Load): Promise<Figures> {
-  const stored = await withKeeper(keeper, load, fillAndDrain);
-  const { idle, link, live } = await withKeeper(keeper, load, async (bed) => {
+  const cores = load.isAwake ? await Cores.awake() : undefined;
+  try {
+    return await measureWith(keeper, load, cores);
+  } finally {
+    cores?.stop();
+  }
+}
+
+async function measureWith(keeper: Keeper, load: Load, cores: Cores | undefined): Promise<Figures> {
+  const stored = await withKeeper(keeper, load, cores, fillAndDrain);
+  const { idle, link, live } = await withKeeper(keeper, load, cores, async (bed) => {
     const idle = await bed.idle(); // before anything else: garbage would hide what they take
     for (let i = 0; i < WARM_TIMES; i++) await bed.visit();
     await bed.settle(load.warm);
     const live = await bed.live();
     return { idle, live, link: await bed.link() };
   });
-  const ms = (value: number): Result => ({ value: hundredths(value), unit: "ms" });
+  const slowness = (pace: number | undefined): Pick<Result, "slowness"> => {
+    const times = cores?.slowness(pace);
+    return times === undefined ? {} : { slowness: hundredths(times) };
+  };
+  const ms = ({ cpu, pace }: Cost): Result => ({ value: hundredths(cpu), unit: "ms", ...slowness(pace) });
   const bytes = (value: number): Result => ({ value: Math.round(value), unit: "B" });
   return {
-    "deposit.cpu_ms_per_1k": ms(stored.first.cpu),
-    "deposit_10x.cpu_ms_per_1k": ms(stored.last.cpu),
+    "deposit.cpu_ms_per_1k": ms(stored.first),
+    "deposit_10x.cpu_ms_per_1k": ms(stored.last),
     "deposit.growth_10x": { value: hundredths(stored.last.cpu / stored.first.cpu), unit: "x" },
     "deposit.sent_bytes": bytes(stored.first.sent),
     "deposit.received_bytes": bytes(stored.first.received),
@@ -110,9 +136,9 @@ export async function measure(keeper: Keeper, load: Load): Promise<Figures> {
     "drain_one_by_one.cpu_ms_per_1k": ms(stored.oneByOne),
     "drain_one_by_one_1x.cpu_ms_per_1k": ms(stored.oneByOne1x),
     "link.cpu_ms_per_1k": ms(link),
-    "live.cpu_ms_per_1k": ms(live.cpu),
-    "live.p50_ms": { value: thousandths(live.p50), unit: "ms" },
-    "live.p99_ms": { value: thousandths(live.p99), unit: "ms" },
+    "live.cpu_ms_per_1k": ms(live),
+    "live.p50_ms": { value: thousandths(live.p50), unit: "ms", ...slowness(live.pace) },
+    "live.p99_ms": { value: thousandths(live.p99), unit: "ms", ...slowness(live.pace) },
     ...(keeper.isOnDisk === true ? {} : { bytes_per_message: bytes(stored.memory) }),
     idle_bytes_per_link: bytes(idle),
   };
@@ -122,15 +148,17 @@ export async function measure(keeper: Keeper, load: Load): Promise<Figures> {
 async function fillAndDrain(bed: TestBed) {
   await bed.warm();
   const { links } = bed.load;
-  const rounds = [await bed.deposit()];
-  const drained1x = await bed.drain(links, AT_ONCE);
-  const oneByOne1x = await bed.drain(links >> 2, 1);
-  while (rounds.length < TENFOLD / 2) rounds.push(await bed.deposit());
+  const deposit = (): Promise<Deposits> => bed.calmly(() => bed.deposit());
+  const drain = (recipients: number, atOnce: number): Promise<Cost> => bed.calmly(() => bed.drain(recipients, atOnce));
+  const rounds = [await deposit()];
+  const drained1x = await drain(links, AT_ONCE);
+  const oneByOne1x = await drain(links >> 2, 1);
+  while (rounds.length < TENFOLD / 2) rounds.push(await deposit());
   const half = bed.memory();
-  while (rounds.length < TENFOLD) rounds.push(await bed.deposit());
+  while (rounds.length < TENFOLD) rounds.push(await deposit());
   const memory = (bed.memory() - half) / (bed.perRound * (TENFOLD / 2));
-  const drained = await bed.drain(links, AT_ONCE);
-  const oneByOne = await bed.drain(links >> 2, 1);
+  const drained = await drain(links, AT_ONCE);
+  const oneByOne = await drain(links >> 2, 1);
   return {
     first: median(rounds.slice(0, MEASURED)),
     last: median(rounds.slice(-MEASURED)),
@@ -142,9 +170,14 @@ async function fillAndDrain(bed: TestBed) {
   };
 }
 
-async function withKeeper<T>(keeper: Keeper, load: Load, act: (bed: TestBed) => Promise<T>): Promise<T> {
+async function withKeeper<T>(
+  keeper: Keeper,
+  load: Load,
+  cores: Cores | undefined,
+  act: (bed: TestBed) => Promise<T>,
+): Promise<T> {
   const running = await keeper.start(load.recipients);
-  const bed = new TestBed(running, load, keeper.settles);
+  const bed = new TestBed(running, load, keeper.settles, cores);
   try {
     return await act(bed);
   } finally {
@@ -153,9 +186,14 @@ async function withKeeper<T>(keeper: Keeper, load: Load, act: (bed: TestBed) => 
   }
 }
 
-interface Deposits {
+/** `pace`: that of the cores meanwhile, where it is known. */
+interface Cost {
   /** Milliseconds per 1000. */
   readonly cpu: number;
+  readonly pace?: number | undefined;
+}
+
+interface Deposits extends Cost {
   /** Bytes on the connections, and acknowledgements, per message. */
   readonly sent: number;
   readonly received: number;
@@ -170,15 +208,17 @@ class TestBed {
   readonly load: Load;
   readonly #keeper: RunningKeeper;
   readonly #settles: boolean;
+  readonly #cores: Cores | undefined;
   readonly #open: Connection[] = [];
   readonly #held: number[]; // messages that are there for each recipient
   #collected = 0; // recipients before this one were here
   #live: () => void = () => {};
 
-  constructor(keeper: RunningKeeper, load: Load, settles: boolean) {
+  constructor(keeper: RunningKeeper, load: Load, settles: boolean, cores?: Cores) {
     this.load = load;
     this.#keeper = keeper;
     this.#settles = settles;
+    this.#cores = cores;
     this.#held = new Array<number>(load.recipients).fill(0);
   }
 
@@ -189,6 +229,14 @@ class TestBed {
 
   memory(): number {
     return this.#keeper.process.memory();
+  }
+
+  /** Does it once the cores are calm, if they become so, and tells their pace meanwhile. */
+  async calmly<T extends Cost>(act: () => Promise<T>): Promise<T> {
+    await this.#cores?.calm(CALM_MS);
+    const since = this.#cores?.mark();
+    const cost = await act();
+    return since === undefined ? cost : { ...cost, pace: this.#cores?.pace(since) };
   }
 
   /**
@@ -258,7 +306,7 @@ class TestBed {
   }
 
   /** The next so many recipients collect all that is there for them, `atOnce` of them at a time. */
-  async drain(recipients: number, atOnce: number): Promise<number> {
+  async drain(recipients: number, atOnce: number): Promise<Cost> {
     const before = this.#keeper.process.cpuMs();
     const from = this.#collected;
     this.#collected += recipients;
@@ -273,7 +321,7 @@ class TestBed {
     await pause(SETTLE_MS); // the last removals
     const used = this.#keeper.process.cpuMs() - before;
     await this.close(); // mail for them waits again
-    return (used / messages) * 1000;
+    return { cpu: (used / messages) * 1000 };
   }
 
   /** Recipients connect, and there is nothing for them. What each takes, in bytes. */
@@ -289,35 +337,45 @@ class TestBed {
   }
 
   /** Some more of these. What each costs. */
-  async link(): Promise<number> {
+  link(): Promise<Cost> {
     const count = this.load.links >> 1; // our TCP has 512 connections at once
-    const before = this.#keeper.process.cpuMs();
-    await this.#wait(count);
-    return ((this.#keeper.process.cpuMs() - before) / count) * 1000;
+    return this.calmly(async () => {
+      const before = this.#keeper.process.cpuMs();
+      await this.#wait(count);
+      return { cpu: ((this.#keeper.process.cpuMs() - before) / count) * 1000 };
+    });
   }
 
   /** From the deposit to a recipient of those that wait, and until it is acknowledged: one after the other. */
-  async live(): Promise<{ p50: number; p99: number; cpu: number }> {
+  async live(): Promise<Cost & { p50: number; p99: number }> {
     const sender = await this.#keeper.sender();
     this.#open.push(sender);
+    await this.#exchange(sender, this.load.warmLive);
+    return this.calmly(async () => {
+      const before = this.#keeper.process.cpuMs();
+      const times = await this.#exchange(sender, this.load.live);
+      const cpu = ((this.#keeper.process.cpuMs() - before) / this.load.live) * 1000;
+      times.sort((a, b) => a - b);
+      const quantile = (share: number): number => times[Math.floor(times.length * share)] ?? Number.NaN;
+      return { p50: quantile(0.5), p99: quantile(0.99), cpu };
+    });
+  }
+
+  /** So many live messages, and what each took until it came. */
+  async #exchange(sender: Sender, messages: number): Promise<number[]> {
     const times: number[] = [];
-    let before = 0;
-    for (let i = 0; i < this.load.live + WARM_LIVE; i++) {
-      if (i === WARM_LIVE) before = this.#keeper.process.cpuMs();
+    for (let i = 0; i < messages; i++) {
       const bytes = random(MESSAGE);
       const start = performance.now();
       const came = new Promise<void>((resolve) => {
         this.#live = () => {
-          if (i >= WARM_LIVE) times.push(performance.now() - start);
+          times.push(performance.now() - start);
           resolve();
         };
       });
       await within(Promise.all([sender.deposit(0, bytes, false), came]), "a live message");
     }
-    const cpu = ((this.#keeper.process.cpuMs() - before) / this.load.live) * 1000;
-    times.sort((a, b) => a - b);
-    const quantile = (share: number): number => times[Math.floor(times.length * share)] ?? Number.NaN;
-    return { p50: quantile(0.5), p99: quantile(0.99), cpu };
+    return times;
   }
 
   async close(): Promise<void> {
@@ -358,8 +416,10 @@ function acknowledgements(senders: readonly Sender[]): number {
 /** Of each figure: others who use the machine can make a round dear, none cheap. */
 function median(rounds: readonly Deposits[]): Deposits {
   const of = (key: keyof Deposits): number =>
-    rounds.map((round) => round[key]).sort((a, b) => a - b)[rounds.length >> 1] ?? Number.NaN;
-  return { cpu: of("cpu"), sent: of("sent"), received: of("received"), acks: of("acks") };
+    rounds.map((round) => round[key] ?? Number.NaN).sort((a, b) => a - b)[rounds.length >> 1] ?? Number.NaN;
+  const known = rounds.every(({ pace }) => pace !== undefined);
+  const pace = known ? of("pace") : undefined;
+  return { cpu: of("cpu"), sent: of("sent"), received: of("received"), acks: of("acks"), pace };
 }
 
 async function lanes(count: number, atOnce: number, act: (i: number) => Promise<void>): Promise<void> {
@@ -406,6 +466,6 @@ const MEASURED = 3; // of these, the first so many and the last
 const PASSING_MS = 2000;
 const WARM_TIMES = 7; // after three V8 still compiled for a sixth of the CPU of a drain
 const AT_LAST = 3;
-const WARM_LIVE = 1000; // the compiler has settled for these, too
+const CALM_MS = 10_000;
 const SETTLE_MS = 300;
 const PATIENCE_MS = 120_000;
