@@ -144,8 +144,7 @@ export class Cache implements Machine<CacheIn, CacheOut> {
         const { ch, packets } = input;
         return (
           // With a store that we share messages may wait: those that do must not keep alive what they came in.
-          this.#deposits.packets(ch, packets, now, !this.#isShared) ??
-          packets.flatMap(({ head, body }) => this.#streams.packet({ ch, head, body }))
+          this.#deposits.packets(ch, packets, now, !this.#isShared) ?? this.#streamed(input)
         );
       }
       case "writable":
@@ -185,6 +184,12 @@ export class Cache implements Machine<CacheIn, CacheOut> {
       case "tick":
         return [...this.#adverts.tick(now), ...this.#giveUp(now), ...this.#sweep(now)];
     }
+  }
+
+  #streamed({ ch, packets }: Extract<CacheIn, { type: "packets" }>): PartOut[] {
+    const outs: PartOut[] = [];
+    for (const { head, body } of packets) for (const out of this.#streams.packet({ ch, head, body })) outs.push(out);
+    return outs;
   }
 
   #forget(peer: Hashname): void {

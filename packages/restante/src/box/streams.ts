@@ -312,8 +312,9 @@ export class Streams {
     let pack: Uint8Array[] = [];
     let room = 0;
     const last = isLast ? messages.at(-1) : undefined;
-    for (const { id, bytes, cursor } of messages) {
-      if (removed === true || removed?.has(id) === true) {
+    for (const message of messages) {
+      const { bytes, cursor } = message;
+      if (removed === true || removed?.has(message.id) === true) {
         bytes.fill(0);
         continue;
       }

@@ -10,7 +10,7 @@ import { NEVER } from "./slabs/expiries.ts";
 import { HashIndex } from "./slabs/hash-index.ts";
 import { type KeyedHash, keyedHash } from "./slabs/keyed-hash.ts";
 import { MessageIndex } from "./slabs/message-index.ts";
-import { NAME_WORDS, parseId, parseName } from "./slabs/names.ts";
+import { NAME_WORDS, parseId, parseName, ReadMessage, takeId } from "./slabs/names.ts";
 import { OrderTree } from "./slabs/order-tree.ts";
 import { Records } from "./slabs/records.ts";
 import {
@@ -18,12 +18,15 @@ import {
   ID_HIGH,
   ID_LOW,
   MAX_MESSAGE,
+  type Moved,
   messageMemory,
+  renumbered,
   Slots,
   serialAt,
   slotMemory,
   startOf,
 } from "./slabs/slots.ts";
+import type { Name, Spot } from "./slabs/spot.ts";
 
 /**
  * A store that answers at once. Limits not given are `BOX_LIMITS`; the longest message is 1 MiB. Under what is no hashname
@@ -45,37 +48,6 @@ type Put = Extract<BoxOp, { type: "put" }>;
 type Given = NonNullable<Put["more"]>[number];
 
 /**
- * A hashname as it was last written, and the holder that it had then: 0 for none. And the box of its last operation: the two
- * words of the id, and a half of it; 0: none is known.
- */
-interface Name {
-  readonly text: string;
-  readonly words: Uint32Array;
-  holder: number;
-  box: string;
-  low: number;
-  high: number;
-  half: number;
-}
-
-/** Where the messages of a put go. No holder, no half of the box for that kind of sender, none for the other: 0. */
-interface Spot {
-  readonly name: Name;
-  readonly isStranger: boolean;
-  readonly boxLimit: number;
-  readonly shelfLimit: number;
-  holder: number;
-  half: number;
-  /** What a put pushes out is of its own shelf, and so never in here. */
-  readonly other: number;
-  /** The words of that half and of its shelf, and where they begin: zeros where there is none. */
-  box: Uint32Array;
-  boxAt: number;
-  sums: Uint32Array;
-  sumsAt: number;
-}
-
-/**
  * What the store calls things: a *holder* is the record of a recipient that has messages. A *shelf* is a holder's messages of
  * one kind of sender, under one quota: twice the holder's number, and one more for strangers. A *half* is the record of a box
  * as one kind of sender filled it: nearly always the only one. 0 is none of each.
@@ -88,7 +60,7 @@ export class MemoryBoxStore implements MemoryBoxes {
   readonly #box: Uint32Array = new Uint32Array(2);
   readonly #id: Uint32Array = new Uint32Array(2);
   readonly #slots: Slots = new Slots();
-  readonly #moved: (from: number, message: number) => void = (from, message) => this.#renumber(from, message);
+  readonly #moved: (run: Moved) => void = (run) => this.#renumber(run);
   readonly #cut: (length: number) => Uint8Array = slabs(CUT_FROM);
   readonly #halves: Records = new Records(HALF_WORDS);
   readonly #holders: Records = new Records(HOLDER_WORDS);
@@ -197,10 +169,9 @@ export class MemoryBoxStore implements MemoryBoxes {
     for (const message of found) {
       const words = this.#slots.words(message);
       const at = startOf(message);
-      const id = wordsHex(words[at + ID_LOW] ?? 0, words[at + ID_HIGH] ?? 0);
       const bytes = all.subarray(start, start + this.#slots.length(message));
       start += this.#slots.capacity(message);
-      messages.push({ id, bytes, cursor: serialAt(words, at) });
+      messages.push(new ReadMessage(words[at + ID_LOW] ?? 0, words[at + ID_HIGH] ?? 0, bytes, serialAt(words, at)));
     }
     return { messages, isLast };
   }
@@ -277,10 +248,25 @@ export class MemoryBoxStore implements MemoryBoxes {
     const twin = this.#twin(first);
     const isFirst = first !== 0 && this.#isStranger(first) === isStranger;
     const [half, other] = isFirst ? [first, twin] : [twin, first];
+    const side = Number(isStranger);
     const boxLimit = isStranger ? this.#limits.strangerBox : this.#limits.box;
-    const shelfLimit = this.#shelfLimit(Number(isStranger));
-    const [box, sums] = [NOTHING, NOTHING];
-    const spot = { name, isStranger, boxLimit, shelfLimit, holder, half, other, box, boxAt: 0, sums, sumsAt: 0 };
+    const shelfLimit = this.#shelfLimit(side);
+    const spot: Spot = {
+      name,
+      isStranger,
+      side,
+      boxLimit,
+      shelfLimit,
+      holder,
+      half,
+      other,
+      box: NOTHING,
+      boxAt: 0,
+      sums: NOTHING,
+      holderAt: 0,
+      sumsAt: 0,
+      kept: 0,
+    };
     this.#locate(spot);
     return spot;
   }
@@ -290,10 +276,12 @@ export class MemoryBoxStore implements MemoryBoxes {
     if (half !== 0) {
       spot.box = this.#halves.words(half);
       spot.boxAt = this.#halves.at(half);
+      spot.kept = this.#keptSize(half);
     }
     if (holder !== 0) {
       spot.sums = this.#holders.words(holder);
-      spot.sumsAt = this.#holders.at(holder) + SHELVES + Number(spot.isStranger) * SHELF_WORDS;
+      spot.holderAt = this.#holders.at(holder);
+      spot.sumsAt = spot.holderAt + SHELVES + spot.side * SHELF_WORDS;
     }
   }
 
@@ -301,12 +289,11 @@ export class MemoryBoxStore implements MemoryBoxes {
   #admit(spot: Spot, bytes: Uint8Array, expires: Time): boolean {
     const { length } = bytes;
     if (length === 0 || length > MAX_MESSAGE) return false;
-    const { name, isStranger, boxLimit, shelfLimit } = spot;
+    const { name, side, boxLimit, shelfLimit, kept } = spot;
     const size = Math.max(length, MIN_COUNTED);
     const isSmall = length < SMALL_BYTES;
 
     // What would stay whatever is pushed out. A small message takes the protection over from the one before it.
-    const kept = this.#sizeOf(spot.box[spot.boxAt + HALF_KEPT] ?? 0);
     if ((isSmall ? 0 : kept) + size > boxLimit) return false;
     const keptOnShelf = spot.sums[spot.sumsAt + SHELF_KEPT] ?? 0;
     if (keptOnShelf - (isSmall ? kept : 0) + size > shelfLimit) return false;
@@ -320,12 +307,12 @@ export class MemoryBoxStore implements MemoryBoxes {
     if (message === 0) return false;
     this.#serial++;
     if (spot.holder === 0) spot.holder = this.#newHolder(name);
-    const shelf = 2 * spot.holder + Number(isStranger);
+    const shelf = 2 * spot.holder + side;
     if (spot.half === 0) {
       spot.half = this.#newHalf(shelf, spot.other);
       this.#locate(spot);
     }
-    const { half, other, box, boxAt, sums, sumsAt } = spot;
+    const { half, other, box, boxAt, sums, holderAt, sumsAt } = spot;
     if (isSmall && other !== 0) this.#expose(other);
     const words = this.#slots.words(message);
     const start = startOf(message);
@@ -334,17 +321,18 @@ export class MemoryBoxStore implements MemoryBoxes {
     words[start + ID_HIGH] = this.#id[1] ?? 0;
     const root = boxAt + (isSmall ? HALF_SMALLS : HALF_LARGES);
     box[root] = this.#order.append(box[root] ?? 0, message);
-    this.#byId.add(half, message);
+    this.#byId.add(half, message, this.#id);
     box[boxAt + HALF_BYTES] = (box[boxAt + HALF_BYTES] ?? 0) + size;
     sums[sumsAt + SHELF_BYTES] = (sums[sumsAt + SHELF_BYTES] ?? 0) + size;
     if (isSmall) {
       box[boxAt + HALF_KEPT] = message;
       sums[sumsAt + SHELF_KEPT] = keptOnShelf + size - kept;
+      spot.kept = size;
     }
     this.#messages++;
     this.#bytes += length;
     this.#memory += memory;
-    this.#rank(half, "up");
+    if (((sums[holderAt + HOLDER_ORDERED] ?? 0) & (1 + side)) !== 0) this.#rank(half, "up");
     while ((box[boxAt + HALF_BYTES] ?? 0) > boxLimit) this.#evict(half);
     if ((sums[sumsAt + SHELF_BYTES] ?? 0) > shelfLimit) this.#evictFullest(shelf, shelfLimit, half);
     name.half = half;
@@ -460,16 +448,29 @@ export class MemoryBoxStore implements MemoryBoxes {
     this.#memory -= slotMemory(this.#slots.capacity(message));
   }
 
-  /** What was called `from` is `message` from now on: who knew it is told. */
-  #renumber(from: number, message: number): void {
-    const half = this.#slots.get(message, HALF);
+  /** These messages go by other numbers from now on: who knew them is told. Those of a half mostly lie together. */
+  #renumber(run: Moved): void {
+    const end = run.to + run.count;
+    for (let first = run.to; first < end; ) {
+      const half = this.#slots.get(first, HALF);
+      let next = first + 1;
+      while (next < end && this.#slots.get(next, HALF) === half) next++;
+      this.#renumberIn(half, first, next - first, run);
+      first = next;
+    }
+  }
+
+  /** What knew these messages of a half, by their new numbers. All links are looked at unless the ways to these are shorter. */
+  #renumberIn(half: number, first: number, count: number, run: Moved): void {
     const box = this.#halves.words(half);
     const at = this.#halves.at(half);
-    const root = at + this.#orderField(message);
-    box[root] = this.#order.renumber(box[root] ?? 0, from, message);
-    this.#byId.renumber(half, from, message);
-    if (box[at + HALF_KEPT] === from) box[at + HALF_KEPT] = message;
-    if (box[at + HALF_FIRST] === from) box[at + HALF_FIRST] = message;
+    for (const field of MESSAGES_OF_HALF) box[at + field] = renumbered(box[at + field] ?? 0, run);
+    if (this.#byId.count(half) <= FEW_TO_ONE * count)
+      for (const field of ORDERS) this.#order.renumberAll(box[at + field] ?? 0, run);
+    else
+      for (let message = first; message < first + count; message++)
+        this.#order.renumber(box[at + this.#orderField(message)] ?? 0, message, run);
+    this.#byId.renumber(half, first, count, run);
   }
 
   /** Sees to it that nothing pushes out the newest small message of the box that these halves are, of which 0 is none. */
@@ -756,15 +757,6 @@ export class MemoryBoxStore implements MemoryBoxes {
   }
 }
 
-/** The id of a message that is put, as `parseId` has it. */
-function takeId(message: Given, into: Uint32Array): boolean {
-  const { low, high } = message;
-  if (low === undefined || high === undefined) return parseId(message.id, into);
-  into[0] = low;
-  into[1] = high;
-  return true;
-}
-
 function webRandom(length: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(length));
 }
@@ -793,6 +785,8 @@ const [HALF_CHILD, HALF_AFTER, HALF_BEFORE, HALF_TWIN, HALF_COUNT, HALF_FILTER, 
 const [HOLDER_NEXT, HOLDER_BOXES, HOLDER_ORDERED, SHELVES, HOLDER_WORDS] = [8, 9, 10, 11, 17];
 const [SHELF_BYTES, SHELF_KEPT, SHELF_HEAP, SHELF_WORDS] = [0, 1, 2, 3];
 const ORDERS: readonly (typeof HALF_SMALLS | typeof HALF_LARGES)[] = [HALF_SMALLS, HALF_LARGES];
+const MESSAGES_OF_HALF: readonly number[] = [HALF_SMALLS, HALF_LARGES, HALF_KEPT, HALF_FIRST];
+const FEW_TO_ONE = 8; // messages: to pass by them all costs less than the way to one from the root
 const NOTHING: Uint32Array = new Uint32Array(HOLDER_WORDS);
 const HALF_MEMORY: number = 4 * (HALF_WORDS + 1); // one for its place in the index
 const HOLDER_MEMORY: number = 4 * (HOLDER_WORDS + 1);

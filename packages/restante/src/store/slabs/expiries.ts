@@ -33,6 +33,23 @@ export class Expiries {
   /** `time` is a whole number from 0 to `NEVER`. */
   set(place: number, time: Time): void {
     this.#setLeaf(place, time);
+    this.#lower(place, time);
+  }
+
+  /** Places from `to` on get the times of those from `from` on, `count` of them. */
+  copy(from: number, to: number, count: number): void {
+    let least = NEVER;
+    for (let i = 0; i < count; i++) {
+      const time = this.get(from + i);
+      this.#setLeaf(to + i, time);
+      if (time < least) least = time;
+    }
+    // What stands above may be too early.
+    for (let place = to; place < to + count; place = (place | (FAN - 1)) + 1) this.#lower(place, least);
+  }
+
+  /** Nothing above this place is later. */
+  #lower(place: number, time: Time): void {
     let at = place;
     for (let i = 0; i === 0 || (this.#levels[i - 1]?.length ?? 0) > 1; i++) {
       at >>>= FAN_BITS;

@@ -42,18 +42,26 @@ export class HashIndex {
 
   /** Takes an item out that is there. */
   remove(hash: number, item: number): void {
-    this.replace(hash, item, this.#items.next(item));
+    const place = this.#place(hash);
+    let before = 0;
+    for (let at = this.#head(place); at !== item && at !== 0; at = this.#items.next(at)) before = at;
+    const next = this.#items.next(item);
+    if (before === 0) this.#setHead(place, next);
+    else this.#items.setNext(before, next);
     this.#count--;
     if (this.#places > 1 && 2 * this.#count < this.#perPlace * this.#places) this.#shrink();
   }
 
-  /** Where `item` stood in its chain there is `other` now, which goes on as it will. */
-  replace(hash: number, item: number, other: number): void {
+  /** Items go by the numbers that `renumbered` gives: sees to the way to one of them, by its new number. */
+  renumber(hash: number, item: number, renumbered: (item: number) => number): void {
     const place = this.#place(hash);
-    let before = 0;
-    for (let at = this.#head(place); at !== item && at !== 0; at = this.#items.next(at)) before = at;
-    if (before === 0) this.#setHead(place, other);
-    else this.#items.setNext(before, other);
+    let at = renumbered(this.#head(place));
+    this.#setHead(place, at);
+    while (at !== item && at !== 0) {
+      const next = renumbered(this.#items.next(at));
+      this.#items.setNext(at, next);
+      at = next;
+    }
   }
 
   /** Bytes of memory that it holds now. */

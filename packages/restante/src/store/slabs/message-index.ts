@@ -7,7 +7,7 @@ import { equal } from "../../bytes/index.ts";
 import { HashIndex } from "./hash-index.ts";
 import type { KeyedHash } from "./keyed-hash.ts";
 import type { Records } from "./records.ts";
-import { HALF, ID_HIGH, ID_LOW, LEFT, NEXT, RIGHT, type Slots, startOf } from "./slots.ts";
+import { HALF, ID_HIGH, ID_LOW, LEFT, type Moved, NEXT, RIGHT, renumbered, type Slots, startOf } from "./slots.ts";
 
 /** Where the record of a half has what is needed here. */
 export interface HalfFields {
@@ -49,7 +49,7 @@ export class MessageIndex {
   /** A message of the half with this id (two words), and with these bytes if there are any. 0: none. */
   find(half: number, id: Uint32Array, bytes?: Uint8Array): number {
     const { count, filter, roots } = this.#fields;
-    if (!this.#halves.has(half)) return 0;
+    if (half === 0 || !this.#halves.has(half)) return 0;
     const record = this.#halves.words(half);
     const at = this.#halves.at(half);
     if ((record[at + count] ?? 0) >= LISTED) return this.#lookUp(half, id, bytes);
@@ -69,8 +69,8 @@ export class MessageIndex {
     return 0;
   }
 
-  /** This message of the half is there from now on, and in its order. */
-  add(half: number, message: number): void {
+  /** This message of the half, with this id, is there from now on, and in its order. */
+  add(half: number, message: number, id: Uint32Array): void {
     const { count, filter } = this.#fields;
     const record = this.#halves.words(half);
     const at = this.#halves.at(half);
@@ -79,9 +79,9 @@ export class MessageIndex {
     if (now > LISTED) this.#table.add(this.#hashOf(message), message);
     else if (now > FEW) this.#enter(half);
     else {
-      const id = this.#slots.get(message, ID_LOW);
-      record[at + filter] = (record[at + filter] ?? 0) | lowBits(id);
-      record[at + filter + 1] = (record[at + filter + 1] ?? 0) | highBits(id);
+      const bits = id[0] ?? 0;
+      record[at + filter] = (record[at + filter] ?? 0) | lowBits(bits);
+      record[at + filter + 1] = (record[at + filter + 1] ?? 0) | highBits(bits);
     }
   }
 
@@ -99,9 +99,11 @@ export class MessageIndex {
     for (const message of messages) this.#table.remove(this.#hashOf(message), message);
   }
 
-  /** What was called `from` is `message` from now on, in all its words. */
-  renumber(half: number, from: number, message: number): void {
-    if (this.#halves.get(half, this.#fields.count) >= LISTED) this.#table.replace(this.#hashOf(message), from, message);
+  /** These of the half's messages, by their new numbers, are of a run that has moved. */
+  renumber(half: number, first: number, count: number, run: Moved): void {
+    if (this.#halves.get(half, this.#fields.count) < LISTED) return;
+    for (let message = first; message < first + count; message++)
+      this.#table.renumber(this.#hashOf(message), message, (item) => renumbered(item, run));
   }
 
   /** Bytes of memory that it holds now, beside the words in messages and halves. */

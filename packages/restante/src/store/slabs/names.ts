@@ -1,5 +1,5 @@
 /** Names of recipients and ids as numbers of 32 bits, in which the store keeps and compares them. */
-import { fromBase32 } from "../../bytes/index.ts";
+import { fromBase32, wordsHex } from "../../bytes/index.ts";
 
 /** The 32 bytes of a hashname as words; `undefined` for any other text. */
 export function parseName(text: string): Uint32Array | undefined {
@@ -20,6 +20,34 @@ export function parseId(text: string, into: Uint32Array): boolean {
   return low >= 0 && high >= 0;
 }
 
+/** The id of a message that is put, as `parseId` has it. */
+export function takeId(message: Named, into: Uint32Array): boolean {
+  const { low, high } = message;
+  if (low === undefined || high === undefined) return parseId(message.id, into);
+  into[0] = low;
+  into[1] = high;
+  return true;
+}
+
+/** A message as it is read. Its id is written for who asks: hardly anybody does. */
+export class ReadMessage {
+  readonly #low: number;
+  readonly #high: number;
+  readonly bytes: Uint8Array;
+  readonly cursor: number;
+
+  constructor(low: number, high: number, bytes: Uint8Array, cursor: number) {
+    this.#low = low;
+    this.#high = high;
+    this.bytes = bytes;
+    this.cursor = cursor;
+  }
+
+  get id(): string {
+    return wordsHex(this.#low, this.#high);
+  }
+}
+
 /** Eight digits; negative when some are none. */
 function parseWord(text: string, from: number): number {
   let word = 0;
@@ -29,6 +57,13 @@ function parseWord(text: string, from: number): number {
     word = (word << 4) | digit;
   }
   return word >>> 0;
+}
+
+/** A message that is put: its id, and that as two words for who has them. */
+interface Named {
+  readonly id: string;
+  readonly low?: number;
+  readonly high?: number;
 }
 
 /** Of the name of a recipient. */

@@ -3,7 +3,7 @@
  * and Aragon 1996). Two words in each message, and every operation takes O(log n) steps on average, whatever was removed.
  * A tree is its root; 0 is the empty one.
  */
-import { LEFT, RIGHT, SERIAL, type Slots, serialAt, startOf } from "./slots.ts";
+import { LEFT, type Moved, RIGHT, renumbered, SERIAL, type Slots, serialAt, startOf } from "./slots.ts";
 
 export class OrderTree {
   readonly #slots: Slots;
@@ -87,9 +87,30 @@ export class OrderTree {
     return this.#swap(root, message, this.#slots.serial(message), rest);
   }
 
-  /** The message `from` goes by another number now. Gives the new root. */
-  renumber(root: number, from: number, to: number): number {
-    return this.#swap(root, from, this.#slots.serial(to), to);
+  /** Messages go by other numbers now, the root by the one that is given. Costs a step for each message of the tree. */
+  renumberAll(root: number, run: Moved): void {
+    for (let at = root; at !== 0; ) {
+      const words = this.#slots.words(at);
+      const start = startOf(at);
+      const left = renumbered(words[start + LEFT] ?? 0, run);
+      const right = renumbered(words[start + RIGHT] ?? 0, run);
+      words[start + LEFT] = left;
+      words[start + RIGHT] = right;
+      this.renumberAll(left, run);
+      at = right;
+    }
+  }
+
+  /** The same for the links that lead to one message, by its new number. */
+  renumber(root: number, message: number, run: Moved): void {
+    const serial = this.#slots.serial(message);
+    for (let at = root; at !== message; ) {
+      const words = this.#slots.words(at);
+      const start = startOf(at);
+      const link = start + (serial < serialAt(words, start) ? LEFT : RIGHT);
+      at = renumbered(words[link] ?? 0, run);
+      words[link] = at;
+    }
   }
 
   /** Puts `other` where the link to `message` is. */

@@ -7,7 +7,7 @@ import { Expiries, NEVER } from "./expiries.ts";
 import { HashIndex } from "./hash-index.ts";
 import { OrderTree } from "./order-tree.ts";
 import { Records } from "./records.ts";
-import { MAX_MESSAGE, messageMemory, Slots } from "./slots.ts";
+import { MAX_MESSAGE, messageMemory, renumbered, Slots } from "./slots.ts";
 
 const MIB = 1024 * 1024;
 
@@ -47,7 +47,7 @@ describe("slots", () => {
       const at = places.get(message) ?? -1;
       bytes -= slots.length(message);
       let moved = 0;
-      slots.drop([message], (from) => {
+      slots.drop([message], ({ from }) => {
         moved = from;
       });
       const last = kept.pop() ?? 0;
@@ -108,11 +108,15 @@ describe("slots", () => {
       if (turn % 2 === 0) going.sort(() => chance.between(-1, 1));
       for (const message of going) kept.delete(message);
       const after = new Map(kept);
-      slots.drop(going, (from, to) => {
-        const it = kept.get(from);
-        if (it === undefined || slots.get(to, 0) !== it.serial || after.has(to)) expect.unreachable(`${from} to ${to}`);
-        after.delete(from);
-        after.set(to, it);
+      slots.drop(going, (run) => {
+        for (let from = run.from; from < run.from + run.count; from++) {
+          const it = kept.get(from);
+          const to = renumbered(from, run);
+          if (it === undefined || slots.get(to, 0) !== it.serial || after.has(to))
+            expect.unreachable(`${from} to ${to}`);
+          after.delete(from);
+          after.set(to, it);
+        }
       });
       kept = after;
       let earliest = 2 ** 40;
@@ -140,6 +144,21 @@ describe("slots", () => {
     expect(made).not.toHaveBeenCalled();
     made.mockRestore();
   });
+});
+
+test("times that are copied come at their new places, whatever the others there are", () => {
+  const expiries = new Expiries();
+  for (let i = 0; i < 40; i++) {
+    expiries.set(5000 + i, 100 + i);
+    expiries.set(7 + i, 1000);
+  }
+  expiries.copy(5000, 7, 40);
+  expiries.clear(5000, 5040);
+  for (let now = 100; now < 140; now++) {
+    expect(expiries.due(now)).toBe(now - 93);
+    expiries.clear(now - 93, now - 92);
+  }
+  expect(expiries.due(1000)).toBeUndefined();
 });
 
 test("of many times those that have come are found, whatever is set, moved and taken away", () => {

@@ -17,6 +17,13 @@ export const ID_HIGH = 5;
 /** The low 32 bits of its serial: to be looked at alone. */
 export const SERIAL = 6;
 
+/** Messages that go by new numbers: `from` is `to`, and so are the numbers after the one those after the other, `count` in all. */
+export interface Moved {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+}
+
 export class Slots {
   readonly #pools: Pool[] = [];
   readonly #chunks: Chunks = new Chunks();
@@ -45,10 +52,10 @@ export class Slots {
   }
 
   /**
-   * Overwrites these messages, each of them once. Others go by new numbers then: `moved` hears from each what it was and what it is,
-   * one after the other, when the words are under both and what was under the new number is not looked for any more.
+   * Overwrites these messages, each of them once. Others go by new numbers then: `moved` hears of each run of them, one after
+   * the other, when the words are under both and what was under the new numbers is not looked for any more.
    */
-  drop(messages: readonly number[], moved: (from: number, to: number) => void): void {
+  drop(messages: readonly number[], moved: (run: Moved) => void): void {
     const [first] = messages;
     if (first === undefined) return;
     const { pool } = this.#chunks.of(first);
@@ -138,6 +145,11 @@ export class Slots {
 /** The first of the words of a message, among those of `words`. */
 export function startOf(message: number): number {
   return (message & INDEX_MASK) * HEAD_WORDS;
+}
+
+/** What this message, or 0, is called after these have moved. */
+export function renumbered(message: number, { from, to, count }: Moved): number {
+  return message >= from && message < from + count ? message - from + to : message;
 }
 
 /** The serial of the message whose words start there. */
@@ -233,7 +245,7 @@ class Pool {
   }
 
   /** Moves the last ones to these places, which are in order, and overwrites what is behind the last then. */
-  drop(places: readonly number[], moved: (from: number, to: number) => void): void {
+  drop(places: readonly number[], moved: (run: Moved) => void): void {
     const end = this.#count;
     const start = end - places.length;
     let gaps = places.length;
@@ -256,7 +268,7 @@ class Pool {
         this.#isInChunk(place, to, count)
       )
         count++;
-      this.#move(place, to, count, moved);
+      moved(this.#move(place, to, count));
       filled += count;
       place += count;
     }
@@ -269,7 +281,7 @@ class Pool {
     return (place + count) % this.#perChunk !== 0 && (other + count) % this.#perChunk !== 0;
   }
 
-  #move(place: number, target: number, count: number, moved: (from: number, to: number) => void): void {
+  #move(place: number, target: number, count: number): Moved {
     const from = this.message(place);
     const to = this.message(target);
     const source = this.#chunks.of(from);
@@ -278,15 +290,12 @@ class Pool {
     const end = start + count * this.capacity;
     if (source === goal) goal.slab.copyWithin((to & INDEX_MASK) * this.capacity, start, end);
     else goal.slab.set(source.slab.subarray(start, end), (to & INDEX_MASK) * this.capacity);
-    const { words } = source;
-    const { words: others } = goal;
-    for (let i = 0; i < count; i++) {
-      const at = startOf(from + i);
-      const over = startOf(to + i);
-      for (let word = 0; word < HEAD_WORDS; word++) others[over + word] = words[at + word] ?? 0;
-      this.expiries.set(target + i, this.expiries.get(place + i));
-      moved(from + i, to + i);
-    }
+    const first = startOf(from);
+    const last = first + count * HEAD_WORDS;
+    if (source === goal) goal.words.copyWithin(startOf(to), first, last);
+    else goal.words.set(source.words.subarray(first, last), startOf(to));
+    this.expiries.copy(place, target, count);
+    return { from, to, count };
   }
 
   #wipe(start: number, end: number): void {
