@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 export type Mark = readonly Spun[];
 
 /** What one has done: turns of the loop, and the CPU time that they took in microseconds. */
-export interface Spun {
+interface Spun {
   readonly turns: number;
   readonly us: number;
 }
