@@ -79,6 +79,7 @@ export interface PutPlace {
 
 /** A message as it is read. */
 interface BoxMessage {
+  /** Maybe made when it is asked for: a copy by spreading, as JSON or to another thread need not have it. */
   readonly id: string;
   readonly bytes: Uint8Array;
   readonly cursor: number;

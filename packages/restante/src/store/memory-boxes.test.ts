@@ -191,6 +191,22 @@ test("messages that are put together are kept, refused, pushed out and counted a
   );
 });
 
+test("a box whose id is all zeros is not found again once it was cleared, whatever the places of others say", () => {
+  for (const other of [1, 2, 3, 4]) {
+    const store = memoryBoxStore({}, zeros);
+    const bytes = Uint8Array.of(1);
+    for (let n = 0; n < 5; n++) put(store, n, bytes, { box: hex(n) });
+    for (const n of [other, 0]) store.handle({ type: "clear", op: 1, recipient: CAROL, box: hex(n) }, 0);
+    put(store, 9, bytes, { box: hex(0) });
+    const boxes = store
+      .handle({ type: "list", op: 1, recipient: CAROL }, 0)
+      .flatMap((answer) => (answer.type === "list" ? answer.boxes : []));
+    expect([...boxes].sort()).toEqual([0, 1, 2, 3, 4].filter((n) => n !== other).map(hex));
+    store.handle({ type: "clear", op: 1, recipient: CAROL, box: hex(0) }, 0);
+    expect(store.stats().boxes).toBe(3);
+  }
+});
+
 test("several are removed at once as one after the other", () => {
   const ids = fc.array(fc.nat(9), { minLength: 1, maxLength: 6 });
   fc.assert(

@@ -643,9 +643,10 @@ export class MemoryBoxStore implements MemoryBoxes {
     return half;
   }
 
-  /** Whether this record is a half of the box at hand. One that was given up is of none. */
+  /** Whether this record is a half of the box at hand. One that was given up is of none: its words are zeros but for the first. */
   #isOfBox(half: number, holder: number): boolean {
     if (!this.#halves.has(half) || this.#halves.get(half, HALF_SHELF) >>> 1 !== holder) return false;
+    if (this.#halves.get(half, HALF_COUNT) === 0) return false;
     return this.#halves.get(half, HALF_BOX) === this.#box[0] && this.#halves.get(half, HALF_BOX + 1) === this.#box[1];
   }
 

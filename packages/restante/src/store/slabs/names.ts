@@ -31,20 +31,20 @@ export function takeId(message: Named, into: Uint32Array): boolean {
 
 /** A message as it is read. Its id is written for who asks: hardly anybody does. */
 export class ReadMessage {
-  readonly #low: number;
-  readonly #high: number;
+  readonly low: number;
+  readonly high: number;
   readonly bytes: Uint8Array;
   readonly cursor: number;
 
   constructor(low: number, high: number, bytes: Uint8Array, cursor: number) {
-    this.#low = low;
-    this.#high = high;
+    this.low = low;
+    this.high = high;
     this.bytes = bytes;
     this.cursor = cursor;
   }
 
   get id(): string {
-    return wordsHex(this.#low, this.#high);
+    return wordsHex(this.low, this.high);
   }
 }
 
