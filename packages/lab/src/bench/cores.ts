@@ -1,7 +1,7 @@
 /**
  * Keeps the cores of this machine awake while something is measured, and tells how fast they were. A core that sleeps between two
  * packets runs slower for a while after it wakes, and one that shares its hardware with another machine's slows down when that works: the
- * same work then takes up to 1.7 times the CPU time. So a loop runs on each core whenever nobody else wants it, and counts its
+ * same work then takes up to 1.7 times the CPU time. So there are as many loops as cores, which run whenever nobody else wants to, and count their
  * turns. docs/benches.md
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -41,25 +41,25 @@ export class Cores {
     return this.#loops.map((loop) => loop.spun());
   }
 
-  /** Microseconds that a turn took since then, on the core where it took longest; `undefined` where none had time for some. */
+  /** Microseconds that a turn took since then, of the loop whose turns took longest; `undefined` where none had time for some. */
   pace(since: Mark): number | undefined {
     const pace = slowest(since, this.mark());
     if (pace !== undefined) this.#best = Math.min(this.#best, pace);
     return pace;
   }
 
-  /** How many times as long as at best so far: 1 where nobody else used the cores' hardware. */
+  /** How many times as long as at best so far, since `awake`: 1 where nobody else used the cores' hardware. */
   slowness(pace: number | undefined): number | undefined {
     return pace === undefined ? undefined : pace / this.#best;
   }
 
-  /** Resolves when the cores are nearly as fast as at best, or after so many milliseconds: others may never rest. */
+  /** Resolves when the loops turn nearly as fast as they did at best, or after so many milliseconds: others may never rest. */
   async calm(patienceMs: number): Promise<void> {
     const end = performance.now() + patienceMs;
     do {
       const since = this.mark();
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      if ((this.slowness(this.pace(since)) ?? 1) < CALM) return;
+      if ((this.slowness(this.pace(since)) ?? Number.POSITIVE_INFINITY) < CALM) return;
     } while (performance.now() < end);
   }
 
@@ -87,8 +87,10 @@ class Loop {
   constructor() {
     const file = join(this.#dir, "turns");
     this.#file = openSync(file, "w+");
-    this.#child = spawn("chrt", ["--idle", "0", process.execPath, SPIN, file], { stdio: ["ignore", "pipe", "ignore"] });
-    running.add(this.#child);
+    this.#child = spawn("chrt", ["--idle", "0", process.execPath, SPIN, file, `${process.pid}`], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    running.add(this);
     this.started = new Promise<boolean>((resolve) => {
       this.#child.stdout?.once("data", () => resolve(true));
       this.#child.once("error", () => resolve(false));
@@ -104,10 +106,10 @@ class Loop {
   }
 
   stop(): void {
-    running.delete(this.#child);
+    running.delete(this);
     this.#child.kill("SIGKILL");
     closeSync(this.#file);
-    rmSync(this.#dir, { recursive: true });
+    rmSync(this.#dir, { recursive: true, force: true });
   }
 }
 
@@ -118,7 +120,7 @@ const CALM = 1.1;
 const FEW_TURNS = 5;
 
 /** Whatever happens to us, none is left behind. */
-const running = new Set<ChildProcess>();
+const running = new Set<Loop>();
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const loop of running) loop.stop();
 });

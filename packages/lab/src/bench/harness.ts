@@ -12,7 +12,9 @@ export interface Result {
   readonly ceiling?: number;
   /** How near: 1 is as fast as the ceiling. The median over rounds of both. */
   readonly ratio?: number;
-  /** How many times as long a loop took meanwhile as at best, where that is known: 1 where nobody else used the cores. */
+  /** Microseconds that a turn of a loop took meanwhile, where that is known: of runs on one machine the least is the best. */
+  readonly pace?: number;
+  /** That beside the best of this bench: 1 where nobody else used the cores, or somebody did all the time. */
   readonly slowness?: number;
   /** Pauses of the garbage collector meanwhile (ours and the ceiling's), in milliseconds. */
   readonly gc?: { readonly pauses: number; readonly longest: number; readonly total: number };

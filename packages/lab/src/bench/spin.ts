@@ -1,11 +1,14 @@
-/** A loop that keeps a core awake, and writes to the file that it is given how often it turned and the CPU time of that. cores.ts */
+/**
+ * A loop that keeps a core awake, and writes to the file that it is given how often it turned and the CPU time of that, until
+ * the process that it is given is not its parent any more. cores.ts
+ */
 import { openSync, writeSync } from "node:fs";
 
-const ROUNDS = 4_000_000;
-const FIRST = 5;
+const ROUNDS = 800_000;
+const FIRST = 20;
 const file = openSync(process.argv[2] ?? "", "r+");
 const said = new Float64Array(2);
-const parent = process.ppid;
+const parent = Number(process.argv[3]); // known before it can be gone
 let kept = 0; // or the compiler would do without the loop
 turn();
 const start = cpuUs();
@@ -17,7 +20,7 @@ for (let turns = 1; process.ppid === parent; turns++) {
   if (turns === FIRST) process.stdout.write(`${kept}\n`); // compiled by then
 }
 
-/** Some milliseconds of products that hang on each other little, so that a core does as many at once as it can. */
+/** A millisecond or so of products that hang on each other little, so that a core does as many at once as it can. */
 function turn(): number {
   let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6];
   for (let i = 0; i < ROUNDS; i++) {

@@ -118,9 +118,9 @@ async function measureWith(keeper: Keeper, load: Load, cores: Cores | undefined)
     const live = await bed.live();
     return { idle, live, link: await bed.link() };
   });
-  const slowness = (pace: number | undefined): Pick<Result, "slowness"> => {
+  const slowness = (pace: number | undefined): Pick<Result, "pace" | "slowness"> => {
     const times = cores?.slowness(pace);
-    return times === undefined ? {} : { slowness: hundredths(times) };
+    return pace === undefined || times === undefined ? {} : { pace: Math.round(pace), slowness: hundredths(times) };
   };
   const ms = ({ cpu, pace }: Cost): Result => ({ value: hundredths(cpu), unit: "ms", ...slowness(pace) });
   const bytes = (value: number): Result => ({ value: Math.round(value), unit: "B" });
