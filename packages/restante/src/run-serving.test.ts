@@ -1,7 +1,7 @@
 /** createPeer, with a cache that is served when its user wants it. */
 import { expect, test } from "vitest";
 import { createPeer, type Peer } from "./run.ts";
-import { memoryStore, type Store } from "./store/index.ts";
+import { memoryBoxStore, memoryStore, type Store } from "./store/index.ts";
 import { cs01 } from "./testing/cipher-set-01.ts";
 import { MemoryNetwork } from "./transport/index.ts";
 
@@ -113,6 +113,60 @@ test("what a cache kept is overwritten when it ends: no message is left in its s
   expect(asked?.[0]).toBe("sweep");
   expect(asked?.[1]).toBeGreaterThan(30 * 86_400_000 + 1000);
   await peer.close();
+});
+
+test("[C33] [C45] the acknowledgement of a deposit has left, also where a transport gathers what it sends, when the store is asked to keep it", async () => {
+  const network = new MemoryNetwork();
+  const log: string[] = [];
+  const gathering = network.transport("carol");
+  const carol = await createPeer({
+    cipherSets: [cs01()],
+    name: "carol",
+    cache: {},
+    transports: [
+      {
+        ...gathering,
+        send(path, bytes) {
+          log.push("send");
+          gathering.send(path, bytes);
+        },
+        flush: () => log.push("flush"),
+      },
+    ],
+    boxes() {
+      const store = memoryBoxStore();
+      return {
+        stats: () => store.stats(),
+        handle(op, now) {
+          log.push(op.type);
+          return store.handle(op, now);
+        },
+      };
+    },
+  });
+  const bobs = memoryStore();
+  const make = (name: string, store: Store): Promise<Peer> =>
+    createPeer({ transports: [network.transport(name)], cipherSets: [cs01()], name, store });
+  const [alice, bob] = [await make("alice", memoryStore()), await make("bob", bobs)];
+  try {
+    await bob.join(carol.joinLink());
+    const known = met(alice);
+    await alice.add(await bob.invite());
+    await known;
+    await bob.close();
+    log.length = 0;
+    const handed = state(alice, "handed");
+    await alice.send("bob", "while you are away");
+    await handed;
+    expect(log).toContain("put");
+    for (const [i, entry] of log.entries()) {
+      if (entry !== "put") continue;
+      expect(log[i - 1]).toBe("flush");
+      expect(log.slice(0, i).findLast((other) => other !== "flush" && other !== "put")).toBe("send");
+    }
+  } finally {
+    await Promise.all([alice, bob, carol].map((peer) => peer.close()));
+  }
 });
 
 /** Until the cards of both sides are there. */

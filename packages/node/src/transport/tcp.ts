@@ -43,6 +43,10 @@ export function tcpTransport(options: TcpOptions = {}): Transport {
       connections?.send(path, bytes);
     },
 
+    flush() {
+      connections?.writeAll();
+    },
+
     close(path) {
       connections?.close(path);
     },
@@ -114,13 +118,15 @@ class Connections {
     if (connection.batch === undefined) {
       connection.batch = this.#batches.pop() ?? new Uint8Array(MAX_WAITING);
       // One job for all connections, and no tick, which costs as much as to seal a packet.
-      if (this.#sending.push(connection) === 1) settled.then(() => this.#writeAll());
+      if (this.#sending.push(connection) === 1) settled.then(() => this.writeAll());
     }
     connection.batch.set(bytes, connection.batchBytes);
     connection.batchBytes += bytes.length;
   }
 
-  #writeAll(): void {
+  /** All that waits for the end of the event loop's call. */
+  writeAll(): void {
+    if (this.#sending.length === 0) return;
     const sending = this.#sending;
     this.#sending = [];
     for (const connection of sending) this.#write(connection);

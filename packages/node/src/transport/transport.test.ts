@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import fc from "fast-check";
 import type { Transport, TransportEvents, TransportPath } from "restante";
 import { transportSuite } from "restante/testing";
-import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { destination, ownPaths } from "./address.ts";
 import { tcpTransport } from "./tcp.ts";
 import { udpTransport } from "./udp.ts";
@@ -187,6 +187,27 @@ describe("tcp connections", () => {
     for (const piece of pieces) a.transport.send(pathOf(b), piece);
     await there.arrived(200_000);
     expect(there.bytes().every((byte, i) => byte === Math.floor(i / 1000))).toBe(true);
+  });
+
+  test("what is sent leaves once, when the event loop's call has ended or when that is asked for, and in order", async () => {
+    const received = events();
+    const [near, far] = [await started(tcpTransport(LOCAL)), await started(tcpTransport(LOCAL), received)];
+    const path = pathOf(far);
+    near.transport.send(path, Uint8Array.of(0));
+    await received.arrived(1);
+    const write = vi.spyOn(Socket.prototype, "write");
+    onTestFinished(() => write.mockRestore());
+    near.transport.send(path, Uint8Array.of(1));
+    near.transport.send(path, Uint8Array.of(2));
+    expect(write).not.toHaveBeenCalled();
+    near.transport.flush?.();
+    expect(write).toHaveBeenCalledTimes(1);
+    near.transport.flush?.();
+    near.transport.send(path, Uint8Array.of(3));
+    expect(write).toHaveBeenCalledTimes(1);
+    await received.arrived(4);
+    expect(received.bytes()).toEqual(Uint8Array.of(0, 1, 2, 3));
+    expect(write).toHaveBeenCalledTimes(2);
   });
 
   test("what waits for a slow remote arrives as it was sent, whatever was sent after it and to whom", async () => {

@@ -29,6 +29,8 @@ export interface Transport {
   start(events: TransportEvents): Promise<readonly TransportPath[]>;
   /** Never throws and never waits: what cannot be sent is dropped. Stream transports connect on demand. */
   send(path: TransportPath, bytes: Uint8Array): void;
+  /** What was sent leaves now. Of a transport that otherwise gathers it until the event loop's call has ended. */
+  flush?(): void;
   /** Drop a connection. Unknown paths are no error. */
   close(path: TransportPath): void;
   /** Resolves when all connections and listeners are gone. */
