@@ -643,10 +643,8 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect((kept as string[]).filter((url) => !/\/$|\/assets\/[\w-]+\.\w+$|\/icon.svg$/.test(url))).toEqual([]);
     // Where requests are not even refused it shows the same, soon. After a month without the daemon it is erased.
     const tab = await context.newPage();
-    await tab.clock.install();
     await tab.route("**/v1/**", () => {});
     await tab.goto(conversation);
-    await tab.clock.runFor(5000);
     await tab.locator(".bubble", { hasText: "It waits for you" }).waitFor();
     await tab.clock.setFixedTime(Date.now() + 31 * 86_400_000);
     await tab.reload();
