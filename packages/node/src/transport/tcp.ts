@@ -114,7 +114,8 @@ class Connections {
     if (socket.writableLength + connection.batchBytes + bytes.length > MAX_WAITING || !socket.writable) return;
     connection.usedAt = ++this.#uses;
     connection.credit -= bytes.length;
-    // What is sent before the event loop's call has ended leaves in one write: the system's part of it costs as much for one packet as for twenty.
+    // What is sent until the event loop's call has ended, or until `flush`, leaves in one write: the system's part of it costs as
+    // much for one packet as for twenty.
     if (connection.batch === undefined) {
       connection.batch = this.#batches.pop() ?? new Uint8Array(MAX_WAITING);
       // One job for all connections, and no tick, which costs as much as to seal a packet.

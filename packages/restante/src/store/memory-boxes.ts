@@ -228,7 +228,7 @@ export class MemoryBoxStore implements MemoryBoxes {
         if (!isOver) this.#slots.setExpires(same, expires);
         else {
           this.#remove(same);
-          spot = this.#spotOf(into.name, into.isStranger);
+          spot = this.#spotOf(into.name, into.side === 1);
         }
       } else if (into === undefined || isOver || !this.#admit(into, bytes, expires)) this.#refused++;
       else {
@@ -253,7 +253,6 @@ export class MemoryBoxStore implements MemoryBoxes {
     const shelfLimit = this.#shelfLimit(side);
     const spot: Spot = {
       name,
-      isStranger,
       side,
       boxLimit,
       shelfLimit,

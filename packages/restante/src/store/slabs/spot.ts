@@ -17,8 +17,7 @@ export interface Name {
 /** Where the messages of a put go. No holder, no half of the box for that kind of sender, none for the other: 0. */
 export interface Spot {
   readonly name: Name;
-  readonly isStranger: boolean;
-  /** Which of the holder's shelves. */
+  /** Which of the holder's shelves: 1 is that of strangers, 0 the other. */
   readonly side: number;
   readonly boxLimit: number;
   readonly shelfLimit: number;
