@@ -14,6 +14,13 @@ test.each([1, 2])("promises 1 to 5 hold through days of trouble, seed %i", (seed
   expect(report.cacheCrashes).toBeGreaterThan(0);
 });
 
+test.each([1, 2, 3])("promises 1 to 5 hold on cloaked streams that end with who dies, seed %i", (seed) => {
+  const report = simulate({ seed, ...SMALL, backend: quick, streams: true, cloak: true, loss: 0.1 });
+  expect(report.broken).toEqual([]);
+  expect(report.delivered).toBeGreaterThan(10);
+  expect(report.peerCrashes).toBeGreaterThan(0);
+});
+
 // Here mail was offered until it expired: its recipient had a floor above it from before the sender's disk went back.
 test.each([27, 38])("a disk that goes back unnoticed leaves no mail without an end, seed %i", (seed) => {
   const { broken, mishaps } = simulate({ seed, peers: 3, days: 2, loss: 0.1, mishaps: ["rewound"] });

@@ -417,7 +417,7 @@ function probe(world: World): { heard: () => number } {
   for (const { identity, hashname, name } of world.peers) {
     if (hashname === stranger.hashname) continue;
     // A made-up invite: true keys and addresses, but no secret and no token.
-    const paths = [{ type: "mem", name }];
+    const paths = [world.place(name)];
     const link = encodeInvite({ keys: identity.keys, hashname, paths, caches: [], card: world.chance.random(16) });
     stranger.call({ type: "add", link });
   }
@@ -427,7 +427,7 @@ function probe(world: World): { heard: () => number } {
     world.after(3 * MINUTE_MS, () => stranger.sleep());
     for (const peer of world.peers)
       if (peer !== stranger)
-        world.transmit("stranger", { type: "mem", name: peer.name }, rubbish.random(rubbish.between(0, 300)));
+        world.transmit("stranger", world.place(peer.name), rubbish.random(rubbish.between(0, 300)));
     world.after(11 * HOUR_MS, knock);
   };
   knock();

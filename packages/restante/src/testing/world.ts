@@ -4,7 +4,7 @@
  * outermost edge (clock, wire, disk) is simulated. The same seed gives the same run.
  */
 import { concat, fromUtf8, type Time, toHex } from "../bytes/index.ts";
-import { findStamp, type Path } from "../card/index.ts";
+import { findStamp, type Path, pathKey } from "../card/index.ts";
 import {
   type Backend,
   type CipherSet,
@@ -43,6 +43,8 @@ export interface WorldOptions {
   readonly backend?: Backend;
   /** Whether packets are cloaked, which costs a tenth of a world's time. Default: in every eighth world. */
   readonly cloak?: boolean;
+  /** Whether the wire is made of streams. What is lost is a whole write, and who dies is missed at once by those who spoke to it. */
+  readonly streams?: boolean;
   /** Of every peer. */
   readonly keeps?: Pick<RootOptions, "keepSent" | "dailyBytes" | "window">;
   /** All peers with mail are found in the bazaar, too. Default: none is. */
@@ -101,6 +103,7 @@ export class World {
   faults = true;
   readonly #options: WorldOptions;
   readonly #wire: Chance;
+  readonly #places = new Map<string, Path>(); // of streams
   readonly #heap: { at: Time; n: number; run: () => void }[] = [];
   /** `${id} ${name of the recipient}` of mails that were told as delivered when they were not in its inbox. */
   readonly early: Set<string> = new Set();
@@ -192,7 +195,8 @@ export class World {
   transmit(from: string, path: Path, bytes: Uint8Array): void {
     const { loss = 0, duplicate = 0, latency = [10, 200] } = this.#options;
     this.counters.packets++;
-    const to = this.peers.find((peer) => peer.name === path.name);
+    const key = pathKey(path);
+    const to = this.peers.find(({ name }) => pathKey(this.place(name)) === key);
     if (to === undefined) return;
     if (this.cuts.length > 0 && this.#cut(from, to.name) !== undefined) {
       this.counters.parted++;
@@ -206,8 +210,23 @@ export class World {
     this.counters.duplicated += copies - 1;
     for (let i = 0; i < copies; i++) {
       const copy = bytes.slice();
-      this.after(this.#wire.between(...latency), () => to.receive({ type: "mem", name: from }, copy));
+      this.after(this.#wire.between(...latency), () => to.receive(this.place(from), copy));
     }
+  }
+
+  /** Where a peer is. */
+  place(name: string): Path {
+    if (!this.#options.streams) return { type: "mem", name };
+    const known = this.#places.get(name) ?? { type: "tcp4", ip: "10.0.0.1", port: this.#places.size + 1 };
+    this.#places.set(name, known);
+    return known;
+  }
+
+  /** A peer is no longer there. */
+  hangUp(name: string): void {
+    if (!this.#options.streams) return;
+    const path = this.place(name);
+    for (const peer of this.peers) if (peer.name !== name) this.after(1, () => peer.lose(path));
   }
 
   /** A sender tells its user that the mail is there. Is it? */
@@ -334,7 +353,7 @@ export class SimPeer {
       crypto,
       identity: this.identity,
       random: this.#chance.random,
-      paths: [{ type: "mem", name: this.name }],
+      paths: [this.#world.place(this.name)],
       name: this.name,
       cloak: this.#world.cloak,
       ...this.#world.keeps,
@@ -371,6 +390,7 @@ export class SimPeer {
   /** The process ends in good order; what was not committed is gone all the same. */
   sleep(): void {
     this.#end();
+    this.#world.hangUp(this.name);
     this.#life++;
     this.#driver?.stop();
     this.#driver = undefined;
@@ -389,6 +409,7 @@ export class SimPeer {
     this.#driver = undefined;
     this.#boxes = undefined;
     this.#armed = undefined;
+    this.#world.hangUp(this.name);
   }
 
   /** No commit succeeds until `free`. */
@@ -441,6 +462,11 @@ export class SimPeer {
     if (this.#driver === undefined) return;
     this.received++;
     this.#guard(() => this.#driver?.input({ type: "received", path: from, bytes }));
+  }
+
+  /** A stream is over. */
+  lose(path: Path): void {
+    this.#guard(() => this.#driver?.input({ type: "path", path, open: false }));
   }
 
   /** What the carrier brings: what comes while the root is not there comes again. */
