@@ -32,11 +32,16 @@ export function isReal(seed: number, { cipher }: Setup): boolean {
   return cipher === "real" || seed % REAL_EVERY === 0;
 }
 
+/** Whether packets of this world travel on streams; in half of those with a cloak. */
+function isOnStreams(seed: number): boolean {
+  return seed % STREAMS_EVERY === 0;
+}
+
 /** Runs one world. A world that throws has broken a promise: peers do not crash by themselves. */
 export function runWorld(seed: number, setup: Setup, backend: Backend | undefined): SimulationReport {
   const { peers, caches, days, loss, evil, forgetSave } = setup;
   const options: SimulationOptions = {
-    ...{ seed, peers, caches, days, loss },
+    ...{ seed, peers, caches, days, loss, streams: isOnStreams(seed) },
     ...(evil === undefined ? {} : { evil }),
     ...(isReal(seed, setup) ? { cipherSets: (of: Backend) => [cs3a(of)] } : {}),
     ...(backend === undefined ? {} : { backend }), // all backends give the same bytes, so it changes nothing but the time
@@ -146,4 +151,5 @@ const COUNTS = {
   deposits: 0,
   parts: 0,
 };
+const STREAMS_EVERY = 4;
 const REAL_EVERY = 10;
