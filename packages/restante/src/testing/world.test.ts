@@ -581,3 +581,18 @@ test("[B38] [X11] a peer that lost its count besides comes back, too, and so doe
 function fail(): never {
   throw new Error("this cannot be");
 }
+
+test.each([
+  [true, "down"],
+  [false, "up"],
+])("who dies is missed at once where there are streams, and only there: %s", (streams, state) => {
+  const { w, alice, carol } = scene({ seed: 3, streams }, ["alice"], ["carol"]);
+  const link = () => alice.root.status().links.find(({ hashname }) => hashname === carol.hashname)?.state;
+  expect(link()).toBe("up");
+  carol.crash();
+  w.run("5 s");
+  expect(link()).toBe(state);
+  carol.wake();
+  w.run("3 min");
+  expect(link()).toBe("up");
+});

@@ -4,7 +4,7 @@
  * outermost edge (clock, wire, disk) is simulated. The same seed gives the same run.
  */
 import { concat, fromUtf8, type Time, toHex } from "../bytes/index.ts";
-import { findStamp, type Path, pathKey } from "../card/index.ts";
+import { findStamp, type Path } from "../card/index.ts";
 import {
   type Backend,
   type CipherSet,
@@ -43,7 +43,10 @@ export interface WorldOptions {
   readonly backend?: Backend;
   /** Whether packets are cloaked, which costs a tenth of a world's time. Default: in every eighth world. */
   readonly cloak?: boolean;
-  /** Whether the wire is made of streams. What is lost is a whole write, and who dies is missed at once by those who spoke to it. */
+  /**
+   * Whether the wire has addresses of streams. Whole writes are lost, doubled and overtaken, so each stream stays in step, and all are
+   * told at once of a peer that dies or sleeps. Default: datagrams.
+   */
   readonly streams?: boolean;
   /** Of every peer. */
   readonly keeps?: Pick<RootOptions, "keepSent" | "dailyBytes" | "window">;
@@ -103,7 +106,7 @@ export class World {
   faults = true;
   readonly #options: WorldOptions;
   readonly #wire: Chance;
-  readonly #places = new Map<string, Path>(); // of streams
+  readonly #ports: string[] = []; // names in the order in which they were first asked for: their ports are 1, 2, ...
   readonly #heap: { at: Time; n: number; run: () => void }[] = [];
   /** `${id} ${name of the recipient}` of mails that were told as delivered when they were not in its inbox. */
   readonly early: Set<string> = new Set();
@@ -195,8 +198,7 @@ export class World {
   transmit(from: string, path: Path, bytes: Uint8Array): void {
     const { loss = 0, duplicate = 0, latency = [10, 200] } = this.#options;
     this.counters.packets++;
-    const key = pathKey(path);
-    const to = this.peers.find(({ name }) => pathKey(this.place(name)) === key);
+    const to = this.#peerAt(path);
     if (to === undefined) return;
     if (this.cuts.length > 0 && this.#cut(from, to.name) !== undefined) {
       this.counters.parted++;
@@ -217,9 +219,14 @@ export class World {
   /** Where a peer is. */
   place(name: string): Path {
     if (!this.#options.streams) return { type: "mem", name };
-    const known = this.#places.get(name) ?? { type: "tcp4", ip: "10.0.0.1", port: this.#places.size + 1 };
-    this.#places.set(name, known);
-    return known;
+    if (!this.#ports.includes(name)) this.#ports.push(name);
+    return { type: "tcp4", ip: "10.0.0.1", port: this.#ports.indexOf(name) + 1 };
+  }
+
+  /** Who is there. A link to an address names datagrams beside streams: nobody hears those. */
+  #peerAt(path: Path): SimPeer | undefined {
+    const name = path.type === "tcp4" ? this.#ports[(path.port ?? 0) - 1] : path.name;
+    return this.peers.find((peer) => peer.name === name);
   }
 
   /** A peer is no longer there. */
@@ -390,7 +397,7 @@ export class SimPeer {
   /** The process ends in good order; what was not committed is gone all the same. */
   sleep(): void {
     this.#end();
-    this.#world.hangUp(this.name);
+    if (this.#driver !== undefined) this.#world.hangUp(this.name);
     this.#life++;
     this.#driver?.stop();
     this.#driver = undefined;
