@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createPeer, MemoryNetwork, memoryStore, type Peer } from "restante";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { createPeer, MemoryNetwork, memoryBoxStore, memoryStore, type Peer, type Transport } from "restante";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { until } from "../../../testing/until.ts";
 import { loadBackend } from "./crypto/best.ts";
 import { startCache } from "./daemon.ts";
 import { metered, noTraffic, parseMetricsAddress, serveMetrics } from "./metrics.ts";
+import { tcpTransport } from "./transport/tcp.ts";
 import { udpTransport } from "./transport/udp.ts";
 
 let dir: string;
@@ -20,12 +22,15 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-async function person(name: string): Promise<Peer> {
+async function person(
+  name: string,
+  transport: typeof tcpTransport | typeof udpTransport = udpTransport,
+): Promise<Peer> {
   const peer = await createPeer({
     name,
     store: memoryStore(),
     backend: await loadBackend(() => {}),
-    transports: [udpTransport({ host: "127.0.0.1", port: 0 })],
+    transports: [transport({ host: "127.0.0.1", port: 0 })],
   });
   open.push(peer);
   return peer;
@@ -135,4 +140,50 @@ test("a metered transport adds up what goes through it, both ways", async () => 
   expect(traffic).toEqual({ packetsIn: 1, packetsOut: 1, bytesIn: 3, bytesOut: 10 });
   await one.stop();
   await two.stop();
+});
+
+test("what a metered transport sent leaves when that is asked for", () => {
+  const flush = vi.fn();
+  const transport: Transport = { types: [], start: async () => [], send() {}, flush, close() {}, stop: async () => {} };
+  metered(transport, noTraffic()).flush();
+  expect(flush).toHaveBeenCalledTimes(1);
+});
+
+test("[C33] [C45] a cache as it is served has written the acknowledgement to the sender's connection when its store is asked", async () => {
+  const cache = await startCache({ home: join(dir, "cache"), host: "127.0.0.1", port: 0, traffic: noTraffic() });
+  open.push(cache);
+  const port = cache.status().paths.find(({ type }) => type === "tcp4")?.port;
+  const [alice, bob] = [await person("alice", tcpTransport), await person("bob", tcpTransport)];
+  for (const peer of [alice, bob]) await peer.join(cache.joinLink());
+  const { id } = await alice.add(await bob.invite());
+  await until(alice, () => alice.outbox().every(({ state }) => state === "delivered"));
+
+  // What the cache reads from its connections and writes to them, and what its store is asked, in order.
+  const log: string[] = [];
+  const { emit, write } = Socket.prototype;
+  const store = Object.getPrototypeOf(memoryBoxStore()) as ReturnType<typeof memoryBoxStore>;
+  const { handle } = store;
+  const spies = [
+    vi.spyOn(Socket.prototype, "emit").mockImplementation(function (this: Socket, ...given: unknown[]) {
+      if (given[0] === "data" && this.localPort === port) log.push("read");
+      return Reflect.apply(emit, this, given);
+    } as typeof emit),
+    vi.spyOn(Socket.prototype, "write").mockImplementation(function (this: Socket, ...given: unknown[]) {
+      if (this.localPort === port) log.push("write");
+      return Reflect.apply(write, this, given);
+    } as typeof write),
+    vi.spyOn(store, "handle").mockImplementation(function (this: typeof store, ...given: Parameters<typeof handle>) {
+      log.push(given[0].type);
+      return handle.apply(this, given);
+    }),
+  ];
+  onTestFinished(() => spies.forEach((spy) => void spy.mockRestore()));
+  await bob.close();
+  for (const text of ["one", "two", "three"]) {
+    const mail = await alice.send(id, text);
+    await until(alice, () => alice.outbox().some((it) => it.id === mail && it.state === "handed"));
+  }
+  const puts = log.flatMap((entry, i) => (entry === "put" ? [log.slice(0, i)] : []));
+  expect(puts.length).toBeGreaterThanOrEqual(3);
+  for (const before of puts) expect(before.findLast((entry) => entry !== "put")).toBe("write");
 });

@@ -39,6 +39,7 @@ export function metered(transport: Transport, traffic: Traffic): Transport {
       traffic.bytesOut += bytes.length;
       transport.send(path, bytes);
     },
+    flush: () => transport.flush(),
     close: (path) => transport.close(path),
     stop: () => transport.stop(),
   };

@@ -178,7 +178,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     },
     boxes(op, done) {
       // The acknowledgement of a deposit leaves before the store is asked, and before a recipient who is there is sent anything of it.
-      if (op.type === "put") for (const transport of transports) transport.flush?.();
+      if (op.type === "put") for (const transport of transports) transport.flush();
       const answers = serving?.boxes?.handle(op, clock()) ?? [];
       // A cache that cannot be asked holds nothing: deposits are dropped in silence (X20).
       if (Array.isArray(answers)) done(answers);

@@ -304,6 +304,7 @@ function sink(): { transport: Transport; written: Uint8Array[]; events: () => Tr
       return [{ type: "tcp4", ip: "127.0.0.1", port: 1 }];
     },
     send: (_, bytes) => written.push(bytes),
+    flush() {},
     close() {},
     async stop() {},
   };

@@ -200,9 +200,9 @@ describe("tcp connections", () => {
     near.transport.send(path, Uint8Array.of(1));
     near.transport.send(path, Uint8Array.of(2));
     expect(write).not.toHaveBeenCalled();
-    near.transport.flush?.();
+    near.transport.flush();
     expect(write).toHaveBeenCalledTimes(1);
-    near.transport.flush?.();
+    near.transport.flush();
     near.transport.send(path, Uint8Array.of(3));
     expect(write).toHaveBeenCalledTimes(1);
     await received.arrived(4);

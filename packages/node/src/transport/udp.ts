@@ -43,6 +43,8 @@ export function udpTransport(options: ListenOptions = {}): Transport {
       outlet.socket.send(bytes, port, ip);
     },
 
+    flush() {},
+
     close() {},
 
     async stop() {

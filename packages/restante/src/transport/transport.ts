@@ -29,8 +29,11 @@ export interface Transport {
   start(events: TransportEvents): Promise<readonly TransportPath[]>;
   /** Never throws and never waits: what cannot be sent is dropped. Stream transports connect on demand. */
   send(path: TransportPath, bytes: Uint8Array): void;
-  /** What was sent leaves now. Of a transport that otherwise gathers it until the event loop's call has ended. */
-  flush?(): void;
+  /**
+   * What was sent leaves now; nothing to do for a transport that never lets it wait. Not optional, because who wraps a transport
+   * must pass this on: acknowledgements of deposits have to be gone before a store is asked. protocol/box.md §4
+   */
+  flush(): void;
   /** Drop a connection. Unknown paths are no error. */
   close(path: TransportPath): void;
   /** Resolves when all connections and listeners are gone. */
@@ -55,6 +58,7 @@ export class MemoryNetwork {
         // A task of its own, as a socket would: the receiver never runs inside the sender's turn.
         setTimeout(() => this.#events.get(path.name ?? "")?.received(own, copy), 0);
       },
+      flush() {},
       close() {},
       stop: async () => {
         this.#events.delete(name);
