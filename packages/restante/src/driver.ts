@@ -33,8 +33,11 @@ export interface DriverIo {
   /** SHA-256 in hex of the records 0..count-1 put together and cut to `size` bytes. */
   blobHash(blob: string, count: number, size: number, done: (sha256: string, error?: unknown) => void): void;
   blobRemove(blob: string): void;
-  /** The cache's boxes: a sink of their own that never touches the store. */
-  boxes(op: BoxOp, done: (answers: readonly BoxAnswer[]) => void): void;
+  /**
+   * The cache's boxes: a sink of their own that never touches the store. A put, or `isSenders`: what was transmitted before has to be
+   * gone.
+   */
+  boxes(op: BoxOp, done: (answers: readonly BoxAnswer[]) => void, isSenders?: boolean): void;
   /** Look for a stamp, in pieces that nobody notices. Gives back what ends the search; after that nothing is answered. */
   findStamp(task: StampTask, done: (stamp: Uint8Array | undefined) => void): () => void;
   /** Leave this in the bazaar; true when it lies there, outside of this machine. Absent where there is no carrier. */
@@ -325,7 +328,7 @@ export class Driver<Root extends Machine<RootIn, RootOut>> {
       case "transmit":
         return io.transmit(effect.path, effect.bytes);
       case "boxes":
-        return io.boxes(effect.op, boxed);
+        return io.boxes(effect.op, boxed, effect.isSenders);
       case "event":
         return io.event(effect.event);
       case "reply":

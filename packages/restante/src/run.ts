@@ -176,9 +176,10 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
         .blobRemove(blob)
         .catch(() => trouble("a file that is no longer needed could not be removed from the store"));
     },
-    boxes(op, done) {
-      // The acknowledgement of a deposit leaves before the store is asked, and before a recipient who is there is sent anything of it.
-      if (op.type === "put") for (const transport of transports) transport.flush();
+    boxes(op, done, isSenders) {
+      // The acknowledgement of what a sender said leaves before the store is asked, and before a recipient who is there is sent anything of it.
+      // To sweep takes longest of all, and comes without anybody's packet: what waits does not wait for it.
+      if (op.type === "put" || op.type === "sweep" || isSenders) for (const transport of transports) transport.flush();
       const answers = serving?.boxes?.handle(op, clock()) ?? [];
       // A cache that cannot be asked holds nothing: deposits are dropped in silence (X20).
       if (Array.isArray(answers)) done(answers);

@@ -166,7 +166,7 @@ const BOXES: readonly Mutant[] = [
     ["C33", "message.push(body, isLast, now, isGiven)", "message.push(body, true, now, isGiven)"],
     [
       "C38",
-      'if (isClear) return { type: "store", request: { type: "clear", ...place } };',
+      'if (isClear) return { type: "store", request: { type: "clear", ...place }, place };',
       "if (isClear) return undefined;",
     ],
     [
@@ -181,6 +181,7 @@ const BOXES: readonly Mutant[] = [
     ],
     ["C45", "const outs = [took];", "const outs: Out[] = deposit.class === undefined ? [] : [took];"],
   ]),
+  ...inFile("run.ts", [["C45", ' || op.type === "sweep" || isSenders) for', ' || op.type === "sweep") for']]),
   ...inFile("box/assembly.ts", [["C32", "this.#buffer.set(body, this.#size);", "this.#buffer.set(body, 0);"]]),
   ...inFile("box/inbox.ts", [
     ["C1", 'const isForUs = open.head["to"] === this.#self;', "const isForUs = false;"],

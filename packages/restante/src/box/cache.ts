@@ -27,7 +27,10 @@ export type CacheIn =
   | { type: "asked" }
   | { type: "tick" };
 
-export type CacheOut = ChannelOp | { type: "boxes"; op: BoxOp };
+export type CacheOut =
+  | ChannelOp
+  /** With `isSenders`, and with each put, it is asked for a sender, who must not feel the answer: what is sent in this turn leaves before. */
+  | { type: "boxes"; op: BoxOp; isSenders?: true };
 
 export interface CacheOptions {
   readonly backend: Backend;
@@ -218,6 +221,7 @@ export class Cache implements Machine<CacheIn, CacheOut> {
       this.#isSweepDue = true;
       this.#sweepAt = now + SWEEP_MS;
     }
+    if (place !== undefined && type !== "put") return { type: "boxes", op: numbered(request, op), isSenders: true };
     if (type !== "put" || !this.#gathers || place === undefined) return { type: "boxes", op: numbered(request, op) };
     const more: PutMessage[] = [];
     const put = numberedPut(request, op, more);

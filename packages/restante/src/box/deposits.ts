@@ -171,8 +171,8 @@ export class Deposits {
   ): Question | undefined {
     if (isClear) message.clear();
     if (!this.#rates.remove(granted, peer, now)) return undefined;
-    if (isClear) return { type: "store", request: { type: "clear", ...place } };
-    return id === undefined ? undefined : { type: "store", request: { type: "remove", ...place, id } };
+    if (isClear) return { type: "store", request: { type: "clear", ...place }, place };
+    return id === undefined ? undefined : { type: "store", request: { type: "remove", ...place, id }, place };
   }
 
   over(event: Extract<ChannelEvent, { type: "ended" | "closed" }>): Out[] {

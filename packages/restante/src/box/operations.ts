@@ -104,5 +104,5 @@ export type BoxAnswer =
 /** What a part of the cache wants: a channel operation, or something of the store. */
 export type PartOut =
   | ChannelOp
-  /** `place`: of a put, to know those that go to the same. */
+  /** `place`: where a sender's messages go, if it is for a sender. Puts that go to the same are known by it. */
   | { type: "store"; request: BoxRequest; ch?: number; clears?: boolean; place?: PutPlace };

@@ -122,7 +122,8 @@ export type RootOut =
   | { type: "blob-read"; req: number; blob: string; index: number }
   | { type: "blob-hash"; req: number; blob: string; count: number; size: number }
   | { type: "blob-remove"; blob: string }
-  | { type: "boxes"; op: BoxOp }
+  /** Asks the boxes. A put, or `isSenders`: what was transmitted before has to be gone (protocol/box.md §4). */
+  | { type: "boxes"; op: BoxOp; isSenders?: true }
   /** Slow: look for a stamp. Answered by one `stamp`, unless it is taken back. Not more than one at a time is wanted. */
   | { type: "find-stamp"; req: number; task: StampTask }
   /** The stamp is not needed any more. */
