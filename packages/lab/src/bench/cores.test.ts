@@ -1,12 +1,22 @@
-import { existsSync, readdirSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { expect, test, vi } from "vitest";
-import { Cores, slowest } from "./cores.ts";
+import { Cores, paces } from "./cores.ts";
 
 const isStrict = process.env["CI_STRICT"] === "1";
-const hasChrt = process.platform === "linux" && existsSync("/usr/bin/chrt");
+const hasChrt = process.platform === "linux" && ["chrt", "taskset"].every((name) => existsSync(`/usr/bin/${name}`));
 
-test("the pace is that of the slowest loop since then, of those that turned a few times", () => {
+/** The numbers of the cores on which a process may run, as Linux writes them; of a list of single ones and ranges all. */
+const coresOf = (pid: number | "self"): number[] => {
+  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
+  return list.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+};
+
+test("the pace of a loop is what a turn took since then, where it turned a few times", () => {
   const before = [
     { turns: 100, us: 1000 },
     { turns: 10, us: 500 },
@@ -17,9 +27,8 @@ test("the pace is that of the slowest loop since then, of those that turned a fe
     { turns: 20, us: 650 },
     { turns: 8, us: 9999 },
   ];
-  expect(slowest(before, after)).toBe(15);
-  expect(slowest(before, before)).toBeUndefined();
-  expect(slowest([], after)).toBeCloseTo(9999 / 8);
+  expect(paces(before, after)).toEqual([10, 15, undefined]);
+  expect(paces([], after)).toEqual([10, 32.5, 9999 / 8]);
 });
 
 test.skipIf(!(hasChrt || (process.platform === "linux" && isStrict)))(
@@ -28,7 +37,7 @@ test.skipIf(!(hasChrt || (process.platform === "linux" && isStrict)))(
   async () => {
     const left = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("restante-awake-"));
     const others = left();
-    const cores = await Cores.awake(1);
+    const cores = await Cores.awake(coresOf("self").slice(0, 1));
     if (cores === undefined) throw new Error("no loop has started");
     try {
       const since = cores.mark();
@@ -42,5 +51,33 @@ test.skipIf(!(hasChrt || (process.platform === "linux" && isStrict)))(
       cores.stop();
     }
     expect(left().filter((name) => !others.includes(name))).toEqual([]);
+  },
+);
+
+test.skipIf(!(hasChrt || (process.platform === "linux" && isStrict)))(
+  "a server has a core, and who uses it the others, until another server is there",
+  { timeout: 120_000 },
+  async () => {
+    const ours = coresOf("self");
+    const server = spawn("sleep", ["100"], { stdio: "ignore" });
+    const cores = await Cores.awake();
+    if (cores === undefined || server.pid === undefined) throw new Error("no loop or no server has started");
+    try {
+      await cores.place(server.pid, 0);
+      const its = coresOf(server.pid);
+      const isAlone = ours.length === 1;
+      expect(its).toHaveLength(1);
+      expect(coresOf("self")).toEqual(isAlone ? ours : ours.filter((core) => !its.includes(core)));
+      cores.free();
+      expect(coresOf("self")).toEqual(ours);
+      await cores.place(server.pid, 0);
+      cores.free(server.pid);
+      expect([coresOf(server.pid), coresOf("self")]).toEqual([ours, ours]);
+      await cores.place(server.pid, 0);
+    } finally {
+      cores.stop();
+      server.kill("SIGKILL");
+    }
+    expect(coresOf("self")).toEqual(ours);
   },
 );

@@ -1,12 +1,12 @@
 /**
- * Keeps the cores of this machine awake while something is measured, and tells how fast they were. A core that sleeps between two
- * packets runs slower for a while after it wakes, and one that shares its hardware with another machine's slows down when that works: the
- * same work then takes up to 1.7 times the CPU time. So there are as many loops as cores, which run whenever nobody else wants to, and count their
- * turns. docs/benches.md
+ * Keeps the cores of this machine awake while a server is measured, has it on the fastest, and tells how fast that was. A core that
+ * sleeps between two packets runs slower for a while after it wakes, and one that shares its hardware with another machine's takes up to
+ * 1.9 times the CPU time for the same work while that one works. So there is a loop on each core, which runs whenever nobody else wants to, and
+ * counts its turns. docs/benches.md
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -22,80 +22,133 @@ interface Spun {
 export class Cores {
   readonly #loops: readonly Loop[];
   #best = Number.POSITIVE_INFINITY;
+  #server: Loop | undefined; // that of its core
+  #patienceMs = PATIENCE_MS;
 
   private constructor(loops: readonly Loop[]) {
     this.#loops = loops;
   }
 
-  /** `undefined` where no program can be told to run only when nobody else wants to: that takes Linux, and its `chrt`. */
-  static async awake(count: number = availableParallelism()): Promise<Cores | undefined> {
+  /** `undefined` where no program can be told to run only when nobody else wants to, and where: that takes Linux, `chrt` and `taskset`. */
+  static async awake(numbers: readonly number[] = ownCores()): Promise<Cores | undefined> {
     if (process.platform !== "linux") return undefined;
-    const loops = Array.from({ length: count }, () => new Loop());
+    const loops = numbers.map((number) => new Loop(number));
     const cores = new Cores(loops);
     if ((await Promise.all(loops.map((loop) => loop.started))).every((isThere) => isThere)) return cores;
     cores.stop();
     return undefined;
   }
 
+  /** To be given to `pace`. */
   mark(): Mark {
     return this.#loops.map((loop) => loop.spun());
   }
 
-  /** Microseconds that a turn took since then, of the loop whose turns took longest; `undefined` where none had time for some. */
+  /**
+   * Microseconds that a turn took since then on the server's core; before `place` that of the loop whose turns took longest. `undefined`
+   * where it had no time for some.
+   */
   pace(since: Mark): number | undefined {
-    const pace = slowest(since, this.mark());
-    if (pace !== undefined) this.#best = Math.min(this.#best, pace);
-    return pace;
+    const all = paces(since, this.mark());
+    const known = all.filter((pace) => pace !== undefined);
+    this.#best = Math.min(this.#best, ...known);
+    if (this.#server !== undefined) return all[this.#loops.indexOf(this.#server)];
+    return known.length === 0 ? undefined : Math.max(...known);
   }
 
-  /** How many times as long as at best so far, since `awake`: 1 where nobody else used the cores' hardware. */
+  /** How many times as long as at best so far, on whichever core, since `awake`: 1 where nobody else used the core's hardware. */
   slowness(pace: number | undefined): number | undefined {
     return pace === undefined ? undefined : pace / this.#best;
   }
 
-  /** Resolves when the loops turn nearly as fast as they did at best, or after so many milliseconds: others may never rest. */
-  async calm(patienceMs: number): Promise<void> {
-    const end = performance.now() + patienceMs;
+  /**
+   * Puts the server on the core that is fastest now, and this process on the others, where there are some. Waits until that core is nearly as
+   * fast as one was at best, but not for more than so many milliseconds, nor for a minute in all: others may never rest.
+   */
+  async place(server: number, waitMs: number): Promise<void> {
+    const began = performance.now();
+    const end = began + Math.min(waitMs, this.#patienceMs);
+    let fastest = 0;
     do {
       const since = this.mark();
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      if ((this.slowness(this.pace(since)) ?? Number.POSITIVE_INFINITY) < CALM) return;
+      const all = paces(since, this.mark()).map((pace) => pace ?? Number.POSITIVE_INFINITY);
+      const least = Math.min(...all);
+      this.#best = Math.min(this.#best, least);
+      fastest = all.indexOf(least);
+      // It stays where it is unless another core is faster by more than chance.
+      const own = this.#server === undefined ? -1 : this.#loops.indexOf(this.#server);
+      if (own >= 0 && ((all[own] ?? least) <= CALM * least || least === Number.POSITIVE_INFINITY)) fastest = own;
+      if (least / this.#best < CALM) break;
     } while (performance.now() < end);
+    this.#patienceMs -= Math.min(this.#patienceMs, performance.now() - began);
+    const [loop, others] = [this.#loops[fastest], this.#loops.filter((_, i) => i !== fastest)];
+    if (loop === undefined || loop === this.#server || others.length === 0) return;
+    this.#server = undefined;
+    if (!bind(server, [loop.core])) return; // where it is nobody knows
+    this.#server = loop;
+    bind(
+      process.pid,
+      others.map(({ core }) => core),
+    );
+  }
+
+  /** We may run everywhere again, and so may the server, if it is still there. */
+  free(server?: number): void {
+    if (this.#server === undefined) return;
+    this.#server = undefined;
+    const all = this.#loops.map(({ core }) => core);
+    for (const pid of server === undefined ? [process.pid] : [process.pid, server]) bind(pid, all);
   }
 
   stop(): void {
+    this.free();
     for (const loop of this.#loops) loop.stop();
   }
 }
 
-/** Of what was done between the two. */
-export function slowest(before: Mark, after: Mark): number | undefined {
-  const paces = after.flatMap(({ turns, us }, i) => {
+/** Microseconds of a turn of each loop, between the two. `undefined`: it turned too seldom. */
+export function paces(before: Mark, after: Mark): (number | undefined)[] {
+  return after.map(({ turns, us }, i) => {
     const was = before[i] ?? { turns: 0, us: 0 };
-    return turns - was.turns < FEW_TURNS ? [] : [(us - was.us) / (turns - was.turns)];
+    return turns - was.turns < FEW_TURNS ? undefined : (us - was.us) / (turns - was.turns);
   });
-  return paces.length === 0 ? undefined : Math.max(...paces);
+}
+
+/** Those on which this process may run. */
+function ownCores(): number[] {
+  const [, list = "0"] = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return list.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+}
+
+/** With all its threads. False: it is gone, or may not be moved. */
+function bind(pid: number, cores: readonly number[]): boolean {
+  return spawnSync("taskset", ["--all-tasks", "--cpu-list", "--pid", cores.join(","), `${pid}`]).status === 0;
 }
 
 /** One loop, in a process of its own that writes what it has done to a file: to tell us would wake us. */
 class Loop {
+  readonly core: number;
   readonly started: Promise<boolean>;
   readonly #dir = mkdtempSync(join(tmpdir(), "restante-awake-"));
   readonly #file: number;
   readonly #child: ChildProcess;
 
-  constructor() {
+  constructor(core: number) {
+    this.core = core;
     const file = join(this.#dir, "turns");
     this.#file = openSync(file, "w+");
-    this.#child = spawn("chrt", ["--idle", "0", process.execPath, SPIN, file, `${process.pid}`], {
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    const idle = ["chrt", "--idle", "0", process.execPath, SPIN, file, `${process.pid}`];
+    this.#child = spawn("taskset", ["--cpu-list", `${core}`, ...idle], { stdio: ["ignore", "pipe", "ignore"] });
     running.add(this);
     this.started = new Promise<boolean>((resolve) => {
       this.#child.stdout?.once("data", () => resolve(true));
       this.#child.once("error", () => resolve(false));
       this.#child.once("exit", () => resolve(false));
-      setTimeout(() => resolve(false), PATIENCE_MS).unref(); // on a core that others never leave
+      setTimeout(() => resolve(false), START_MS).unref(); // on a core that others never leave
     });
   }
 
@@ -115,7 +168,8 @@ class Loop {
 
 const SPIN = fileURLToPath(new URL("../../dist/bench/spin.js", import.meta.url)); // built, wherever we run
 const LOOK_MS = 250;
-const PATIENCE_MS = 100_000;
+const START_MS = 100_000;
+const PATIENCE_MS = 60_000;
 const CALM = 1.1;
 const FEW_TURNS = 5;
 

@@ -195,6 +195,7 @@ test.runIf(installed !== undefined || (isLinux && isStrict))(
       links: 4,
       live: 5,
       warmLive: 20,
+      times: 2,
       warm: 1,
       isAwake: false,
     });
