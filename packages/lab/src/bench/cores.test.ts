@@ -1,20 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { expect, test, vi } from "vitest";
-import { Cores, paces } from "./cores.ts";
+import { Cores, coresOf, paces } from "./cores.ts";
 
 const isStrict = process.env["CI_STRICT"] === "1";
 const hasChrt = process.platform === "linux" && ["chrt", "taskset"].every((name) => existsSync(`/usr/bin/${name}`));
-
-/** The numbers of the cores on which a process may run, as Linux writes them; of a list of single ones and ranges all. */
-const coresOf = (pid: number | "self"): number[] => {
-  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
-  return list.split(",").flatMap((range) => {
-    const [first = 0, last = first] = range.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
-};
 
 test("the pace of a loop is what a turn took since then, where it turned a few times", () => {
   const before = [

@@ -30,7 +30,7 @@ export class Cores {
   }
 
   /** `undefined` where no program can be told to run only when nobody else wants to, and where: that takes Linux, `chrt` and `taskset`. */
-  static async awake(numbers: readonly number[] = ownCores()): Promise<Cores | undefined> {
+  static async awake(numbers: readonly number[] = coresOf("self")): Promise<Cores | undefined> {
     if (process.platform !== "linux") return undefined;
     const loops = numbers.map((number) => new Loop(number));
     const cores = new Cores(loops);
@@ -84,8 +84,7 @@ export class Cores {
     this.#patienceMs -= Math.min(this.#patienceMs, performance.now() - began);
     const [loop, others] = [this.#loops[fastest], this.#loops.filter((_, i) => i !== fastest)];
     if (loop === undefined || loop === this.#server || others.length === 0) return;
-    this.#server = undefined;
-    if (!bind(server, [loop.core])) return; // where it is nobody knows
+    if (!bind(server, [loop.core])) return this.free(); // where it is nobody knows
     this.#server = loop;
     bind(
       process.pid,
@@ -115,9 +114,9 @@ export function paces(before: Mark, after: Mark): (number | undefined)[] {
   });
 }
 
-/** Those on which this process may run. */
-function ownCores(): number[] {
-  const [, list = "0"] = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+/** Those on which a process may run: Linux writes a list of numbers and ranges. */
+export function coresOf(pid: number | "self"): number[] {
+  const [, list = "0"] = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return list.split(",").flatMap((range) => {
     const [first = 0, last = first] = range.split("-").map(Number);
     return Array.from({ length: last - first + 1 }, (_, i) => first + i);

@@ -417,7 +417,7 @@ class TestBed {
         times.sort((a, b) => a - b);
         const quantile = (share: number): number => times[Math.floor(times.length * share)] ?? Number.NaN;
         return { p50: quantile(0.5), p99: quantile(0.99), cpu };
-      }, false); // to wake another core would be most of what a broker takes
+      }, false); // bound to a core of its own a broker took three times as long as in the best run
       all.push(one);
     }
     return { ...middleCost(all), p50: middle(all.map(({ p50 }) => p50)), p99: middle(all.map(({ p99 }) => p99)) };
